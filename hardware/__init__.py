@@ -1,0 +1,1 @@
+"""Everything with a plug, and what stands in for it."""

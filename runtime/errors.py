@@ -1,0 +1,64 @@
+"""Every error diverloop raises on purpose.
+
+The tree::
+
+    DiverloopError
+    |-- ConfigError            a session file, a setting or a command line that cannot be used
+    |   `-- UnknownName        a name that no catalogue knows
+    |-- SourceError
+    |   |-- SourceUnavailable  nothing answered, or too many did
+    |   |-- SchemaMismatch     the stream is not the one the model was fitted on
+    |   `-- UnitError          a unit that cannot be turned into microvolts
+    |-- RecordingError         a file that cannot be read, or holds nothing usable
+    |-- BundleError            a saved model that is damaged, altered or of another make
+    |-- SamplesLost            a range of the ring that is not, or no longer, there
+    `-- ConformanceError       an implementation that breaks its protocol
+
+A message says what was got, what is allowed and what to do next, in one sentence.
+"""
+
+from __future__ import annotations
+
+
+class DiverloopError(Exception):
+    """Root of the tree: catch this to catch everything diverloop raises on purpose."""
+
+
+class ConfigError(DiverloopError, ValueError):
+    """A setting that cannot be used."""
+
+
+class UnknownName(ConfigError):
+    """A name that no catalogue knows; the message suggests the nearest one."""
+
+
+class SourceError(DiverloopError):
+    """Something is wrong with where samples come from."""
+
+
+class SourceUnavailable(SourceError):
+    """No stream answered, or more than one did."""
+
+
+class SchemaMismatch(SourceError):
+    """The stream's rate, channels or kinds differ from what the model was fitted on."""
+
+
+class UnitError(SourceError):
+    """A unit that is unknown, or that cannot be turned into microvolts."""
+
+
+class RecordingError(DiverloopError):
+    """A recording that cannot be read, or that holds nothing usable."""
+
+
+class BundleError(DiverloopError):
+    """A saved model that is damaged, altered, or made by something else."""
+
+
+class SamplesLost(DiverloopError):
+    """A range of samples that was never received, or that has been overwritten."""
+
+
+class ConformanceError(DiverloopError, AssertionError):
+    """An implementation that breaks a clause of its protocol."""

@@ -1,0 +1,337 @@
+"""The vocabulary: what the stages hand to each other.
+
+Every message is frozen and carries its provenance: which samples it rests on, when they
+arrived, which weights judged them. Three rules hold everywhere:
+
+- signal is ``(n_channels, n_times)`` in microvolts;
+- a sample is named by its *stream index*, a count that starts at 0 when the source opens and
+  that also counts samples known to be lost, so an index is always a time;
+- times called ``_ns`` are whole nanoseconds of the loop's own clock (monotonic or virtual);
+  times called ``_s`` with ``lsl`` in the name are LSL seconds, raw as the sender stamped them,
+  or corrected into this machine's clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.floating]
+"""Signal, shape (n_channels, n_times), microvolts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One row of the signal.
+
+    Parameters
+    ----------
+    name : str
+        Label as the amplifier or the recording gives it, for example ``"C3"``.
+    kind : str
+        ``"eeg"``, ``"ecog"``, ``"seeg"``, ``"lfp"``, ``"eog"``, ``"emg"`` or ``"misc"``.
+    position_m : tuple of 3 float, optional
+        Place in metres: head frame for scalp channels, MNI for intracranial ones.
+    """
+
+    name: str
+    kind: str = "eeg"
+    position_m: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSpec:
+    """What a stream promises: its rate and its rows.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stream.
+    rate_hz : float
+        Nominal sampling rate.
+    channels : tuple of Channel
+        Rows of every `Chunk`, in order; always in microvolts.
+    source_id : str
+        Identity of the sender, so that a session binds to one device.
+    """
+
+    name: str
+    rate_hz: float
+    channels: tuple[Channel, ...]
+    source_id: str = ""
+
+    @property
+    def n_channels(self) -> int:
+        """Number of rows."""
+        return len(self.channels)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Labels of the rows, in order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def schema(self) -> str:
+        """SHA-256 of rate, names and kinds: equal for streams that a model cannot tell apart."""
+        rows = [[channel.name, channel.kind] for channel in self.channels]
+        return hashlib.sha256(json.dumps([float(self.rate_hz), rows]).encode()).hexdigest()
+
+
+class EventKind(StrEnum):
+    """What can happen to a stream or to the loop, apart from samples."""
+
+    GAP = "gap"  # samples were lost
+    DUPLICATE = "duplicate"  # samples came twice, the second time was dropped
+    REORDERED = "reordered"  # samples came in the wrong order and were put back
+    CLOCK_STEP = "clock_step"  # the sender's clock jumped, no sample was lost
+    JITTER = "jitter"  # time stamps scatter more than a sample
+    RATE = "rate"  # the true rate is not the nominal one
+    NOT_A_NUMBER = "not_a_number"  # NaN or infinity in the samples
+    SOURCE_LOST = "source_lost"
+    SOURCE_BACK = "source_back"
+    STALE = "stale"  # nothing new for too long: output is neutral
+    FRESH = "fresh"  # data flows again
+    LATE = "late"  # windows were skipped, because a newer one was complete
+    MISSED = "missed"  # a decision came after its deadline
+    OVERFLOW = "overflow"  # a watcher was too slow, messages to it were dropped
+    GUARD = "guard"  # the guard changed its state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to the stream or to the loop.
+
+    Parameters
+    ----------
+    kind : EventKind
+        What happened.
+    text : str
+        One sentence for a person: what was seen and what was done about it.
+    sample : int
+        Stream index at which it happened, or -1 if it has no place in the stream.
+    count : int
+        How many samples, windows or messages it concerns.
+    at_ns : int
+        Loop time at which it was noticed.
+    """
+
+    kind: EventKind
+    text: str
+    sample: int = -1
+    count: int = 0
+    at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marker:
+    """A label that the task put into the stream: a cue, a flash, a key.
+
+    Parameters
+    ----------
+    label : str
+        What the task said, for example ``"left"``.
+    sample : int
+        Stream index of the first sample at or after the marker.
+    lsl_raw_s : float
+        LSL time as the sender stamped it; NaN where there is none.
+    lsl_corrected_s : float
+        The same moment in this machine's LSL clock; NaN where there is none.
+    """
+
+    label: str
+    sample: int
+    lsl_raw_s: float = math.nan
+    lsl_corrected_s: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Samples as a source delivered them, or as the conditioner passed them on.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_channels, n_times)
+        Signal in microvolts, float32 from a source and float64 from a conditioner; rows in the
+        order of `StreamSpec.channels`. May be empty (``n_times`` 0) when only markers or events
+        came. The receiver owns it: a source never touches it again.
+    first_sample : int
+        Stream index of ``samples[:, 0]``. A jump means that samples were lost.
+    arrived_ns : int
+        Loop time at which the last sample reached this process.
+    lsl_raw_s, lsl_corrected_s : float
+        LSL time of the last sample as the sender stamped it, and in this machine's clock.
+    markers : tuple of Marker
+        Labels that arrived with it.
+    events : tuple of Event
+        What the source noticed while reading it.
+    """
+
+    samples: Samples
+    first_sample: int
+    arrived_ns: int
+    lsl_raw_s: float = math.nan
+    lsl_corrected_s: float = math.nan
+    markers: tuple[Marker, ...] = ()
+    events: tuple[Event, ...] = ()
+
+    @property
+    def stop_sample(self) -> int:
+        """Stream index one past the last sample."""
+        return self.first_sample + self.samples.shape[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of conditioned signal, complete and without a hole.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_channels, n_times)
+        Read-only view into the ring: valid until the loop reads again, so copy what you keep.
+    first_sample, stop_sample : int
+        Stream indices, stop exclusive.
+    due_ns : int
+        Loop time at which its last sample was produced, as well as arrival times can tell.
+    marker : Marker, optional
+        The marker it is locked to; None for a sliding window.
+    lsl_raw_s, lsl_corrected_s : float
+        LSL time of its last sample.
+    """
+
+    samples: Samples
+    first_sample: int
+    stop_sample: int
+    due_ns: int
+    marker: Marker | None = None
+    lsl_raw_s: float = math.nan
+    lsl_corrected_s: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedding:
+    """What an encoder makes of a window.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_features,)
+        Features, owned by the receiver.
+    quality : float
+        0 (unusable) to 1 (clean), as the encoder judges its input.
+    """
+
+    values: NDArray[np.floating]
+    quality: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What the adapter reads from an embedding, or why there is nothing to read.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        What the probabilities speak of.
+    probabilities : ndarray, shape (n_classes,)
+        Sums to 1, or is all NaN when nothing was decoded.
+    label : str, optional
+        The decided class; None means *neutral*: the loop abstains.
+    reason : str
+        Why it is neutral; empty when a class was decided.
+    first_sample, stop_sample : int
+        The samples it rests on, stop exclusive.
+    epoch : int
+        Which set of weights judged them; grows with every promotion.
+    marker : Marker, optional
+        The marker the window was locked to.
+    lsl_raw_s, lsl_corrected_s : float
+        LSL time of the last sample.
+    """
+
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float64]
+    label: str | None
+    reason: str = ""
+    first_sample: int = -1
+    stop_sample: int = -1
+    epoch: int = 0
+    marker: Marker | None = None
+    lsl_raw_s: float = math.nan
+    lsl_corrected_s: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a sink is asked to do, and, returned by the sink, what it really did.
+
+    Parameters
+    ----------
+    label : str, optional
+        The class to show or act on; None is neutral.
+    strength : float
+        Accumulated evidence for it, 0 to 1.
+    selected : bool
+        True once, at the moment evidence and dwell suffice for a selection.
+    reason : str
+        Why it is neutral; empty otherwise.
+    """
+
+    label: str | None
+    strength: float = 0.0
+    selected: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTimes:
+    """When each stage was done with a window, in loop time.
+
+    Parameters
+    ----------
+    due_ns : int
+        Its last sample was produced.
+    arrived_ns : int
+        Its last sample was in this process.
+    conditioned_ns, cut_ns, encoded_ns, decided_ns, fed_back_ns, acted_ns : int
+        The stage of that name was done.
+    """
+
+    due_ns: int
+    arrived_ns: int
+    conditioned_ns: int
+    cut_ns: int
+    encoded_ns: int
+    decided_ns: int
+    fed_back_ns: int
+    acted_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One pass through the loop, for watchers: what was decided, done, and when.
+
+    Parameters
+    ----------
+    decision : Decision
+        What the adapter said.
+    command : Command
+        What the sinks really did.
+    times : StageTimes
+        When each stage was done.
+    embedding : Embedding, optional
+        What the encoder saw; None when nothing was encoded.
+    """
+
+    decision: Decision
+    command: Command
+    times: StageTimes
+    embedding: Embedding | None = field(default=None)
+
+
+Message = StreamSpec | Chunk | Turn | Event
+"""What watchers receive."""

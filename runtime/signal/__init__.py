@@ -1,0 +1,1 @@
+"""Causal conditioning: what stands between samples and windows."""
