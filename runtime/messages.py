@@ -183,7 +183,7 @@ class Chunk:
     @property
     def stop_sample(self) -> int:
         """Stream index one past the last sample."""
-        return self.first_sample + self.samples.shape[1]
+        return self.first_sample + int(self.samples.shape[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
