@@ -137,7 +137,7 @@ class Marker:
     label : str
         What the task said, for example ``"left"``.
     sample : int
-        Stream index of the first sample at or after the marker.
+        Stream index of the nearest sample.
     lsl_raw_s : float
         LSL time as the sender stamped it; NaN where there is none.
     lsl_corrected_s : float

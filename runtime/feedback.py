@@ -1,0 +1,116 @@
+"""Decisions to command: gather evidence, hold it for a while, then select once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ConfigError
+from .messages import Command, Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackConfig:
+    """How decisions become what the person sees.
+
+    Parameters
+    ----------
+    memory_s : float
+        Time constant with which old evidence fades, 0 to 60 s; 0 shows each decision as it is.
+    select_at : float
+        Accumulated probability at which a class counts as chosen, 0.5 to 1.
+    dwell_s : float
+        How long it has to stay there before it is selected, 0 to 60 s.
+    refractory_s : float
+        How long after a selection no other is made, 0 to 60 s.
+    """
+
+    memory_s: float = 0.5
+    select_at: float = 0.8
+    dwell_s: float = 0.5
+    refractory_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("memory_s", "dwell_s", "refractory_s"):
+            value = getattr(self, name)
+            if not 0 <= value <= 60:
+                raise ConfigError(f"feedback.{name} must be in [0, 60] s, got {value} s.")
+        if not 0.5 <= self.select_at <= 1:
+            raise ConfigError(f"feedback.select_at must be in [0.5, 1], got {self.select_at}.")
+
+
+class EvidenceFeedback:
+    """Leaky accumulation of log probabilities, dwell, refractory time.
+
+    The accumulated evidence of class k follows ``e_k <- a e_k + (1 - a) log p_k`` with
+    ``a = exp(-dt / memory)``; the strength of a class is the softmax of the evidence. A neutral
+    decision clears everything: what was seen before a hole says nothing about what comes after.
+
+    Parameters
+    ----------
+    config : FeedbackConfig
+        Time constants and thresholds.
+    """
+
+    def __init__(self, config: FeedbackConfig | None = None) -> None:
+        self._config = config or FeedbackConfig()
+        self._evidence: NDArray[np.float64] | None = None
+        self._last_ns = 0
+        self._held: tuple[str, int] | None = None
+        self._free_at_ns = 0
+
+    def advance(self, decision: Decision, now_ns: int) -> Command:
+        """Take one decision into account.
+
+        Parameters
+        ----------
+        decision : Decision
+            What the adapter said.
+        now_ns : int
+            Loop time.
+
+        Returns
+        -------
+        command : Command
+            What to show; neutral with the decision's reason if it was neutral.
+        """
+        if decision.label is None:
+            self._evidence = None
+            self._held = None
+            return Command(label=None, reason=decision.reason)
+        strengths = self._accumulate(decision.probabilities, now_ns)
+        best = int(strengths.argmax())
+        label, strength = decision.classes[best], float(strengths[best])
+        return Command(
+            label=label, strength=strength, selected=self._select(label, strength, now_ns)
+        )
+
+    def _accumulate(self, probabilities: NDArray[np.float64], now_ns: int) -> NDArray[np.float64]:
+        # A certain classifier says exactly 0, whose logarithm no later evidence could undo.
+        fresh = np.log(np.maximum(probabilities, 1e-6))
+        if self._evidence is None:
+            self._evidence = fresh
+        else:
+            elapsed_s = (now_ns - self._last_ns) / 1e9
+            memory_s = self._config.memory_s
+            keep = math.exp(-elapsed_s / memory_s) if memory_s else 0.0
+            self._evidence = keep * self._evidence + (1 - keep) * fresh
+        self._last_ns = now_ns
+        weights = np.exp(self._evidence - self._evidence.max())
+        strengths: NDArray[np.float64] = weights / weights.sum()
+        return strengths
+
+    def _select(self, label: str, strength: float, now_ns: int) -> bool:
+        if strength < self._config.select_at or now_ns < self._free_at_ns:
+            self._held = None
+            return False
+        if self._held is None or self._held[0] != label:
+            self._held = (label, now_ns)
+        if now_ns - self._held[1] < self._config.dwell_s * 1e9:
+            return False
+        self._held = None
+        self._free_at_ns = now_ns + round(self._config.refractory_s * 1e9)
+        return True

@@ -1,0 +1,380 @@
+"""The loop: read, condition, window, encode, decide, feed back, guard, act, publish.
+
+One thread runs it, nothing in it waits but `Source.read`, and no stage calls the next. Windows
+that come too late to matter are skipped and counted, never queued. A window that touches lost,
+damaged or not yet settled samples is not decoded: it gives a neutral decision that says why.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .errors import ConfigError
+from .fanout import FanOut
+from .guard import Guard
+from .latency import LatencyBook, LatencyReport
+from .messages import Chunk, Decision, Embedding, Event, EventKind, StageTimes, Turn, Window
+from .ring import Ring
+from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source
+from .windows import Slot, WindowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopConfig:
+    """When work is too late, and when data is too old.
+
+    Parameters
+    ----------
+    deadline_s : float
+        A window older than this is skipped once a newer one is complete, and a decision later
+        than this counts as missed; 0 stands for one window step. A sender that delivers in
+        packets longer than this needs more.
+    stale_s : float
+        Output turns neutral when nothing has come for this long, 0.1 to 1 s.
+    history_s : float
+        Signal kept in memory beyond what windows reach back, 0.5 to 600 s.
+    """
+
+    deadline_s: float = 0.0
+    stale_s: float = 0.25
+    history_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.deadline_s <= 60:
+            raise ConfigError(f"loop.deadline_s must be in [0, 60] s, got {self.deadline_s} s.")
+        if not 0.1 <= self.stale_s <= 1:
+            raise ConfigError(f"loop.stale_s must be in [0.1, 1] s, got {self.stale_s} s.")
+        if not 0.5 <= self.history_s <= 600:
+            raise ConfigError(f"loop.history_s must be in [0.5, 600] s, got {self.history_s} s.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The implementations a loop runs, in the order in which the data meets them.
+
+    Parameters
+    ----------
+    source, conditioner, encoder, adapter, feedback : objects
+        One of each protocol in `diverloop.runtime.stages`.
+    sinks : sequence of Sink
+        Each is asked to do what the one before it really did.
+    """
+
+    source: Source
+    conditioner: Conditioner
+    encoder: Encoder
+    adapter: Adapter
+    feedback: Feedback
+    sinks: Sequence[Sink] = ()
+
+
+class Loop:
+    """Runs the stages until the source ends or somebody stops it.
+
+    Parameters
+    ----------
+    stages : Stages
+        What to run.
+    clock : Clock
+        Monotonic for a session, virtual for a replay; the code is the same.
+    window : WindowConfig
+        How to cut.
+    config : LoopConfig
+        When work is late and data is stale.
+    guard : Guard
+        The last word; disarmed unless a person armed it.
+    fanout : FanOut
+        Who else is told.
+    """
+
+    def __init__(
+        self,
+        stages: Stages,
+        *,
+        clock: Clock,
+        window: WindowConfig,
+        config: LoopConfig | None = None,
+        guard: Guard | None = None,
+        fanout: FanOut | None = None,
+    ) -> None:
+        self.guard = guard or Guard()
+        self.book = LatencyBook()
+        self._stages = stages
+        self._clock = clock
+        self._window = window
+        self._config = config or LoopConfig()
+        self._fanout = fanout or FanOut(())
+        self._stop_asked = False
+        self._stale_ns = round(self._config.stale_s * 1e9)
+        self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
+        self._distrusted: deque[tuple[int, int]] = deque()
+        self._stale = False
+        self._newest: Chunk | None = None
+        self._arrived_ns = 0
+        self._conditioned_ns = 0
+
+    def stop(self) -> None:
+        """Ask the loop to end after the current window. May be called from any thread."""
+        self._stop_asked = True
+
+    def run(self) -> LatencyReport:
+        """Run until the source ends or `stop` is called; close whatever was opened.
+
+        Returns
+        -------
+        report : LatencyReport
+            Latencies, misses, losses.
+        """
+        with self._opened():
+            while not (self._stop_asked or self._stages.source.ended):
+                self._turn()
+        return self.report()
+
+    def report(self) -> LatencyReport:
+        """Latencies, misses and losses so far."""
+        return self.book.report(
+            filter_delay_s=self._stages.conditioner.delay_s, window_s=self._window.length_s
+        )
+
+    # ------------------------------------------------------------------ one pass, in data order
+
+    def _turn(self) -> None:
+        wanted = self._policy.wanted(self._ring.stop)
+        chunk = self._stages.source.read(wanted, self._wake_ns())
+        if chunk is None:
+            self._check_stale()
+            return
+        self._receive(chunk)
+        for slot in self._in_time(self._policy.due(self._ring.stop)):
+            self._decode(slot)
+        for event in self._fanout.take_events():
+            self._tell(event)
+
+    def _receive(self, chunk: Chunk) -> None:
+        """Watchers, markers, events, conditioning, ring."""
+        self._fanout.publish(chunk)
+        for event in chunk.events:
+            self._tell(replace(event, at_ns=chunk.arrived_ns))
+        if chunk.samples.shape[1]:
+            for part in self._finite_parts(chunk):
+                self._store(self._stages.conditioner.process(part))
+            self._newest = chunk
+            self._arrived_ns = chunk.arrived_ns
+            self._conditioned_ns = self._clock.now_ns()
+            self._freshen()
+        for marker in chunk.markers:
+            self._policy.announce(marker)
+
+    def _decode(self, slot: Slot) -> None:
+        """Window, encoder, adapter, feedback, guard, sinks, watchers."""
+        clock, stages = self._clock, self._stages
+        window = self._cut(slot)
+        cut_ns = clock.now_ns()
+        embedding: Embedding | None = None
+        if window is not None:
+            embedding = stages.encoder.encode(window)
+        encoded_ns = clock.now_ns()
+        if window is None or embedding is None:
+            decision = self._neutral("the window touches lost or unsettled samples", slot)
+        else:
+            decision = stages.adapter.decide(embedding, window)
+        decided_ns = clock.now_ns()
+        self._act(decision, embedding, slot, cut_ns, encoded_ns, decided_ns)
+
+    def _act(
+        self,
+        decision: Decision,
+        embedding: Embedding | None,
+        slot: Slot,
+        cut_ns: int,
+        encoded_ns: int,
+        decided_ns: int,
+    ) -> None:
+        command = self._stages.feedback.advance(decision, decided_ns)
+        before = self.guard.state
+        command = self.guard.permit(command)
+        fed_back_ns = self._clock.now_ns()
+        for sink in self._stages.sinks:
+            command = sink.act(decision, command)
+        times = StageTimes(
+            due_ns=self._due_ns(slot),
+            arrived_ns=self._arrived_ns,
+            conditioned_ns=self._conditioned_ns,
+            cut_ns=cut_ns,
+            encoded_ns=encoded_ns,
+            decided_ns=decided_ns,
+            fed_back_ns=fed_back_ns,
+            acted_ns=self._clock.now_ns(),
+        )
+        self._account(decision, embedding is not None, times)
+        turn = Turn(decision=decision, command=command, times=times, embedding=embedding)
+        self._fanout.publish(turn)
+        if self.guard.state is not before:
+            self._tell(
+                self._event(EventKind.GUARD, f"The guard went from {before} to {self.guard.state}.")
+            )
+
+    # ------------------------------------------------------------------------ what may be decoded
+
+    def _in_time(self, slots: list[Slot]) -> list[Slot]:
+        """Drop windows that are too old to matter, unless there is no newer one."""
+        if len(slots) < 2:
+            return slots
+        now_ns = self._clock.now_ns()
+        oldest_ns = now_ns - self._deadline_ns
+        fresh = [slot for slot in slots[:-1] if self._due_ns(slot) >= oldest_ns]
+        dropped = [slot for slot in slots[:-1] if self._due_ns(slot) < oldest_ns]
+        lost = sum(self._is_distrusted(slot) for slot in dropped)
+        self.book.count_refused("samples lost", lost)
+        if len(dropped) > lost:
+            self._skip(len(dropped) - lost)
+        return [*fresh, slots[-1]]
+
+    def _skip(self, n_windows: int) -> None:
+        self.book.count_skipped(n_windows)
+        text = f"{n_windows} windows were skipped: newer ones were already complete."
+        self._tell(self._event(EventKind.LATE, text, n_windows))
+
+    def _cut(self, slot: Slot) -> Window | None:
+        if self._is_distrusted(slot) or not self._ring.holds(slot.first, slot.stop):
+            self.book.count_refused("samples lost", 1)
+            return None
+        raw_s, corrected_s = self._lsl_times(slot)
+        return Window(
+            samples=self._ring.view(slot.first, slot.stop),
+            first_sample=slot.first,
+            stop_sample=slot.stop,
+            due_ns=self._due_ns(slot),
+            marker=slot.marker,
+            lsl_raw_s=raw_s,
+            lsl_corrected_s=corrected_s,
+        )
+
+    def _store(self, conditioned: Chunk) -> None:
+        before = self._ring.stop
+        lost = self._ring.write(conditioned.samples, conditioned.first_sample)
+        if lost:
+            settled = conditioned.first_sample + self._stages.conditioner.settle_samples
+            self._distrusted.append((before, settled))
+            self.book.count_lost(lost)
+            while self._distrusted[0][1] < self._ring.stop - self._ring.capacity:
+                self._distrusted.popleft()
+
+    def _is_distrusted(self, slot: Slot) -> bool:
+        return any(first < slot.stop and slot.first < stop for first, stop in self._distrusted)
+
+    def _finite_parts(self, chunk: Chunk) -> Iterator[Chunk]:
+        """The chunk without samples that are no numbers: one of them would stay in the filters."""
+        finite = np.isfinite(chunk.samples)
+        if finite.all():
+            yield chunk
+            return
+        good = finite.all(axis=0)
+        bad_rows = np.flatnonzero(~finite.all(axis=1)).tolist()
+        names = [self._spec.channel_names[row] for row in bad_rows]
+        text = (
+            f"{int((~good).sum())} samples hold NaN or infinity in {', '.join(names)} and are "
+            f"treated as lost: check the cable and the amplifier."
+        )
+        self._tell(self._event(EventKind.NOT_A_NUMBER, text, int((~good).sum())))
+        edges = np.flatnonzero(np.diff(np.r_[False, good, False].astype(np.int8)))
+        for start, stop in edges.reshape(-1, 2).tolist():
+            first = chunk.first_sample + start
+            yield replace(chunk, samples=chunk.samples[:, start:stop], first_sample=first)
+
+    # ------------------------------------------------------------------------------ being on time
+
+    def _wake_ns(self) -> int:
+        now_ns = self._clock.now_ns()
+        # A stale stream is asked again at the same pace, so that a stop is never far away.
+        return now_ns + self._stale_ns if self._stale else self._arrived_ns + self._stale_ns
+
+    def _check_stale(self) -> None:
+        now_ns = self._clock.now_ns()
+        if self._stale or now_ns - self._arrived_ns < self._stale_ns:
+            return
+        self._stale = True
+        text = f"Nothing has come for {self._config.stale_s:g} s; output is neutral."
+        self._tell(self._event(EventKind.STALE, text))
+        here = Slot(first=self._ring.stop, stop=self._ring.stop)
+        decision = self._neutral(f"no new data for {self._config.stale_s:g} s", here)
+        self._act(decision, None, here, now_ns, now_ns, now_ns)
+
+    def _freshen(self) -> None:
+        if self._stale:
+            self._stale = False
+            self._tell(self._event(EventKind.FRESH, "Data flows again."))
+
+    def _account(self, decision: Decision, decoded: bool, times: StageTimes) -> None:
+        if not decoded:
+            return
+        self.book.turn(times)
+        late_ns = times.acted_ns - times.due_ns - self._deadline_ns
+        if late_ns > 0:
+            self.book.count_missed()
+            text = f"A decision came {late_ns / 1e6:.1f} ms after its deadline."
+            self._tell(self._event(EventKind.MISSED, text, 1))
+
+    # ---------------------------------------------------------------------------------- small ones
+
+    def _due_ns(self, slot: Slot) -> int:
+        return self._arrived_ns - round((self._ring.stop - slot.stop) * 1e9 / self._rate_hz)
+
+    def _lsl_times(self, slot: Slot) -> tuple[float, float]:
+        if self._newest is None:
+            return float("nan"), float("nan")
+        back_s = (self._newest.stop_sample - slot.stop) / self._rate_hz
+        return self._newest.lsl_raw_s - back_s, self._newest.lsl_corrected_s - back_s
+
+    def _neutral(self, reason: str, slot: Slot) -> Decision:
+        classes = self._stages.adapter.classes
+        raw_s, corrected_s = self._lsl_times(slot)
+        return Decision(
+            classes=classes,
+            probabilities=np.full(len(classes), np.nan),
+            label=None,
+            reason=reason,
+            first_sample=slot.first,
+            stop_sample=slot.stop,
+            epoch=self._stages.adapter.epoch,
+            marker=slot.marker,
+            lsl_raw_s=raw_s,
+            lsl_corrected_s=corrected_s,
+        )
+
+    def _event(self, kind: EventKind, text: str, count: int = 0) -> Event:
+        now_ns = self._clock.now_ns()
+        return Event(kind=kind, text=text, sample=self._ring.stop, count=count, at_ns=now_ns)
+
+    def _tell(self, event: Event) -> None:
+        self.book.count_event(event)
+        self._fanout.publish(event)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Open in data order, close in the opposite one, whatever happens in between."""
+        stages = self._stages
+        with ExitStack() as stack:
+            stack.callback(self._fanout.close)
+            stack.callback(stages.source.close)
+            stages.source.open()
+            self._spec = stages.source.spec
+            conditioned = stages.conditioner.open(self._spec)
+            stack.callback(stages.encoder.close)
+            stages.encoder.open(conditioned, self._window.n_times(conditioned.rate_hz))
+            for sink in stages.sinks:
+                stack.callback(sink.close)
+                sink.open(self._spec, stages.adapter.classes)
+            self._rate_hz = conditioned.rate_hz
+            self._policy = self._window.policy(conditioned.rate_hz)
+            capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
+            self._ring = Ring(conditioned.n_channels, capacity)
+            self._distrusted.append((0, stages.conditioner.settle_samples))
+            self._arrived_ns = self._clock.now_ns()
+            self._fanout.publish(self._spec)
+            yield

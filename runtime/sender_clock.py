@@ -1,0 +1,70 @@
+"""The sender's clock as its time stamps show it: phase and period of the sampling.
+
+References
+----------
+Bar-Shalom, Li, Kirubarajan. Estimation with Applications to Tracking and Navigation. 2001.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+class SenderClock:
+    """A two-state Kalman filter over the stamps, in the sender's own seconds.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Nominal rate; believed to 2 % until stamps say otherwise.
+    """
+
+    _DRIFT = 1e-8  # relative change of the period per sample: 1 ppm within 10 s at 1 kHz
+
+    def __init__(self, rate_hz: float) -> None:
+        self.nominal_s = 1 / rate_hz
+        self.period_s = 1 / rate_hz
+        self.phase_s = math.nan  # stamp of the last sample seen
+        self.last = -1  # its index
+        self.scatter_s = 0.05 / rate_hz
+        self._p00 = self.scatter_s**2
+        self._p01 = 0.0
+        self._p11 = (0.02 / rate_hz) ** 2
+
+    def start(self, index: int, stamp_s: float) -> None:
+        """Anchor the phase; the period is kept."""
+        self.last, self.phase_s = index, stamp_s
+        self._p00, self._p01 = self.scatter_s**2, 0.0
+
+    def predict(self, index: int) -> float:
+        """Stamp expected for a sample."""
+        return self.phase_s + (index - self.last) * self.period_s
+
+    def update(self, index: int, stamp_s: float) -> None:
+        """Learn from the stamp of a later sample."""
+        steps = index - self.last
+        error = stamp_s - self.predict(index)
+        self._p00 += steps * (2 * self._p01 + steps * self._p11)
+        self._p01 += steps * self._p11
+        self._p11 += steps * (self._DRIFT * self.nominal_s) ** 2
+        # An outlier must not bend the period: it is trusted no more than its own size.
+        total = self._p00 + max(self.scatter_s**2, error**2)
+        gain0, gain1 = self._p00 / total, self._p01 / total
+        self.phase_s = self.predict(index) + gain0 * error
+        self.period_s += gain1 * error
+        self.last = index
+        self._p11 -= gain1 * self._p01
+        self._p01 *= 1 - gain0
+        self._p00 *= 1 - gain0
+        floor = (0.02 * self.nominal_s) ** 2
+        self.scatter_s = math.sqrt(0.98 * self.scatter_s**2 + 0.02 * max(error**2, floor))
+
+    @property
+    def period_error_s(self) -> float:
+        """Standard error of the period."""
+        return math.sqrt(max(self._p11, 0.0))
+
+    @property
+    def tolerance_s(self) -> float:
+        """How far a stamp may lie from its prediction and still be the next sample's."""
+        return max(0.5 * self.period_s, 5 * self.scatter_s)

@@ -1,0 +1,362 @@
+"""Which sample is this? From time stamps to stream indices.
+
+A stream of time-stamped samples says nothing about samples that never came. `Timeline` follows
+the sender's clock (`SenderClock`) and judges each run of samples by how far its stamp lies from
+the prediction, and by whether its arrival on this machine is shifted by as much:
+
+===================  ========================  ===========================================
+stamps               arrival                   verdict
+===================  ========================  ===========================================
+on time              any                       the next samples
+late, stays late     late by as much           samples were lost: the index jumps
+late, stays late     on time                   the sender's clock stepped: no index jumps
+late, then on time   any                       jitter
+early, same values   any                       the same samples again: dropped
+early, fills a hole  any                       wrong order: put back
+early, far           any                       the sender's clock stepped back
+drifting             drifting                  the true rate is not the nominal one
+===================  ========================  ===========================================
+
+Jitter and a short loss look alike until the next samples come, so a run that is late by less
+than `TimelineConfig.hold_s` is held back until its successors have settled the question. A loss
+shorter than the tolerance (half a sample, or five times the scatter of the stamps) cannot be
+told from jitter by anybody; the timing error it leaves is no larger than that tolerance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .messages import Event, EventKind, Samples
+from .sender_clock import SenderClock
+
+Stamps = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineConfig:
+    """What is tolerated.
+
+    Parameters
+    ----------
+    hold_s : float
+        Longest jitter that is told from a loss; also the longest time samples are held back.
+    rate_tolerance : float
+        Relative difference between true and nominal rate that is reported.
+    """
+
+    hold_s: float = 0.15
+    rate_tolerance: float = 5e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Consecutive samples with their index.
+
+    Parameters
+    ----------
+    first_sample : int
+        Stream index of the first column.
+    samples : ndarray, shape (n_channels, n_times)
+        The signal.
+    last_stamp_s : float
+        The sender's stamp of the last column.
+    """
+
+    first_sample: int
+    samples: Samples
+    last_stamp_s: float
+
+
+@dataclass(slots=True)
+class _Run:
+    samples: Samples
+    stamps: Stamps
+
+    @property
+    def size(self) -> int:
+        return len(self.stamps)
+
+
+class Timeline:
+    """Gives every sample its stream index, and says what was wrong with the stream.
+
+    Parameters
+    ----------
+    rate_hz : float
+        Nominal rate.
+    config : TimelineConfig
+        What is tolerated.
+    """
+
+    def __init__(self, rate_hz: float, config: TimelineConfig | None = None) -> None:
+        self._config = config or TimelineConfig()
+        self._rate_hz = rate_hz
+        self._clock = SenderClock(rate_hz)
+        self._next = 0
+        self._held: list[_Run] = []
+        self._history: deque[Placed] = deque()
+        self._events: list[Event] = []
+        self._arrival_offset_s = math.nan  # arrival minus stamp, when nothing is late
+        self._last_stamp_s = math.nan
+        self._jitter_told = False
+        self._rate_told = False
+
+    @property
+    def rate_hz(self) -> float:
+        """The rate the stamps speak of."""
+        return 1 / self._clock.period_s
+
+    def place(self, samples: Samples, stamps_s: Stamps, arrived_s: float) -> list[Placed]:
+        """Give indices to samples that have just arrived.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_channels, n_times)
+            Kept, not copied: hand over memory of your own.
+        stamps_s : ndarray, shape (n_times,)
+            The sender's time stamps.
+        arrived_s : float
+            When the last of them arrived, in seconds of a clock that never steps.
+
+        Returns
+        -------
+        placed : list of Placed
+            In order, without overlap. Empty while samples are held back.
+        """
+        if not len(stamps_s):
+            return []
+        if self._next == 0 and not self._held and math.isnan(self._clock.phase_s):
+            self._clock.start(-1, float(stamps_s[0]) - self._clock.period_s)
+        if self._is_next(stamps_s):
+            placed = [self._accept(_Run(samples, stamps_s))]
+        else:
+            runs = _split(samples, stamps_s, self._clock)
+            placed = [item for run in runs for item in self._judge(run, arrived_s)]
+        self._follow_arrival(float(stamps_s[-1]), arrived_s)
+        self._check_rate()
+        return placed
+
+    def take_events(self) -> tuple[Event, ...]:
+        """What was wrong since the last call."""
+        events, self._events = tuple(self._events), []
+        return events
+
+    def sample_at(self, stamp_s: float) -> int:
+        """Stream index of the sample nearest to a moment of the sender's clock."""
+        clock = self._clock
+        return clock.last + round((stamp_s - clock.phase_s) / clock.period_s)
+
+    def resume(self, stamp_s: float, outage_s: float) -> None:
+        """The sender is back after an outage, perhaps with another clock.
+
+        Parameters
+        ----------
+        stamp_s : float
+            Stamp of its first sample.
+        outage_s : float
+            Time since the last sample arrived, by this machine's clock.
+        """
+        self._held.clear()
+        late_s = stamp_s - self._clock.predict(self._next)
+        if late_s < 0 or abs(late_s - outage_s) > 0.5 + 0.1 * outage_s:
+            self._tell(
+                EventKind.CLOCK_STEP,
+                f"The sender's clock is {late_s - outage_s:+.3f} s off after its return; the gap "
+                f"was measured by this machine's clock.",
+            )
+            late_s = outage_s
+        self._jump(late_s)
+        self._clock.start(self._next - 1, stamp_s - self._clock.period_s)
+
+    def _is_next(self, stamps: Stamps) -> bool:
+        clock = self._clock
+        last = self._next + len(stamps) - 1
+        if self._held or abs(stamps[-1] - clock.predict(last)) > clock.tolerance_s:
+            return False
+        steps = np.diff(stamps)
+        return not len(steps) or bool(np.abs(steps - clock.period_s).max() <= 0.5 * clock.period_s)
+
+    def _judge(self, run: _Run, arrived_s: float) -> list[Placed]:
+        if self._held:
+            return self._judge_after_hold(run, arrived_s)
+        late_s = self._late(run, self._next)
+        if abs(late_s) <= self._clock.tolerance_s:
+            return [self._accept(run)]
+        if late_s < 0:
+            return self._judge_early(run, late_s)
+        self._held.append(run)
+        return self._settle(arrived_s)
+
+    def _judge_after_hold(self, run: _Run, arrived_s: float) -> list[Placed]:
+        tolerance = self._clock.tolerance_s
+        n_held = sum(held.size for held in self._held)
+        if abs(self._late(run, self._next)) <= tolerance and self._held_fits_after(run.size):
+            return self._restore_order(run)
+        if abs(self._late(run, self._next + n_held)) <= tolerance:
+            return [*self._release_as_jitter(), self._accept(run)]
+        if self._is_repeat(run):
+            return self._drop(run)
+        self._held.append(run)
+        return self._settle(arrived_s)
+
+    def _judge_early(self, run: _Run, late_s: float) -> list[Placed]:
+        if self._is_repeat(run):
+            return self._drop(run)
+        if -late_s > self._config.hold_s:
+            self._step_clock(run, late_s)
+        else:
+            self._widen(-late_s)
+        return [self._accept(run)]
+
+    def _settle(self, arrived_s: float) -> list[Placed]:
+        """Decide what the held runs mean, if that can be told already."""
+        late = []
+        index = self._next
+        for run in self._held:
+            late.append(self._late(run, index))
+            index += run.size
+        shift, spread = min(late), max(late) - min(late)
+        span = float(self._held[-1].stamps[-1] - self._held[0].stamps[0])
+        if shift <= self._config.hold_s and span < self._config.hold_s:
+            return []
+        if shift <= max(self._clock.tolerance_s, spread):
+            return self._release_as_jitter()
+        return self._release_shifted(shift, arrived_s)
+
+    def _release_shifted(self, shift_s: float, arrived_s: float) -> list[Placed]:
+        last = self._held[-1].stamps[-1]
+        arrival_shift_s = arrived_s - self._arrival_offset_s - (last - shift_s)
+        if arrival_shift_s < shift_s - self._config.hold_s:
+            self._step_clock(self._held[0], shift_s)
+        else:
+            self._jump(shift_s)
+        return self._release()
+
+    def _release_as_jitter(self) -> list[Placed]:
+        self._widen(max(self._late(run, self._next) for run in self._held[:1]))
+        return self._release()
+
+    def _release(self) -> list[Placed]:
+        held, self._held = self._held, []
+        return [self._accept(run) for run in held]
+
+    def _restore_order(self, run: _Run) -> list[Placed]:
+        n_held = sum(held.size for held in self._held)
+        self._tell(
+            EventKind.REORDERED,
+            f"{run.size} samples came after {n_held} later ones and were put back in their place.",
+            run.size,
+        )
+        return [self._accept(run), *self._release()]
+
+    def _held_fits_after(self, size: int) -> bool:
+        return abs(self._late(self._held[0], self._next + size)) <= self._clock.tolerance_s
+
+    def _accept(self, run: _Run) -> Placed:
+        placed = Placed(
+            first_sample=self._next, samples=run.samples, last_stamp_s=float(run.stamps[-1])
+        )
+        self._next += run.size
+        self._clock.update(self._next - 1, placed.last_stamp_s)
+        self._history.append(placed)
+        while self._next - self._history[0].first_sample > 2 * self._rate_hz:
+            self._history.popleft()
+        self._check_jitter()
+        return placed
+
+    def _late(self, run: _Run, index: int) -> float:
+        """How late a run's last stamp is if its first sample had this index, in seconds."""
+        return float(run.stamps[-1]) - self._clock.predict(index + run.size - 1)
+
+    def _is_repeat(self, run: _Run) -> bool:
+        """Whether the same values already stand where the stamps point."""
+        stop = self.sample_at(float(run.stamps[-1])) + 1
+        first = stop - run.size
+        return any(
+            np.array_equal(old.samples[:, at : at + run.size], run.samples)
+            for old in self._history
+            # Jitter blurs where the stamps point to, values do not: look a few samples around.
+            for at in range(max(0, first - old.first_sample - 2), first - old.first_sample + 3)
+        )
+
+    def _drop(self, run: _Run) -> list[Placed]:
+        self._tell(
+            EventKind.DUPLICATE,
+            f"{run.size} samples came a second time and were dropped.",
+            run.size,
+        )
+        return []
+
+    def _jump(self, late_s: float) -> None:
+        lost = round(late_s / self._clock.period_s)
+        self._tell(
+            EventKind.GAP,
+            f"{lost} samples ({lost * self._clock.period_s:.3f} s) were lost; no window is cut "
+            f"across them.",
+            lost,
+        )
+        self._next += lost
+
+    def _step_clock(self, run: _Run, step_s: float) -> None:
+        self._tell(
+            EventKind.CLOCK_STEP,
+            f"The sender's clock stepped by {step_s:+.3f} s; no sample was lost, windows go on.",
+        )
+        self._clock.start(self._next - 1, self._clock.predict(self._next - 1) + step_s)
+        self._arrival_offset_s -= step_s
+
+    def _widen(self, late_s: float) -> None:
+        self._clock.scatter_s = max(self._clock.scatter_s, abs(late_s) / 3)
+
+    def _follow_arrival(self, stamp_s: float, arrived_s: float) -> None:
+        # Arrival can only be late, so the smallest difference is the transport's own; it may
+        # creep up by 50 ppm to follow a drift between the two clocks.
+        offset = arrived_s - stamp_s
+        if math.isnan(self._arrival_offset_s):
+            self._arrival_offset_s = offset
+        elif not self._held:
+            creep_s = 5e-5 * max(0.0, stamp_s - self._last_stamp_s)
+            self._arrival_offset_s = min(self._arrival_offset_s + creep_s, offset)
+        self._last_stamp_s = stamp_s
+
+    def _check_jitter(self) -> None:
+        scatter, period = self._clock.scatter_s, self._clock.period_s
+        if scatter > period and not self._jitter_told:
+            self._jitter_told = True
+            self._tell(
+                EventKind.JITTER,
+                f"Time stamps scatter by {scatter * 1e3:.1f} ms (one sample is "
+                f"{period * 1e3:.2f} ms); samples are counted, not placed by their stamps.",
+            )
+        elif scatter < 0.5 * period:
+            self._jitter_told = False
+
+    def _check_rate(self) -> None:
+        clock = self._clock
+        off = clock.nominal_s / clock.period_s - 1
+        unsure = 4 * clock.period_error_s / clock.period_s
+        if not self._rate_told and abs(off) > self._config.rate_tolerance + unsure:
+            self._rate_told = True
+            self._tell(
+                EventKind.RATE,
+                f"The stream runs at {self.rate_hz:.3f} Hz but says {self._rate_hz:g} Hz "
+                f"({off * 100:+.2f} %); allowed is {self._config.rate_tolerance * 100:g} %: "
+                f"check the amplifier's settings.",
+            )
+
+    def _tell(self, kind: EventKind, text: str, count: int = 0) -> None:
+        self._events.append(Event(kind=kind, text=text, sample=self._next, count=count))
+
+
+def _split(samples: Samples, stamps: Stamps, clock: SenderClock) -> list[_Run]:
+    """Cut where the stamps do not go on from one sample to the next."""
+    breaks = np.abs(np.diff(stamps) - clock.period_s) > 0.5 * clock.period_s
+    edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(stamps)]
+    return [_Run(samples[:, a:b], stamps[a:b]) for a, b in pairwise(edges)]

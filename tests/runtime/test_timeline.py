@@ -1,0 +1,219 @@
+"""Faults are injected into a stream whose sample number is written into every channel, so any
+placed sample can be compared with the index it was given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from diverloop.runtime.messages import EventKind
+from diverloop.runtime.timeline import Timeline
+from hypothesis import given
+from hypothesis import strategies as st
+
+RATES = (160.0, 250.0, 1000.0, 2048.0)
+
+
+@dataclass
+class Packet:
+    first: int
+    stamps: np.ndarray
+    arrived_s: float
+
+    @property
+    def samples(self) -> np.ndarray:
+        numbers = np.arange(self.first, self.first + len(self.stamps), dtype=np.float64)
+        return np.vstack([numbers, -numbers])
+
+
+@dataclass
+class Result:
+    index: list[int] = field(default_factory=list)
+    number: list[int] = field(default_factory=list)
+    events: list[EventKind] = field(default_factory=list)
+    worst_hold: int = 0
+
+    @property
+    def error(self) -> np.ndarray:
+        """Index given minus true number, per sample."""
+        return np.asarray(self.index) - np.asarray(self.number)
+
+
+def stream(rate: float, seconds: float, packet_s: float = 0.02, delay_s: float = 0.003):
+    size = max(1, round(packet_s * rate))
+    for first in range(0, round(seconds * rate), size):
+        stamps = 100.0 + (first + np.arange(size)) / rate
+        yield Packet(first, stamps, stamps[-1] + delay_s)
+
+
+def feed(timeline: Timeline, packets) -> Result:
+    result = Result()
+    seen = 0
+    for packet in packets:
+        seen += len(packet.stamps)
+        for placed in timeline.place(packet.samples, packet.stamps, packet.arrived_s):
+            count = placed.samples.shape[1]
+            result.index += range(placed.first_sample, placed.first_sample + count)
+            result.number += placed.samples[0].astype(int).tolist()
+        result.worst_hold = max(result.worst_hold, seen - len(result.index))
+        result.events += [event.kind for event in timeline.take_events()]
+    return result
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("packet_s", [0.0, 0.005, 0.02, 0.1, 0.5])
+def test_a_clean_stream_is_counted_and_nothing_is_reported(rate, packet_s):
+    result = feed(Timeline(rate), stream(rate, 20, packet_s))
+    assert not result.events
+    assert result.index == list(range(len(result.index)))
+    assert len(result.index) >= 19 * rate
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("lost_s", [0.02, 0.1, 0.3, 1.0, 5.0])
+def test_lost_packets_leave_a_hole_of_the_right_size(rate, lost_s):
+    packets = [p for p in stream(rate, 20) if not 8 <= p.stamps[0] - 100 < 8 + lost_s]
+    result = feed(Timeline(rate), packets)
+    assert result.events == [EventKind.GAP]
+    assert not result.error.any()
+    assert len(result.index) == sum(len(p.stamps) for p in packets)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_single_lost_sample_is_noticed(rate):
+    packets = list(stream(rate, 20))
+    cut = packets[200]
+    packets[200] = Packet(cut.first + 1, cut.stamps[1:], cut.arrived_s)
+    result = feed(Timeline(rate), packets)
+    assert result.events == [EventKind.GAP]
+    assert not result.error.any()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_samples_that_come_twice_are_dropped_the_second_time(rate):
+    packets = list(stream(rate, 20))
+    again = packets[300]
+    packets.insert(302, Packet(again.first, again.stamps, packets[301].arrived_s))
+    result = feed(Timeline(rate), packets)
+    assert result.events == [EventKind.DUPLICATE]
+    assert result.index == result.number == list(range(len(result.index)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_swapped_packets_are_put_back_in_order(rate):
+    packets = list(stream(rate, 20))
+    packets[300], packets[301] = packets[301], packets[300]
+    result = feed(Timeline(rate), packets)
+    assert result.events == [EventKind.REORDERED]
+    assert result.index == result.number == list(range(len(result.index)))
+
+
+@pytest.mark.parametrize("step_s", [0.5, -0.5, 0.2, -0.2, 10.0])
+@pytest.mark.parametrize("rate", RATES)
+def test_a_clock_step_is_not_a_gap(rate, step_s):
+    packets = list(stream(rate, 20))
+    for packet in packets[400:]:
+        packet.stamps += step_s
+    result = feed(Timeline(rate), packets)
+    assert result.events == [EventKind.CLOCK_STEP]
+    assert result.index == result.number == list(range(len(result.index)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("jitter_s", [0.005, 0.03, 0.1])
+def test_jitter_of_the_stamps_never_moves_a_sample(rate, jitter_s):
+    rng = np.random.default_rng(1)
+    packets = list(stream(rate, 30))
+    for packet in packets:
+        late = rng.uniform(0, jitter_s)
+        packet.stamps += late
+        packet.arrived_s += late
+    result = feed(Timeline(rate), packets)
+    assert set(result.events) <= {EventKind.JITTER}
+    assert jitter_s < 0.03 or EventKind.JITTER in result.events
+    assert result.index == result.number
+    assert result.worst_hold <= 0.25 * rate
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("stall_s", [0.1, 1.0])
+def test_late_arrival_alone_changes_nothing(rate, stall_s):
+    packets = list(stream(rate, 20))
+    for packet in packets[400:450]:
+        packet.arrived_s += stall_s
+    result = feed(Timeline(rate), packets)
+    assert not result.events
+    assert result.index == result.number
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_one_late_stamp_is_jitter_and_not_a_loss(rate):
+    packets = list(stream(rate, 20))
+    packets[400].stamps += 0.08
+    packets[400].arrived_s += 0.08
+    result = feed(Timeline(rate), packets)
+    assert EventKind.GAP not in result.events
+    assert result.index == result.number == list(range(len(result.index)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("off", [0.001, -0.001, 0.024])
+def test_a_wrong_nominal_rate_is_reported_once_and_costs_no_sample(rate, off):
+    result = feed(Timeline(rate), stream(rate * (1 + off), 60))
+    assert result.events == [EventKind.RATE]
+    assert result.index == result.number == list(range(len(result.index)))
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_true_rate_within_tolerance_is_not_reported(rate):
+    assert not feed(Timeline(rate), stream(rate * 1.0003, 60)).events
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_markers_land_on_the_sample_of_their_stamp(rate):
+    timeline = Timeline(rate)
+    feed(timeline, stream(rate, 10))
+    for sample in (0, 7, int(5 * rate), int(9 * rate)):
+        assert timeline.sample_at(100.0 + sample / rate) == sample
+
+
+@pytest.mark.parametrize("outage_s", [0.5, 2.0, 3600.0])
+@pytest.mark.parametrize("new_clock", [False, True])
+def test_a_sender_that_comes_back_leaves_a_gap_as_long_as_its_outage(outage_s, new_clock):
+    rate = 1000.0
+    timeline = Timeline(rate)
+    before = feed(timeline, stream(rate, 5))
+    stamp = 3.25 if new_clock else 105.0 + outage_s
+    timeline.resume(stamp, outage_s)
+    placed = timeline.place(np.zeros((2, 5)), stamp + np.arange(5) / rate, 105 + outage_s)
+    assert placed[0].first_sample == pytest.approx(before.index[-1] + 1 + outage_s * rate, abs=1)
+    kinds = [event.kind for event in timeline.take_events()]
+    assert kinds == ([EventKind.CLOCK_STEP] if new_clock else []) + [EventKind.GAP]
+
+
+@given(
+    cuts=st.lists(st.integers(1, 200), min_size=5, max_size=60),
+    lost=st.integers(0, 400),
+    rate=st.sampled_from(RATES),
+)
+def test_indices_do_not_depend_on_how_the_stream_was_cut(cuts, lost, rate):
+    numbers = np.arange(round(12 * rate))
+    hole = round(6 * rate)
+    numbers = np.r_[numbers[:hole], numbers[hole + lost :]]
+    stamps = 100.0 + numbers / rate
+    timeline = Timeline(rate)
+    got: list[int] = []
+    at = turn = 0
+    while at < len(numbers):
+        size = cuts[turn % len(cuts)]
+        part = slice(at, at + size)
+        samples = numbers[None, part].astype(float)
+        for placed in timeline.place(samples, stamps[part], stamps[part][-1] + 0.002):
+            first = placed.first_sample
+            got += range(first, first + placed.samples.shape[1])
+            np.testing.assert_array_equal(placed.samples[0], got[-placed.samples.shape[1] :])
+        at += size
+        turn += 1
+    assert got == numbers[: len(got)].tolist()
+    assert len(numbers) - len(got) <= 0.2 * rate + max(cuts)
