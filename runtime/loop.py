@@ -7,8 +7,9 @@ damaged or not yet settled samples is not decoded: it gives a neutral decision t
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,10 +19,22 @@ from .errors import ConfigError
 from .fanout import FanOut
 from .guard import Guard
 from .latency import LatencyBook, LatencyReport
-from .messages import Chunk, Decision, Embedding, Event, EventKind, StageTimes, Turn, Window
+from .messages import (
+    Chunk,
+    Decision,
+    Embedding,
+    Event,
+    EventKind,
+    StageTimes,
+    StreamSpec,
+    Turn,
+    Window,
+)
 from .ring import Ring
 from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source
 from .windows import Slot, WindowConfig
+
+_LOST = "the window touches lost or unsettled samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,9 @@ class Loop:
         The last word; disarmed unless a person armed it.
     fanout : FanOut
         Who else is told.
+    accept : callable, optional
+        Called with the stream's description before anything is read; raises `SchemaMismatch` if
+        it is not the stream that the model was fitted on.
     """
 
     def __init__(
@@ -101,6 +117,7 @@ class Loop:
         config: LoopConfig | None = None,
         guard: Guard | None = None,
         fanout: FanOut | None = None,
+        accept: Callable[[StreamSpec], None] | None = None,
     ) -> None:
         self.guard = guard or Guard()
         self.book = LatencyBook()
@@ -109,6 +126,8 @@ class Loop:
         self._window = window
         self._config = config or LoopConfig()
         self._fanout = fanout or FanOut(())
+        self._accept = accept or (lambda spec: None)
+        self.first_decision_s = math.nan
         self._stop_asked = False
         self._stale_ns = round(self._config.stale_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
@@ -180,7 +199,7 @@ class Loop:
             embedding = stages.encoder.encode(window)
         encoded_ns = clock.now_ns()
         if window is None or embedding is None:
-            decision = self._neutral("the window touches lost or unsettled samples", slot)
+            decision = self._neutral(_LOST, slot)
         else:
             decision = stages.adapter.decide(embedding, window)
         decided_ns = clock.now_ns()
@@ -211,7 +230,8 @@ class Loop:
             fed_back_ns=fed_back_ns,
             acted_ns=self._clock.now_ns(),
         )
-        self._account(decision, embedding is not None, times)
+        if embedding is not None:
+            self._account(times)
         turn = Turn(decision=decision, command=command, times=times, embedding=embedding)
         self._fanout.publish(turn)
         if self.guard.state is not before:
@@ -230,19 +250,17 @@ class Loop:
         fresh = [slot for slot in slots[:-1] if self._due_ns(slot) >= oldest_ns]
         dropped = [slot for slot in slots[:-1] if self._due_ns(slot) < oldest_ns]
         lost = sum(self._is_distrusted(slot) for slot in dropped)
-        self.book.count_refused("samples lost", lost)
-        if len(dropped) > lost:
-            self._skip(len(dropped) - lost)
+        self.book.count_refused(_LOST, lost)
+        late = len(dropped) - lost
+        if late:
+            text = f"{late} windows were skipped: newer ones were already complete."
+            self.book.count_skipped(late)
+            self._tell(self._event(EventKind.LATE, text, late))
         return [*fresh, slots[-1]]
-
-    def _skip(self, n_windows: int) -> None:
-        self.book.count_skipped(n_windows)
-        text = f"{n_windows} windows were skipped: newer ones were already complete."
-        self._tell(self._event(EventKind.LATE, text, n_windows))
 
     def _cut(self, slot: Slot) -> Window | None:
         if self._is_distrusted(slot) or not self._ring.holds(slot.first, slot.stop):
-            self.book.count_refused("samples lost", 1)
+            self.book.count_refused(_LOST)
             return None
         raw_s, corrected_s = self._lsl_times(slot)
         return Window(
@@ -259,9 +277,9 @@ class Loop:
         before = self._ring.stop
         lost = self._ring.write(conditioned.samples, conditioned.first_sample)
         if lost:
+            self.book.count_lost(lost)
             settled = conditioned.first_sample + self._stages.conditioner.settle_samples
             self._distrusted.append((before, settled))
-            self.book.count_lost(lost)
             while self._distrusted[0][1] < self._ring.stop - self._ring.capacity:
                 self._distrusted.popleft()
 
@@ -310,9 +328,9 @@ class Loop:
             self._stale = False
             self._tell(self._event(EventKind.FRESH, "Data flows again."))
 
-    def _account(self, decision: Decision, decoded: bool, times: StageTimes) -> None:
-        if not decoded:
-            return
+    def _account(self, times: StageTimes) -> None:
+        if math.isnan(self.first_decision_s):
+            self.first_decision_s = (times.acted_ns - self._opened_ns) / 1e9
         self.book.turn(times)
         late_ns = times.acted_ns - times.due_ns - self._deadline_ns
         if late_ns > 0:
@@ -364,6 +382,7 @@ class Loop:
             stack.callback(stages.source.close)
             stages.source.open()
             self._spec = stages.source.spec
+            self._accept(self._spec)
             conditioned = stages.conditioner.open(self._spec)
             stack.callback(stages.encoder.close)
             stages.encoder.open(conditioned, self._window.n_times(conditioned.rate_hz))
@@ -377,4 +396,6 @@ class Loop:
             self._distrusted.append((0, stages.conditioner.settle_samples))
             self._arrived_ns = self._clock.now_ns()
             self._fanout.publish(self._spec)
+            self._tell(self._event(EventKind.GUARD, f"The guard is {self.guard.state}."))
+            self._opened_ns = self._arrived_ns
             yield

@@ -113,6 +113,11 @@ class Timeline:
         """The rate the stamps speak of."""
         return 1 / self._clock.period_s
 
+    @property
+    def started(self) -> bool:
+        """Whether a first sample has come, so that moments can be turned into samples."""
+        return self._next > 0
+
     def place(self, samples: Samples, stamps_s: Stamps, arrived_s: float) -> list[Placed]:
         """Give indices to samples that have just arrived.
 

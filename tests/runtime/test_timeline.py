@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from diverloop.runtime.messages import EventKind
-from diverloop.runtime.timeline import Timeline
 from hypothesis import given
 from hypothesis import strategies as st
+
+from diverloop.runtime.messages import EventKind
+from diverloop.runtime.timeline import Timeline
 
 RATES = (160.0, 250.0, 1000.0, 2048.0)
 

@@ -1,0 +1,110 @@
+# Everything a fresh checkout needs, on Linux and macOS, with Python 3.11 or newer.
+#
+#   make demo      install into .venv, then run the closed loop
+#   make test      install into .venv, then run the whole test suite
+#
+# Variables: VENV=where the environment lives, PYTHON=which interpreter makes it,
+# ARGS=what is passed on to pytest, to the demo or to the benchmark.
+.POSIX:
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+
+BIN = $(VENV)/bin
+# Twice quiet: errors only. One line of ours says what is being installed.
+PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
+# No torch, no Qt, no GPU package: those are extras that a user asks for by name.
+EXTRAS = test,fit,mne
+# A stamp is newer than pyproject.toml exactly when what it stands for is installed.
+READY = $(VENV)/.ready
+
+.PHONY: help setup demo test lint docs bench clean
+
+help:
+	@echo "make demo    install, then run the closed loop on a simulated participant"
+	@echo "make test    install, then run the test suite"
+	@echo "make setup   install only (into $(VENV))"
+	@echo "make lint    ruff and mypy --strict"
+	@echo "make docs    build the documentation into docs/_build/html"
+	@echo "make bench   measure the loop's own cost on this machine"
+	@echo "make clean   remove $(VENV) and everything that was built"
+	@echo "Add PYTHON=/path/to/python to choose the interpreter, ARGS='...' to pass arguments on."
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@set -e; \
+	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
+	if fits "$(BIN)/python"; then \
+	    echo "setup: updating $(VENV)"; \
+	else \
+	    found=; \
+	    for candidate in $${PYTHON:-python3.13 python3.12 python3.11 python3}; do \
+	        if fits "$$candidate"; then found=$$candidate; break; fi; \
+	    done; \
+	    if [ -z "$$found" ]; then \
+	        echo "setup: no Python 3.11 or newer among:" \
+	            "$${PYTHON:-python3.13 python3.12 python3.11 python3};" \
+	            "install one, or name it with PYTHON=/path/to/python." >&2; \
+	        exit 1; \
+	    fi; \
+	    if [ -e "$(VENV)" ] && [ ! -f "$(VENV)/pyvenv.cfg" ]; then \
+	        echo "setup: $(VENV) exists and is no environment; move it," \
+	            "or name another place with VENV=/path." >&2; \
+	        exit 1; \
+	    fi; \
+	    echo "setup: creating $(VENV) with $$("$$found" --version)"; \
+	    "$$found" -m venv --clear "$(VENV)"; \
+	fi
+	@$(PIP) install 'pip>=22.3'
+	@echo "setup: installing diverloop[$(EXTRAS)]"
+	@$(PIP) install -e '.[$(EXTRAS)]'
+	@touch $(READY)
+	@echo "setup: done"
+
+$(VENV)/.ready-lint: $(READY)
+	@echo "lint: installing diverloop[lint]"
+	@$(PIP) install -e '.[lint]'
+	@touch $@
+
+$(VENV)/.ready-docs: $(READY)
+	@echo "docs: installing diverloop[docs]"
+	@$(PIP) install -e '.[docs]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/diverloop demo $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+# mypy names modules after folders, and a checkout's folder can be called anything: the link gives
+# it the one right name.
+lint: $(VENV)/.ready-lint
+	@echo "lint: ruff check"
+	@$(BIN)/ruff check .
+	@echo "lint: ruff format --check"
+	@$(BIN)/ruff format --check .
+	@echo "lint: mypy --strict"
+	@set -e; mkdir -p build/types; rm -f build/types/diverloop; \
+	ln -s ../.. build/types/diverloop; \
+	modules="-m diverloop"; \
+	for file in *.py; do modules="$$modules -m diverloop.$${file%.py}"; done; \
+	for file in */__init__.py; do modules="$$modules -p diverloop.$${file%/__init__.py}"; done; \
+	MYPYPATH=build/types $(BIN)/mypy $$modules
+
+docs: $(VENV)/.ready-docs
+	@echo "docs: building docs/_build/html"
+	@rm -rf docs/api docs/_build
+	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs: open docs/_build/html/index.html"
+
+bench: setup
+	@$(BIN)/diverloop bench $(ARGS)
+
+clean:
+	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
+	@rm -rf build dist docs/_build docs/api diverloop.egg-info
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -name __pycache__ -type d -exec rm -rf {} +

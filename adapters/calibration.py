@@ -1,0 +1,92 @@
+"""Temperature: make a probability of 0.8 right eight times in ten.
+
+The temperature divides the scores before the softmax [1]_. It is fitted on trials that were held
+out, against targets softened by one imagined trial of each other class [2]_: a few trials without
+a single error must not make an adapter certain.
+
+References
+----------
+.. [1] Guo, Pleiss, Sun, Weinberger. On calibration of modern neural networks. ICML, 2017.
+.. [2] Platt. Probabilistic outputs for support vector machines. Advances in Large Margin
+   Classifiers, 1999.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .linear import Floats
+
+# Beyond these the softmax is a hard maximum, or a coin, for any scores that a fit produces.
+_LOWEST, _HIGHEST = 0.05, 50.0
+
+
+def fit_temperature(scores: Floats, targets: NDArray[np.integer]) -> float:
+    """Temperature under which held-out trials are most probable.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_trials, n_classes)
+        Scores of trials that were not fitted on, before the softmax.
+    targets : ndarray of int, shape (n_trials,)
+        Row of each trial's true class.
+
+    Returns
+    -------
+    temperature : float
+        In [0.05, 50]. Above 1 where the scores were too sure of themselves.
+    """
+    from scipy.optimize import minimize_scalar
+
+    found = minimize_scalar(
+        lambda log_t: log_loss(scores, targets, float(np.exp(log_t))),
+        bounds=(np.log(_LOWEST), np.log(_HIGHEST)),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
+
+
+def log_loss(scores: Floats, targets: NDArray[np.integer], temperature: float = 1.0) -> float:
+    """Mean negative log-probability of softened targets.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_trials, n_classes)
+        Scores before the softmax.
+    targets : ndarray of int, shape (n_trials,)
+        Row of each trial's true class.
+    temperature : float
+        Scores are divided by it, positive.
+
+    Returns
+    -------
+    loss : float
+        In nats, at least 0.
+    """
+    cold = scores / temperature
+    cold -= cold.max(axis=1, keepdims=True)
+    log_probabilities = cold - np.log(np.exp(cold).sum(axis=1, keepdims=True))
+    return float(-(soften(targets, scores.shape[1]) * log_probabilities).sum(axis=1).mean())
+
+
+def soften(targets: NDArray[np.integer], n_classes: int) -> Floats:
+    """Targets with one imagined trial of every other class among each class's own.
+
+    Parameters
+    ----------
+    targets : ndarray of int, shape (n_trials,)
+        Row of each trial's true class.
+    n_classes : int
+        How many classes there are.
+
+    Returns
+    -------
+    soft : ndarray, shape (n_trials, n_classes)
+        Rows sum to 1: a class with n trials has (n + 1) / (n + n_classes) in its own column.
+    """
+    count = np.bincount(targets, minlength=n_classes)[targets]
+    soft: Floats = np.repeat(1 / (count + n_classes), n_classes).reshape(-1, n_classes)
+    soft[np.arange(len(targets)), targets] *= count + 1
+    return soft

@@ -1,0 +1,334 @@
+"""The command line. Investigational, not a medical device."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from . import __version__
+from .console import (
+    NOTICE,
+    accuracy_sentence,
+    latency_table,
+    out,
+    plain_errors,
+    print_json,
+    progress_bar,
+)
+from .running import RunOptions, RunReport, run_session
+from .runtime.errors import ConfigError
+
+app = typer.Typer(
+    help=f"Real-time closed-loop brain-computer interface runtime. {NOTICE}",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+View = Annotated[bool, typer.Option("--view/--no-view", help="Live view in this terminal.")]
+Seconds = Annotated[float, typer.Option(help="Stop after so long; 0 runs on.", min=0)]
+Reports = Annotated[Path, typer.Option(help="Folder for the report.")]
+Decisions = Annotated[Path | None, typer.Option(help="Write every decision here (JSON lines).")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Another value, as source.name=amp-2.")
+]
+Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
+
+
+@app.command()
+def doctor(json: AsJson = False, quick: bool = False) -> None:
+    """Look at this machine: versions, real-time rights, clocks, LSL."""
+    from .hardware.lsl_check import check_lsl
+    from .runtime.doctor import examine
+
+    findings = [*examine(quick=quick), check_lsl()]
+    if json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+        return
+    table = Table("", "what", "found", "advice", title="This machine")
+    marks = {True: "[green]good[/]", False: "[red]bad[/]", None: "[yellow]note[/]"}
+    for finding in findings:
+        table.add_row(marks[finding.ok], finding.name, finding.got, finding.advice)
+    out.print(table)
+
+
+@app.command()
+def run(
+    session: Annotated[Path, typer.Argument(help="Session file (TOML).")],
+    arm: Annotated[bool, typer.Option("--arm", help="Let commands pass the guard.")] = False,
+    seconds: Seconds = 0.0,
+    view: View = True,
+    decisions: Decisions = None,
+    reports: Reports = Path("reports"),
+    settings: Settings = None,
+    json: AsJson = False,
+) -> None:
+    """Run a session live: stream in, decisions out."""
+    from .runtime.session import read_session
+
+    with plain_errors(json):
+        checked = read_session(session, _overrides(settings))
+        options = RunOptions(
+            seconds=seconds,
+            armed=arm,
+            view=view and not json,
+            decisions=decisions,
+            reports=reports,
+        )
+        _tell_run(run_session(checked, options), json)
+
+
+@app.command()
+def replay(
+    recording: Annotated[Path, typer.Argument(help="Recording to decode.")],
+    model: Annotated[Path, typer.Option(help="Fitted bundle.")],
+    decisions: Decisions = None,
+    reports: Reports = Path("reports"),
+    step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
+    assume_unit: Unit = None,
+    json: AsJson = False,
+) -> None:
+    """Decode a recording with the live loop, as fast as the machine goes."""
+    from .hardware.replay import ReplayConfig
+    from .runtime.session import PartConfig, SessionConfig
+
+    with plain_errors(json):
+        session = SessionConfig(
+            name=f"replay of {recording.name}",
+            source=PartConfig(
+                kind="replay",
+                settings=ReplayConfig(path=str(recording), assume_unit=assume_unit),
+            ),
+            model=model,
+            step_s=step_s,
+        )
+        options = RunOptions(live=False, armed=True, decisions=decisions, reports=reports)
+        _tell_run(run_session(session, options), json)
+
+
+@app.command()
+def play(
+    recording: Annotated[Path, typer.Argument(help="Recording to serve over LSL.")],
+    name: Annotated[str, typer.Option(help="Name of the LSL stream.")] = "diverloop-player",
+    wait_s: Annotated[float, typer.Option(help="Wait so long for a listener.")] = 60.0,
+    loop: Annotated[bool, typer.Option("--loop", help="Start again at the end.")] = False,
+    start_s: Annotated[float, typer.Option(min=0)] = 0.0,
+    stop_s: Annotated[float | None, typer.Option(min=0)] = None,
+    assume_unit: Unit = None,
+    json: AsJson = False,
+) -> None:
+    """Serve a recording as a live LSL stream with its markers."""
+    from .hardware.player import PlayerConfig, play
+    from .hardware.recordings import read_recording
+    from .runtime.clock import MonotonicClock
+
+    with plain_errors(json):
+        config = PlayerConfig(
+            path=str(recording),
+            name=name,
+            wait_for_consumer_s=wait_s,
+            loop=loop,
+            start_s=start_s,
+            stop_s=stop_s,
+            assume_unit=assume_unit,
+        )
+        whole_s = read_recording(recording, assume_unit=assume_unit).duration_s
+        length_s = (stop_s or whole_s) - start_s
+        with progress_bar(f"waiting for a listener to {name!r}") as step:
+            report = play(
+                config,
+                MonotonicClock(),
+                on_progress=lambda at_s: step(f"playing {recording.name}", at_s, length_s),
+            )
+    if json:
+        print_json(asdict(report))
+    else:
+        out.print(
+            f"Sent {report.samples_sent} samples and {report.markers_sent} markers as "
+            f"{report.name!r}; at worst {report.worst_late_s * 1e3:.1f} ms late."
+        )
+
+
+@app.command()
+def fit(
+    recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings to learn from.")],
+    classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")],
+    bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
+    encoder: Annotated[str, typer.Option(help="filterbank_covariance or csp.")] = (
+        "filterbank_covariance"
+    ),
+    start_s: Annotated[float, typer.Option(help="From the cue.")] = 0.5,
+    stop_s: Annotated[float, typer.Option(help="From the cue.")] = 4.0,
+    window_s: Annotated[float, typer.Option(help="Length of a window.")] = 2.0,
+    step_s: Annotated[float, typer.Option(help="From one decision to the next.")] = 0.1,
+    assume_unit: Unit = None,
+    json: AsJson = False,
+) -> None:
+    """Fit a motor-imagery model on labelled recordings; save it as a bundle."""
+    from . import assembly
+    from .runtime.bundle import save_bundle
+    from .runtime.collection import TrialSpan
+    from .runtime.windows import WindowConfig
+
+    with plain_errors(json):
+        names = tuple(name.strip() for name in classes.split(",") if name.strip())
+        if len(names) < 2:
+            raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
+        if bundle.exists():
+            raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
+        plan = assembly.FitPlan(
+            span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
+            encoder=encoder,
+            window=WindowConfig(length_s=window_s, step_s=step_s),
+        )
+        with progress_bar("reading recordings") as step:
+            fitted = assembly.fit_model(assembly.recordings(recordings, assume_unit), plan, step)
+        sha256 = save_bundle(fitted, bundle)
+    scores = fitted.card.scores
+    if json:
+        print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
+        return
+    for key, words in (
+        ("cross_validation", "Left-out blocks of trials"),
+        ("leave_one_recording_out", "Left-out recordings"),
+    ):
+        if key in scores:
+            out.print(f"{words}: {_score_text(scores[key])}")
+    out.print(f"Saved {bundle} ({sha256[:12]}).")
+
+
+@app.command()
+def demo(
+    live_s: Annotated[float, typer.Option(help="Length of the live part.", min=5)] = 30.0,
+    long_s: Annotated[float, typer.Option(help="Signal in the long part.", min=0)] = 700.0,
+    view: View = True,
+    reports: Reports = Path("reports"),
+    json: AsJson = False,
+) -> None:
+    """Show the whole loop on a simulated participant: calibrate, then close the loop, live."""
+    from .demo import DemoPlan, calibrate, live_block, long_block
+
+    plan = DemoPlan(live_s=live_s, long_s=long_s)
+    with plain_errors(json):
+        _say(json, f"[bold]{NOTICE}[/] A simulated participant imagines moving a hand.")
+        with progress_bar("simulating a calibration block") as step:
+            bundle = calibrate(plan, step)
+        score = _score_text(bundle.card.scores["cross_validation"])
+        _say(json, f"1. Calibrated on {plan.calibration_s:g} s of signal: {score}")
+        _say(json, f"2. Closed loop in real time, {plan.live_s:g} s:")
+        live = live_block(bundle, plan, view=view and not json, reports=reports)
+        if not json:
+            _print_run(live)
+        long = long_block(bundle, plan) if plan.long_s else None
+    if json:
+        print_json({**live.to_json(), "long_block": long.to_json() if long else None})
+    elif long:
+        out.print(
+            f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: "
+            f"{accuracy_sentence(long.accuracy)}"
+        )
+
+
+@app.command()
+def watch(
+    address: Annotated[str, typer.Argument(help="Telemetry address of a running loop.")],
+    session: Annotated[str, typer.Option(help="Name for the header.")] = "",
+) -> None:
+    """Watch a running loop in this terminal; the loop does not notice."""
+    from .gui.terminal import TerminalView
+    from .runtime.telemetry import TelemetrySubscriber
+
+    with plain_errors(json_wanted=False):
+        subscriber = TelemetrySubscriber(address)
+        try:
+            TerminalView(subscriber, out, session=session).run()
+        except KeyboardInterrupt:
+            return
+        finally:
+            subscriber.close()
+
+
+@app.command()
+def bench(
+    channels: Annotated[int, typer.Option(help="Rows.")] = 64,
+    rate_hz: Annotated[float, typer.Option(help="Sampling rate.")] = 1000.0,
+    length_s: Annotated[float, typer.Option(help="Window.")] = 1.0,
+    step_s: Annotated[float, typer.Option(help="Step.")] = 0.05,
+    windows: Annotated[int, typer.Option(help="How many to measure.")] = 2000,
+    conditioned: Annotated[bool, typer.Option(help="With reference and band-pass.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Measure what the loop itself costs on this machine."""
+    from .runtime.benchmark import BenchmarkCase, run_case
+
+    with plain_errors(json):
+        case = BenchmarkCase(
+            n_channels=channels,
+            rate_hz=rate_hz,
+            length_s=length_s,
+            step_s=step_s,
+            n_windows=windows,
+            conditioned=conditioned,
+        )
+        figures = run_case(case)
+    if json:
+        print_json(figures)
+        return
+    out.print(
+        f"{channels} channels at {rate_hz:g} Hz, {length_s:g} s windows every {step_s:g} s: the "
+        f"loop itself takes {figures['p50_us']:.0f} us in the median, {figures['p99_us']:.0f} us "
+        f"at the 99th percentile."
+    )
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(f"diverloop {__version__}. {NOTICE}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _overrides(settings: list[str] | None) -> dict[str, str]:
+    pairs = [text.partition("=") for text in settings or ()]
+    for key, equals, _ in pairs:
+        if not equals or not key:
+            raise ConfigError(f"--set takes table.key=value, got {key!r}.")
+    return {key: value for key, _, value in pairs}
+
+
+def _tell_run(report: RunReport, json: bool) -> None:
+    if json:
+        print_json(report.to_json())
+    else:
+        _print_run(report)
+
+
+def _print_run(report: RunReport) -> None:
+    out.print(latency_table(report.latency))
+    out.print(report.latency.sentence())
+    out.print(accuracy_sentence(report.accuracy))
+    out.print(f"First decision {report.first_decision_s:.2f} s after the loop started.")
+    for grant in report.grants:
+        if not grant.obtained:
+            out.print(f"Real time: {grant.name} refused: {grant.detail}", highlight=False)
+    if report.path:
+        out.print(f"Report: {report.path}")
+
+
+def _score_text(score: dict[str, Any]) -> str:
+    low, high = score["interval"]
+    return f"accuracy {score['accuracy']:.2f} ({low:.2f} to {high:.2f}), {score['n']} trials."
+
+
+def _say(json: bool, text: str) -> None:
+    if not json:
+        out.print(text)

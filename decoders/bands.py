@@ -1,0 +1,181 @@
+"""What the filter-bank encoders share: rows by band, shrunken covariance, honest failure.
+
+A conditioned window has ``n_bands * n_channels`` rows, band-major: row ``band * n_channels +
+channel``. Nothing here copies a window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import BundleError, SchemaMismatch
+from ..runtime.messages import Embedding, Samples, StreamSpec
+
+Floats = NDArray[np.float64]
+
+
+def split_bands(samples: Samples, n_bands: int) -> Samples:
+    """View a window by band.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_bands * n_channels, n_times)
+        Conditioned window in microvolts.
+    n_bands : int
+        Number of bands.
+
+    Returns
+    -------
+    by_band : ndarray, shape (n_bands, n_channels, n_times)
+        A view, not a copy.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the rows do not divide into the bands.
+    """
+    n_rows, n_times = samples.shape
+    if n_rows % n_bands:
+        raise SchemaMismatch(
+            f"A window has {n_rows} rows, needed is a multiple of the {n_bands} bands: use the "
+            f"conditioning that the model was fitted with."
+        )
+    return samples.reshape(n_bands, n_rows // n_bands, n_times)
+
+
+def check_stream(spec: StreamSpec, n_rows: int) -> None:
+    """Refuse a conditioned stream with another number of rows than the model has.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Conditioned stream.
+    n_rows : int
+        Bands times channels of the model.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the numbers differ.
+    """
+    if spec.n_channels != n_rows:
+        raise SchemaMismatch(
+            f"The conditioned stream {spec.name!r} has {spec.n_channels} rows, the model was "
+            f"fitted on {n_rows} (bands times channels): use the bundle's own conditioning."
+        )
+
+
+def scatter(by_band: Samples, out: Floats) -> Floats:
+    """Second moment of each band; band-passed signal has no mean to take off.
+
+    Parameters
+    ----------
+    by_band : ndarray, shape (n_bands, n_rows, n_times)
+        Signal in microvolts.
+    out : ndarray, shape (n_bands, n_rows, n_rows)
+        Where the result goes, in square microvolts.
+
+    Returns
+    -------
+    out : ndarray
+        The same array.
+    """
+    # A window of garbage may overflow; the caller looks at the result, not at warnings.
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.matmul(by_band, by_band.swapaxes(1, 2), out=out)
+        out /= by_band.shape[2]
+    return out
+
+
+def shrink(covariances: Floats, n_times: int, shrinkage: float | None) -> Floats:
+    """Pull covariances towards a multiple of the identity, in place.
+
+    Parameters
+    ----------
+    covariances : ndarray, shape (n_bands, n_rows, n_rows)
+        Finite second moments; changed.
+    n_times : int
+        How many samples each rests on.
+    shrinkage : float, optional
+        Weight of the target, in [0, 1]; None for the oracle approximating one [1]_.
+
+    Returns
+    -------
+    covariances : ndarray
+        The same array.
+
+    References
+    ----------
+    .. [1] Chen, Wiesel, Eldar, Hero. Shrinkage algorithms for MMSE covariance estimation.
+       IEEE Trans. Signal Process., 2010.
+    """
+    n_rows = covariances.shape[1]
+    mean_power = np.einsum("bii->b", covariances) / n_rows
+    weight: Floats | float
+    if shrinkage is None:
+        # Equation 23 of [1]_ in the form that scikit-learn uses, so that both agree.
+        energy = np.einsum("bij,bij->b", covariances, covariances) / n_rows**2
+        top = energy + mean_power**2
+        bottom = (n_times + 1) * (energy - mean_power**2 / n_rows)
+        weight = np.where(bottom > top, top / np.where(bottom > top, bottom, 1.0), 1.0)
+    else:
+        weight = np.full(len(covariances), shrinkage)
+    covariances *= (1 - weight)[:, None, None]
+    diagonal = np.arange(n_rows)
+    covariances[:, diagonal, diagonal] += (weight * mean_power)[:, None]
+    return covariances
+
+
+def embed(values: Floats | None, n_features: int) -> Embedding:
+    """Wrap features, or say that the window could not be encoded.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_features,), optional
+        Features; None for a window of zeros, NaN or infinity.
+    n_features : int
+        How many features there would have been.
+
+    Returns
+    -------
+    embedding : Embedding
+        Quality 1, or NaN throughout with quality 0.
+    """
+    if values is None:
+        return Embedding(values=np.full(n_features, np.nan), quality=0.0)
+    return Embedding(values=values)
+
+
+def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> Floats:
+    """Get an array out of a bundle's part as float64.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        The part.
+    name : str
+        Which array.
+    n_dims : int
+        How many dimensions it must have.
+
+    Returns
+    -------
+    array : ndarray
+        A copy, so that nobody can change the weights from outside.
+
+    Raises
+    ------
+    BundleError
+        If it is missing or has another number of dimensions.
+    """
+    if name not in arrays or arrays[name].ndim != n_dims:
+        got = f"{arrays[name].ndim} dimensions" if name in arrays else "no such array"
+        raise BundleError(
+            f"The encoder needs an array {name!r} with {n_dims} dimensions, the bundle has {got}: "
+            f"fit the model again."
+        )
+    return np.array(arrays[name], dtype=np.float64)

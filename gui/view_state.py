@@ -1,0 +1,182 @@
+"""What a live view knows of a session, and the words for it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+from ..runtime.latency import LatencyBook, LatencyReport
+from ..runtime.messages import Chunk, Event, EventKind, StreamSpec, Turn
+from ..runtime.telemetry import Score, Telegram
+
+HISTORY = 60
+"""How many decisions a view looks back."""
+
+_SILENT_NS = 2_000_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class ViewState:
+    """What the view knows, gathered from the messages it has seen.
+
+    Parameters
+    ----------
+    session : str
+        Name of the session, for the header.
+    """
+
+    session: str = ""
+    spec: StreamSpec | None = None
+    turn: Turn | None = None
+    guard: str = "nothing heard from the guard yet"
+    last_event: str = "none so far"
+    n_samples: int = 0
+    n_gaps: int = 0
+    n_lost: int = 0
+    score: Score | None = None
+    report: LatencyReport | None = None
+    history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    book: LatencyBook = field(default_factory=LatencyBook)
+    heard_at_ns: int | None = None
+    now_ns: int = 0
+    missed_messages: int = 0
+    unreadable: int = 0
+
+    def take(self, message: Telegram, now_ns: int) -> None:
+        """Learn from one message.
+
+        Parameters
+        ----------
+        message : Telegram
+            From the wire.
+        now_ns : int
+            When it came, on the view's own clock.
+        """
+        self.heard_at_ns = now_ns
+        match message:
+            case StreamSpec():
+                self.spec = message
+            case Chunk():
+                self.n_samples = message.stop_sample
+            case Turn():
+                self._take_turn(message)
+            case Event():
+                self._take_event(message)
+            case Score():
+                self.score = message
+            case LatencyReport():
+                self.report = message
+
+    def latency(self) -> LatencyReport:
+        """The loop's own report if it has sent one, else what can be told from the turns seen."""
+        return self.report or self.book.report()
+
+    def _take_turn(self, turn: Turn) -> None:
+        decision = turn.decision
+        self.turn = turn
+        self.n_samples = max(self.n_samples, decision.stop_sample)
+        self.book.turn(turn.times, turn.embedding is not None, decision.reason)
+        self.history.append(_probability(turn))
+
+    def _take_event(self, event: Event) -> None:
+        match event.kind:
+            case EventKind.GUARD:
+                self.guard = event.text
+                return
+            case EventKind.GAP:
+                self.n_gaps += 1
+                self.n_lost += event.count
+            case EventKind.LATE:
+                self.book.count_skipped(event.count)
+            case EventKind.MISSED:
+                self.book.count_missed()
+        self.last_event = event.text
+
+
+def plain_line(state: ViewState) -> str:
+    """The state in one line of text, for a log or a pipe.
+
+    Parameters
+    ----------
+    state : ViewState
+        Left as it is.
+
+    Returns
+    -------
+    line : str
+        Without markup and without a line break.
+    """
+    total = state.latency().stages[-1]
+    parts = [
+        f"decision {label_of(state)}{_certainty(state)}",
+        f"{count_text(state.n_samples)} samples, {gaps_text(state)}",
+        f"sample to act p50 {ms_text(total.p50_ms)}, p99 {ms_text(total.p99_ms)} ms",
+        f"guard: {state.guard}",
+    ]
+    if state.score is not None:
+        parts.insert(1, score_text(state.score))
+    return "; ".join([*parts, *warnings_about(state)]).replace("\n", " ")
+
+
+def warnings_about(state: ViewState) -> list[str]:
+    """What makes everything else on the screen doubtful, one sentence each."""
+    found = []
+    if state.heard_at_ns is None:
+        found.append("no message has come yet: is the session running, is the address right?")
+    elif state.now_ns - state.heard_at_ns > _SILENT_NS:
+        silent_s = (state.now_ns - state.heard_at_ns) / 1e9
+        found.append(f"silent for {silent_s:.0f} s, all below is old: has the session ended?")
+    if state.unreadable:
+        found.append(f"{state.unreadable} messages unreadable: is the sender another version?")
+    if state.missed_messages:
+        found.append(f"this view was too slow for {state.missed_messages} messages")
+    return found
+
+
+def score_text(score: Score) -> str:
+    """Hits, trials, accuracy and its interval, in words."""
+    if not score.trials:
+        return "no trial judged yet"
+    low, high = (100 * bound for bound in score.interval)
+    percent = 100 * score.hits / score.trials
+    return f"{score.hits} of {score.trials}: {percent:.0f} % ({low:.0f} to {high:.0f} %)"
+
+
+def label_of(state: ViewState) -> str:
+    """The decided class in capitals."""
+    if state.turn is None:
+        return "NOTHING YET"
+    return (state.turn.decision.label or "neutral").upper()
+
+
+def _certainty(state: ViewState) -> str:
+    probability = math.nan if state.turn is None else _probability(state.turn)
+    return "" if math.isnan(probability) else f" ({probability:.2f})"
+
+
+def _probability(turn: Turn) -> float:
+    """Of the decided class; NaN where the loop abstained."""
+    decision = turn.decision
+    for name, probability in zip(decision.classes, decision.probabilities, strict=True):
+        if name == decision.label:
+            return float(probability)
+    return math.nan
+
+
+def gaps_text(state: ViewState) -> str:
+    """How many gaps there were, and how much they cost."""
+    if not state.n_gaps:
+        return "no gap"
+    gaps = "1 gap" if state.n_gaps == 1 else f"{state.n_gaps} gaps"
+    return f"{gaps} ({count_text(state.n_lost)} samples lost)"
+
+
+def count_text(number: int) -> str:
+    """A number with its thousands set apart."""
+    return f"{number:,}".replace(",", " ")
+
+
+def ms_text(value: float) -> str:
+    """Milliseconds in five characters at most; a dash where there are none."""
+    return "-" if math.isnan(value) else f"{value:.1f}" if value < 10_000 else f"{value:.0f}"

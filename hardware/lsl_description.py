@@ -1,0 +1,122 @@
+"""What an LSL stream says of itself, turned into a `StreamSpec`, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pylsl
+from numpy.typing import NDArray
+
+from ..runtime.errors import SchemaMismatch, UnitError
+from ..runtime.messages import Channel, StreamSpec
+from ..runtime.units import microvolts_per
+
+_UNITLESS = ("misc", "stim", "trig", "trigger", "aux", "counter", "markers")
+
+
+def describe_stream(
+    info: pylsl.StreamInfo, assume_unit: str = ""
+) -> tuple[StreamSpec, NDArray[np.float32] | None]:
+    """Read a full stream description.
+
+    Parameters
+    ----------
+    info : pylsl.StreamInfo
+        With its extended description (from an inlet, not from a resolver).
+    assume_unit : str
+        Unit of brain channels that name none or an unknown one; empty refuses them.
+
+    Returns
+    -------
+    spec : StreamSpec
+        Rate and channels.
+    scale : ndarray, shape (n_channels,) or None
+        Factors to microvolts; None if all are 1.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the stream has no regular rate, or describes another number of channels than it has.
+    UnitError
+        If a brain channel's unit is missing or unknown.
+    """
+    if info.nominal_srate() <= 0:
+        raise SchemaMismatch(
+            f"The stream {info.name()!r} has no regular rate, so its samples cannot be counted: "
+            f"bind to the signal stream, and name a marker stream in source.markers."
+        )
+    if info.channel_format() in (pylsl.cf_string, pylsl.cf_undefined):
+        raise SchemaMismatch(f"The stream {info.name()!r} holds text, not samples.")
+    rows = _described_rows(info)
+    default_kind = info.type().lower() or "eeg"
+    channels = []
+    scale = np.ones(info.channel_count(), np.float32)
+    for row, (label, kind, unit, place) in enumerate(rows):
+        kind = (kind or default_kind).lower()
+        channels.append(Channel(name=label or f"ch{row + 1}", kind=kind, position_m=place))
+        if kind not in _UNITLESS:
+            scale[row] = _factor(unit, assume_unit, label, info.name())
+    _refuse_repeats([channel.name for channel in channels], info.name())
+    spec = StreamSpec(
+        name=info.name(),
+        rate_hz=info.nominal_srate(),
+        channels=tuple(channels),
+        source_id=info.source_id(),
+    )
+    return spec, None if (scale == 1).all() else scale
+
+
+_Row = tuple[str, str, str, tuple[float, float, float] | None]
+
+
+def _described_rows(info: pylsl.StreamInfo) -> list[_Row]:
+    rows: list[_Row] = []
+    channel = info.desc().child("channels").child("channel")
+    while not channel.empty():
+        rows.append(
+            (
+                channel.child_value("label"),
+                channel.child_value("type"),
+                channel.child_value("unit"),
+                _place(channel.child("location")),
+            )
+        )
+        channel = channel.next_sibling("channel")
+    if rows and len(rows) != info.channel_count():
+        raise SchemaMismatch(
+            f"The stream {info.name()!r} describes {len(rows)} channels but sends "
+            f"{info.channel_count()}: mend the sender's description."
+        )
+    return rows or [("", "", "", None)] * info.channel_count()
+
+
+def _place(location: pylsl.XMLElement) -> tuple[float, float, float] | None:
+    texts = [location.child_value(axis) for axis in ("X", "Y", "Z")]
+    try:
+        # The XDF convention for locations is millimetres.
+        x, y, z = (float(text) / 1e3 for text in texts)
+    except ValueError:
+        return None
+    return x, y, z
+
+
+def _factor(unit: str, assume_unit: str, label: str, stream: str) -> float:
+    if assume_unit:
+        try:
+            return microvolts_per(unit)
+        except UnitError:
+            return microvolts_per(assume_unit)
+    if not unit:
+        raise UnitError(
+            f"Channel {label!r} of stream {stream!r} names no unit; allowed are V, mV, uV and nV. "
+            f'If you know what the numbers mean, say so with assume_unit = "uV" in the source.'
+        )
+    return microvolts_per(unit)
+
+
+def _refuse_repeats(names: list[str], stream: str) -> None:
+    repeats = sorted({name for name in names if names.count(name) > 1})
+    if repeats:
+        raise SchemaMismatch(
+            f"The stream {stream!r} uses the channel name {repeats[0]!r} more than once: a model "
+            f"could not tell them apart; rename them at the sender."
+        )

@@ -1,0 +1,353 @@
+"""LSL as a source: one signal stream, and the marker stream that goes with it.
+
+What the library does by itself is kept to a minimum, because it is silent about it: here it
+neither corrects clocks, nor smooths stamps, nor reconnects. `Timeline` says which sample is
+which, this file reconnects, and both say what they did.
+
+References
+----------
+Kothe et al. The lab streaming layer for synchronized multimodal recording. Imaging Neuroscience,
+2025.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pylsl
+from numpy.typing import NDArray
+
+from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
+from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
+from ..runtime.stages import Clock
+from ..runtime.timeline import Placed, Timeline
+from .lsl_description import describe_stream
+from .lsl_link import ClockOffset, Finder, connect, find_one
+
+_NUMBERS = {
+    pylsl.cf_float32: np.float32, pylsl.cf_double64: np.float64, pylsl.cf_int8: np.int8,
+    pylsl.cf_int16: np.int16, pylsl.cf_int32: np.int32,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LslConfig:
+    """Which stream to bind to.
+
+    LSL has no authentication: whoever sends under the right name is believed. So name the stream
+    as closely as you can; `source_id` is the device's own identity.
+
+    Parameters
+    ----------
+    name, type, source_id, hostname : str
+        What the stream must be called; empty matches anything, but a name, a type or a source id
+        is needed.
+    markers : str
+        Name of the marker stream; ``"*"`` for ``<name>-markers`` where there is one, empty for
+        none.
+    wait_s : float
+        How long to look for the stream, 0.1 to 3600 s.
+    buffer_s : float
+        Signal kept while the loop is busy, 1 to 360 s.
+    assume_unit : str
+        Unit of channels that name none or an unknown one; empty refuses them.
+    """
+
+    name: str = ""
+    type: str = ""
+    source_id: str = ""
+    hostname: str = ""
+    markers: str = "*"
+    wait_s: float = 10.0
+    buffer_s: float = 10.0
+    assume_unit: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.name or self.type or self.source_id):
+            raise ConfigError(
+                "source.name, source.type and source.source_id are all empty: name the stream "
+                'to bind to, for example name = "my-amplifier".'
+            )
+        if not 0.1 <= self.wait_s <= 3600:
+            raise ConfigError(f"source.wait_s must be in [0.1, 3600] s, got {self.wait_s} s.")
+        if not 1 <= self.buffer_s <= 360:
+            raise ConfigError(f"source.buffer_s must be in [1, 360] s, got {self.buffer_s} s.")
+        for key in ("name", "type", "source_id", "hostname", "markers"):
+            value = getattr(self, key)
+            if "'" in value:
+                raise ConfigError(f"source.{key} must not hold a quote ('), got {value!r}.")
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """What the resolver has to look for."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "source_id": self.source_id,
+            "hostname": self.hostname,
+        }
+
+
+class LslSource:
+    """Reads a signal stream and its markers over the lab streaming layer.
+
+    `read` blocks inside the library, with the interpreter lock released, until as many samples
+    as wanted have come: that is twice as fast as asking every millisecond, and costs nothing.
+    Samples are copied on arrival, because the library's buffer is used again.
+
+    Parameters
+    ----------
+    config : LslConfig
+        Which stream.
+    clock : Clock
+        The machine's monotonic clock.
+    """
+
+    Config = LslConfig
+
+    def __init__(self, config: LslConfig, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._spec: StreamSpec | None = None
+        self._inlet: pylsl.StreamInlet | None = None
+        self._offset: ClockOffset | None = None
+        self._markers: _Markers | None = None
+        self._finder: Finder | None = None
+        self._outage = False
+        self._placed: list[Placed] = []
+        self._events: list[Event] = []
+        self._arrived_ns = 0
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Rate and channels, in microvolts; known after `open`."""
+        if self._spec is None:
+            raise SourceUnavailable("The stream is not open yet: call open() first.")
+        return self._spec
+
+    @property
+    def ended(self) -> bool:
+        """A live stream does not end by itself."""
+        return False
+
+    def open(self) -> None:
+        """Find the stream, check its description, subscribe.
+
+        Raises
+        ------
+        SourceUnavailable
+            If no stream matches in time, or several do.
+        SchemaMismatch, UnitError
+            If its description cannot be used.
+        """
+        inlet = connect(find_one(self._config.wanted, self._config.wait_s), self._config.buffer_s)
+        info = inlet.info(5.0)
+        self._spec, self._scale = describe_stream(info, self._config.assume_unit)
+        n_kept = max(64, round(self._config.buffer_s * self._spec.rate_hz))
+        number = _NUMBERS[info.channel_format()]
+        self._buffer = np.zeros((n_kept, self._spec.n_channels), number)
+        self._timeline = Timeline(self._spec.rate_hz)
+        self._use(inlet)
+        self._markers = _Markers.beside(self._config, info)
+
+    def read(self, wanted: int, until_ns: int) -> Chunk | None:
+        """Wait for samples until the deadline; see `Source.read`."""
+        if not self._placed:
+            if self._inlet is None:
+                self._await_return(until_ns)
+            else:
+                self._pull(self._inlet, wanted, until_ns)
+        return self._next_chunk()
+
+    def close(self) -> None:
+        """Unsubscribe and stop looking. Calling it twice is harmless."""
+        for helper in (self._finder, self._offset):
+            if helper is not None:
+                helper.stop()
+        if self._inlet is not None:
+            self._inlet.close_stream()
+        if self._markers is not None:
+            self._markers.close()
+        self._inlet = self._finder = self._offset = self._markers = None
+
+    # ------------------------------------------------------------------------------- the samples
+
+    def _pull(self, inlet: pylsl.StreamInlet, wanted: int, until_ns: int) -> None:
+        """Block for what is wanted, then take whatever else is there."""
+        buffer = self._buffer
+        stamps = np.zeros(0)
+        left_s = max(0.0, (until_ns - self._clock.now_ns()) / 1e9)
+        try:
+            _, stamps = inlet.pull_chunk(left_s, min(wanted, len(buffer)), buffer, as_numpy=True)
+            if len(stamps) == wanted < len(buffer):
+                rest = buffer[wanted:]
+                _, more = inlet.pull_chunk(0.0, len(rest), rest, as_numpy=True)
+                stamps = np.concatenate((stamps, more))
+        except pylsl.util.LostError:
+            self._lose()
+        if len(stamps):
+            self._place(buffer[: len(stamps)], stamps)
+
+    def _place(self, raw: NDArray[np.generic], stamps: NDArray[np.float64]) -> None:
+        now_ns = self._clock.now_ns()
+        # The transposed copy is memory of our own: the next pull overwrites the buffer.
+        samples = raw.T.astype(np.float32, order="C")
+        if self._scale is not None:
+            samples *= self._scale[:, None]
+        if self._outage:
+            self._outage = False
+            own_s = (len(stamps) - 1) / self.spec.rate_hz
+            outage_s = (now_ns - self._arrived_ns) / 1e9 - own_s
+            self._timeline.resume(float(stamps[0]), max(0.0, outage_s))
+        self._arrived_ns = now_ns
+        self._placed += self._timeline.place(samples, stamps, now_ns / 1e9)
+        self._events += self._timeline.take_events()
+
+    def _next_chunk(self) -> Chunk | None:
+        """The next run of consecutive samples, with whatever else came."""
+        markers = self._take_markers()
+        events, self._events = tuple(self._events), []
+        if not (self._placed or markers or events):
+            return None
+        if not self._placed:
+            nothing = np.zeros((self.spec.n_channels, 0), np.float32)
+            now_ns = self._clock.now_ns()
+            return Chunk(
+                samples=nothing, first_sample=-1, arrived_ns=now_ns, markers=markers, events=events
+            )
+        run = self._take_run()
+        offset_s = self._offset.seconds if self._offset else 0.0
+        return Chunk(
+            samples=run.samples,
+            first_sample=run.first_sample,
+            arrived_ns=self._arrived_ns,
+            lsl_raw_s=run.last_stamp_s,
+            lsl_corrected_s=run.last_stamp_s + offset_s,
+            markers=markers,
+            events=events,
+        )
+
+    def _take_markers(self) -> tuple[Marker, ...]:
+        if self._markers is None or not self._timeline.started:
+            return ()
+        return self._markers.take(self._timeline, self._offset.seconds if self._offset else 0.0)
+
+    def _take_run(self) -> Placed:
+        placed = self._placed
+        count = 1
+        for before, after in pairwise(placed):
+            if before.first_sample + before.samples.shape[1] != after.first_sample:
+                break
+            count += 1
+        self._placed = placed[count:]
+        if count == 1:
+            return placed[0]
+        return Placed(
+            first_sample=placed[0].first_sample,
+            samples=np.concatenate([run.samples for run in placed[:count]], axis=1),
+            last_stamp_s=placed[count - 1].last_stamp_s,
+        )
+
+    # ------------------------------------------------------------------------- losing and finding
+
+    def _use(self, inlet: pylsl.StreamInlet) -> None:
+        self._inlet = inlet
+        self._offset = ClockOffset(inlet)
+
+    def _lose(self) -> None:
+        self._tell(EventKind.SOURCE_LOST, f"The stream {self.spec.name!r} is gone; looking for it.")
+        if self._offset is not None:
+            self._offset.stop()
+        self._inlet, self._outage = None, True
+        # The device itself is wanted back, not another one under the same name.
+        wanted = {**self._config.wanted, "source_id": self.spec.source_id}
+        self._finder = Finder(wanted, self._config.buffer_s, self._refuse_other)
+
+    def _await_return(self, until_ns: int) -> None:
+        assert self._finder is not None
+        inlet = self._finder.wait(max(0.0, (until_ns - self._clock.now_ns()) / 1e9))
+        refusal = self._finder.take_refusal()
+        if refusal:
+            self._tell(EventKind.SOURCE_LOST, refusal)
+        if inlet is not None:
+            self._finder = None
+            self._use(inlet)
+            self._tell(EventKind.SOURCE_BACK, f"The stream {self.spec.name!r} is back.")
+
+    def _refuse_other(self, inlet: pylsl.StreamInlet) -> None:
+        """Raise unless the stream has the rate, channels and units of the one that was lost."""
+        spec, scale = describe_stream(inlet.info(2.0), self._config.assume_unit)
+        if spec.schema != self.spec.schema:
+            raise SchemaMismatch(
+                f"A stream {spec.name!r} came back with {spec.n_channels} channels at "
+                f"{spec.rate_hz:g} Hz ({', '.join(spec.channel_names[:4])}, ...), not the "
+                f"{self.spec.n_channels} at {self.spec.rate_hz:g} Hz in their order that were "
+                f"lost; it is refused: restore the sender's settings, or start a new session."
+            )
+        if not np.array_equal(scale if scale is not None else 1, self._scale_or_one()):
+            raise SchemaMismatch(
+                f"The stream {spec.name!r} came back with other units; it is refused: restore "
+                f"the sender's settings, or start a new session."
+            )
+
+    def _scale_or_one(self) -> NDArray[np.float32] | int:
+        return 1 if self._scale is None else self._scale
+
+    def _tell(self, kind: EventKind, text: str) -> None:
+        self._events.append(Event(kind=kind, text=text))
+
+
+class _Markers:
+    """The marker stream beside a signal: labels with the sample they belong to."""
+
+    def __init__(self, inlet: pylsl.StreamInlet, same_clock: bool) -> None:
+        self._inlet: pylsl.StreamInlet | None = inlet
+        # Two streams of one machine share its clock; measuring it twice would only add noise.
+        self._offset = None if same_clock else ClockOffset(inlet)
+
+    @classmethod
+    def beside(cls, config: LslConfig, signal: pylsl.StreamInfo) -> _Markers | None:
+        name = f"{signal.name()}-markers" if config.markers == "*" else config.markers
+        if not name:
+            return None
+        wait_s = 0.5 if config.markers == "*" else config.wait_s
+        found = pylsl.resolve_bypred(f"name='{name}'", 1, wait_s)
+        if not found:
+            if config.markers == "*":
+                return None
+            raise SourceUnavailable(
+                f"No LSL marker stream {name!r} answered within {wait_s:g} s: start it, or leave "
+                f'source.markers empty ("").'
+            )
+        if found[0].channel_format() != pylsl.cf_string:
+            raise SchemaMismatch(f"The stream {name!r} holds numbers, not marker texts.")
+        return cls(connect(found[0], 60), found[0].hostname() == signal.hostname())
+
+    def take(self, timeline: Timeline, signal_offset_s: float) -> tuple[Marker, ...]:
+        if self._inlet is None:
+            return ()
+        try:
+            labels, stamps = self._inlet.pull_chunk(0.0, 64)
+        except pylsl.util.LostError:
+            # The signal stream tells of the loss; without markers the decoder works on.
+            self.close()
+            return ()
+        offset_s = signal_offset_s if self._offset is None else self._offset.seconds
+        return tuple(
+            Marker(
+                label=label[0],
+                sample=timeline.sample_at(stamp + offset_s - signal_offset_s),
+                lsl_raw_s=stamp,
+                lsl_corrected_s=stamp + offset_s,
+            )
+            for label, stamp in zip(labels, stamps, strict=True)
+        )
+
+    def close(self) -> None:
+        if self._offset is not None:
+            self._offset.stop()
+        if self._inlet is not None:
+            self._inlet.close_stream()
+        self._inlet = None

@@ -1,0 +1,232 @@
+"""Named sets of electrodes with approximate places, for simulation, drawing and tests.
+
+Scalp places are in a head frame centred in the sphere that fits the scalp: x to the right, y to
+the nose, z up. Intracranial places are MNI coordinates. Both are metres, and both are geometry,
+not a scan: good enough for neighbourhoods and topographies, not for source imaging.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..runtime.errors import UnknownName
+from ..runtime.messages import Channel
+
+HEAD_RADIUS_M = 0.095
+
+# On the sphere that fits a scalp best, nasion and inion lie 115 degrees from the vertex, below
+# the equator: ten per cent of the arc between them is 23 degrees. Around the ring, ten per cent
+# of a half turn is 18. For each row: ten-per-cent steps of its midline electrode before (+) or
+# behind (-) the vertex, and steps from the nose around the ring to its outermost electrode.
+_ALONG_DEG, _AROUND_DEG = 23.0, 18.0
+_ROWS = {
+    "Fp": (4, 1), "AF": (3, 2), "F": (2, 3), "FT": (1, 4), "FC": (1, 4), "T": (0, 5),
+    "C": (0, 5), "TP": (-1, 6), "CP": (-1, 6), "P": (-2, 7), "PO": (-3, 8), "O": (-4, 9),
+    "I": (-5, 9),
+}  # fmt: skip
+_RING, _LOW_RING = 4, 5  # steps from the vertex to the ring of T7, and to that of P9
+
+_EEG = {
+    "eeg8": "Fz C3 Cz C4 Pz PO7 Oz PO8",
+    "eeg16": "Fp1 Fp2 F3 Fz F4 T7 C3 Cz C4 T8 P3 Pz P4 O1 Oz O2",
+    "eeg32": "Fp1 Fp2 AF3 AF4 F7 F3 Fz F4 F8 FC5 FC1 FC2 FC6 T7 C3 Cz C4 T8 CP5 CP1 CP2 CP6 "
+    "P7 P3 Pz P4 P8 PO3 PO4 O1 Oz O2",
+    "eeg64": "Fp1 Fpz Fp2 AF7 AF3 AFz AF4 AF8 F7 F5 F3 F1 Fz F2 F4 F6 F8 "
+    "FT7 FC5 FC3 FC1 FCz FC2 FC4 FC6 FT8 T7 C5 C3 C1 Cz C2 C4 C6 T8 "
+    "TP7 CP5 CP3 CP1 CPz CP2 CP4 CP6 TP8 P9 P7 P5 P3 P1 Pz P2 P4 P6 P8 P10 "
+    "PO7 PO3 POz PO4 PO8 O1 Oz O2 Iz",
+}
+
+
+def scalp_position_m(name: str) -> tuple[float, float, float]:
+    """Place of an electrode of the 10-10 system on a sphere of 95 mm.
+
+    Midline and ring electrodes lie on their ten-per-cent marks; those between share the arc from
+    the midline to the ring in equal parts, as the 10-10 system [1]_ lays them out.
+
+    Parameters
+    ----------
+    name : str
+        Label, for example ``"C3"`` or ``"POz"``.
+
+    Returns
+    -------
+    position_m : tuple of 3 float
+        Right, front and up, in metres.
+
+    Raises
+    ------
+    UnknownName
+        If the label is not of the 10-10 system.
+
+    References
+    ----------
+    .. [1] Oostenveld, Praamstra. The five percent electrode system for high-resolution EEG and
+       ERP measurements. Clinical Neurophysiology, 2001.
+    """
+    row = name.rstrip("z0123456789")
+    column = name[len(row) :]
+    if row not in _ROWS or (column != "z" and column not in map(str, range(1, 11))):
+        raise UnknownName(
+            f"No electrode of the 10-10 system is called {name!r}; a label is a row "
+            f"({', '.join(_ROWS)}) and z or a number from 1 to 10."
+        )
+    right, front, up = HEAD_RADIUS_M * _unit_place(row, column)
+    return (float(right), float(front), float(up))
+
+
+def _unit_place(row: str, column: str) -> NDArray[np.float64]:
+    """Place on the unit sphere: odd numbers left, even numbers right."""
+    before, around = _ROWS[row]
+    midline = _direction(before, 0)
+    if column == "z":
+        return midline
+    number = int(column)
+    steps = (number + 1) // 2  # 1 and 2 are next to the midline, 7 and 8 on the ring
+    ring = _direction(_LOW_RING if steps == 5 else _RING, around)
+    inner = ring if steps == 5 or row in ("Fp", "O", "I") else _on_arc(midline, ring, steps / 4)
+    return np.asarray(inner * (-1.0 if number % 2 else 1.0, 1.0, 1.0))
+
+
+def _direction(along: int, around: int) -> NDArray[np.float64]:
+    """Unit vector so many steps from the vertex, turned so many from the nose to the right."""
+    polar, turn = math.radians(_ALONG_DEG * along), math.radians(_AROUND_DEG * around)
+    side = math.sin(polar)
+    return np.array([side * math.sin(turn), side * math.cos(turn), math.cos(polar)])
+
+
+def _on_arc(
+    midline: NDArray[np.float64], ring: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """Go a share of the way on the circle through the midline point and both ring points."""
+    # By symmetry the centre of that circle lies on the line from the midline point to the middle
+    # between the two ring points: the spine.
+    spine = midline - ring * (0, 1, 1)
+    width, height = float(ring[0]), float(np.linalg.norm(spine))
+    radius = (width**2 + height**2) / (2 * height)
+    angle = share * math.atan2(width, radius - height)
+    fall = radius * (1 - math.cos(angle)) / height
+    return np.asarray(midline - fall * spine + (radius * math.sin(angle), 0.0, 0.0))
+
+
+def _eeg(name: str) -> tuple[Channel, ...]:
+    """Scalp electrodes of a cap."""
+    return tuple(
+        Channel(name=label, kind="eeg", position_m=scalp_position_m(label))
+        for label in _EEG[name].split()
+    )
+
+
+def ecog_grid(n_rows: int, n_columns: int, pitch_m: float = 0.010) -> tuple[Channel, ...]:
+    """Make a flat sheet of contacts over the left sensorimotor cortex.
+
+    Rows climb from the temporal lobe to the midline, columns run from back to front; the middle
+    lies over the hand knob of the precentral gyrus [1]_.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Size of the grid.
+    pitch_m : float
+        Distance between neighbours, in metres.
+
+    Returns
+    -------
+    channels : tuple of Channel
+        ``n_rows * n_columns`` contacts ``G1, G2, ...``, row by row, kind ``"ecog"``.
+
+    References
+    ----------
+    .. [1] Yousry et al. Localization of the motor hand area to a knob on the precentral gyrus.
+       Brain, 1997.
+    """
+    middle = np.array([-0.040, -0.024, 0.056])
+    front = np.array([0.0, 1.0, 0.0])
+    climb = np.cross(front, middle * (-1, 0, -1))
+    climb /= np.linalg.norm(climb) * math.copysign(1.0, climb[2])
+    channels = []
+    for index in range(n_rows * n_columns):
+        row, column = divmod(index, n_columns)
+        up, forward = row - (n_rows - 1) / 2, column - (n_columns - 1) / 2
+        place = middle + pitch_m * (up * climb + forward * front)
+        channels.append(_contact(f"G{index + 1}", "ecog", place))
+    return tuple(channels)
+
+
+# Deepest contact of each shaft; the shaft runs straight out to the side from there.
+_SHAFT_TIPS_M = {
+    "LA": (-0.022, -0.024, 0.054),  # through the left hand knob
+    "LB": (-0.006, -0.029, 0.068),  # from the left foot area outwards
+    "RA": (0.022, -0.024, 0.054),
+    "RB": (0.006, -0.029, 0.068),
+}
+
+
+def seeg_shafts(n_contacts: int, pitch_m: float = 0.0035) -> tuple[Channel, ...]:
+    """Make four depth electrodes, two a side, through the hand and the foot areas.
+
+    Parameters
+    ----------
+    n_contacts : int
+        Contacts on each shaft, numbered from the tip.
+    pitch_m : float
+        Distance between neighbours, in metres.
+
+    Returns
+    -------
+    channels : tuple of Channel
+        ``4 * n_contacts`` contacts ``LA1, LA2, ...``, kind ``"seeg"``.
+    """
+    channels = []
+    for shaft, tip in _SHAFT_TIPS_M.items():
+        outwards = np.array([math.copysign(pitch_m, tip[0]), 0.0, 0.0])
+        for step in range(n_contacts):
+            place = np.array(tip) + step * outwards
+            channels.append(_contact(f"{shaft}{step + 1}", "seeg", place))
+    return tuple(channels)
+
+
+def _contact(name: str, kind: str, place: NDArray[np.float64]) -> Channel:
+    """Name an intracranial contact and place it."""
+    x, y, z = (float(value) for value in place)
+    return Channel(name=name, kind=kind, position_m=(x, y, z))
+
+
+MONTAGES: dict[str, Callable[[], tuple[Channel, ...]]] = {
+    "eeg8": lambda: _eeg("eeg8"),
+    "eeg16": lambda: _eeg("eeg16"),
+    "eeg32": lambda: _eeg("eeg32"),
+    "eeg64": lambda: _eeg("eeg64"),
+    "ecog8x8": lambda: ecog_grid(8, 8),
+    "seeg4x10": lambda: seeg_shafts(10),
+}
+
+
+def montage(name: str) -> tuple[Channel, ...]:
+    """Look a montage up by name.
+
+    Parameters
+    ----------
+    name : str
+        A key of `MONTAGES`.
+
+    Returns
+    -------
+    channels : tuple of Channel
+        Named, with kind and place.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such montage; the message suggests the nearest one.
+    """
+    if name not in MONTAGES:
+        near = difflib.get_close_matches(name, MONTAGES, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownName(f"No montage is called {name!r}.{hint} Known: {', '.join(MONTAGES)}.")
+    return MONTAGES[name]()

@@ -1,0 +1,37 @@
+"""The sink that does nothing, for rehearsals and replays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..runtime.messages import Command, Decision, StreamSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullConfig:
+    """Nothing to set."""
+
+
+class NullSink:
+    """Takes commands and does nothing with them.
+
+    Parameters
+    ----------
+    config : NullConfig
+        Nothing to set.
+    """
+
+    Config = NullConfig
+
+    def __init__(self, config: NullConfig | None = None) -> None:
+        self._config = config or NullConfig()
+
+    def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
+        """Nothing to open."""
+
+    def act(self, decision: Decision, command: Command) -> Command:
+        """Pass the command on."""
+        return command
+
+    def close(self) -> None:
+        """Nothing to close."""

@@ -1,0 +1,209 @@
+"""Running a loop for a person: live view, decision log, scores, report on disk."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .adapters.scores import AccuracyReport
+from .adapters.trial_scorer import TrialScorer
+from .assembly import Model, assemble, open_model
+from .runtime.bundle import load_bundle
+from .runtime.clock import MonotonicClock, VirtualClock
+from .runtime.collection import TrialSpan
+from .runtime.decision_log import DecisionLog
+from .runtime.json_text import json_text
+from .runtime.latency import LatencyReport
+from .runtime.loop import Loop
+from .runtime.realtime import Grant, realtime
+from .runtime.session import SessionConfig
+from .runtime.stages import Clock, Watcher
+from .runtime.telemetry import Score, TelemetryPublisher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a person asked for on the command line.
+
+    Parameters
+    ----------
+    seconds : float
+        Stop after so long; 0 runs until the source ends or somebody stops it.
+    live : bool
+        In real time on the machine's clock; False lets a recording pass at once.
+    armed : bool
+        Commands pass the guard.
+    view : bool
+        Draw the live view in this terminal.
+    decisions : Path, optional
+        Where to write every decision.
+    reports : Path, optional
+        Folder for the report; none is written without it.
+    """
+
+    seconds: float = 0.0
+    live: bool = True
+    armed: bool = False
+    view: bool = False
+    decisions: Path | None = None
+    reports: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """What a run leaves.
+
+    Parameters
+    ----------
+    session : str
+        Its name.
+    model : str
+        SHA-256 of the bundle that decoded.
+    first_decision_s : float
+        From the opening of the loop to the first decision.
+    latency : LatencyReport
+        Latencies, misses, losses.
+    accuracy : AccuracyReport, optional
+        Against the cues in the stream; None without any.
+    grants : tuple of Grant
+        What the operating system granted.
+    path : Path, optional
+        Where the report lies.
+    """
+
+    session: str
+    model: str
+    first_decision_s: float
+    latency: LatencyReport
+    accuracy: AccuracyReport | None
+    grants: tuple[Grant, ...] = ()
+    path: Path | None = field(default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, ready for JSON."""
+        return {
+            "notice": "Investigational, not a medical device.",
+            "session": self.session,
+            "model": self.model,
+            "first_decision_s": self.first_decision_s,
+            "accuracy": asdict(self.accuracy) if self.accuracy else None,
+            "latency": self.latency.to_json(),
+            "real_time": [asdict(grant) for grant in self.grants],
+            "report": str(self.path) if self.path else None,
+        }
+
+
+def run_session(
+    session: SessionConfig, options: RunOptions, model: Model | None = None
+) -> RunReport:
+    """Run a session to its end and report.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+    options : RunOptions
+        What was asked for.
+    model : Model, optional
+        Instead of the session's own.
+
+    Returns
+    -------
+    report : RunReport
+        Also written to ``options.reports``.
+    """
+    model = model or open_model(load_bundle(session.model), session.step_s)
+    clock: Clock = MonotonicClock() if options.live else VirtualClock()
+    with ExitStack() as stack:
+        publisher = TelemetryPublisher() if options.view else None
+        scorer = TrialScorer(span_of(model), _to_view(publisher))
+        watchers: list[Watcher] = [scorer]
+        if options.decisions:
+            watchers.append(DecisionLog(options.decisions))
+        if publisher:
+            watchers.append(publisher)
+            stack.enter_context(_viewer(publisher.address, session.name))
+        loop = assemble(session, clock=clock, watchers=watchers, armed=options.armed, model=model)
+        stack.enter_context(_stopped_by(loop, options.seconds))
+        # What stays is entered last, so that no thread of ours inherits the loop's privileges.
+        grants = stack.enter_context(realtime(session.realtime)) if options.live else ()
+        latency = loop.run()
+    report = RunReport(
+        session=session.name,
+        model=model.sha256,
+        first_decision_s=loop.first_decision_s,
+        latency=latency,
+        accuracy=scorer.report(),
+        grants=tuple(grants),
+    )
+    return _written(report, options.reports) if options.reports else report
+
+
+def span_of(model: Model) -> TrialSpan:
+    """The part of a trial that a model was fitted on, for judging it by the same."""
+    start_s, stop_s = model.card.scores.get("span_s", (0.5, 4.0))
+    return TrialSpan(classes=model.card.classes, start_s=start_s, stop_s=stop_s)
+
+
+def _written(report: RunReport, folder: Path) -> RunReport:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in report.session)
+    path = folder / f"{safe}-{stamp}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    report = replace(report, path=path)
+    path.write_text(json_text(report.to_json()) + "\n", encoding="utf-8")
+    return report
+
+
+def _to_view(publisher: TelemetryPublisher | None) -> Any:
+    if publisher is None:
+        return None
+
+    def post(report: AccuracyReport) -> None:
+        publisher.post(
+            Score(
+                hits=report.n_correct,
+                trials=report.n,
+                interval=report.interval,
+                meaning=f"chance {report.chance:.2f}",
+            )
+        )
+
+    return post
+
+
+@contextmanager
+def _viewer(address: str, session: str) -> Iterator[None]:
+    """The live view, a process of its own on this terminal."""
+    command = [sys.executable, "-m", "diverloop", "watch", address, "--session", session]
+    viewer = subprocess.Popen(command)
+    try:
+        yield
+    finally:
+        viewer.terminate()
+        viewer.wait(10)
+
+
+@contextmanager
+def _stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
+    """Let Ctrl-C, a termination and the clock on the wall stop the loop in good order."""
+    timer = threading.Timer(seconds, loop.stop) if seconds else None
+    before = {n: signal.signal(n, lambda *_: loop.stop()) for n in (signal.SIGINT, signal.SIGTERM)}
+    if timer:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        if timer:
+            timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,228 @@
+"""A fitted model on disk: a card a person can read, and weights nobody has to trust.
+
+A bundle is a folder ``NAME.bundle`` with two files: ``card.json`` says what the model is, what
+stream it expects and how well it did; ``weights.safetensors`` holds nothing but arrays. The card
+carries the weights' SHA-256, and the bundle's own hash is taken over the card, so one short
+string in a recording names the model completely. Nothing here can run code on loading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from .card import FORMAT_VERSION, Card
+from .errors import BundleError
+
+Arrays = Mapping[str, NDArray[np.floating]]
+"""Learnt numbers by name."""
+
+_CARD = "card.json"
+_WEIGHTS = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """A card and its arrays.
+
+    Parameters
+    ----------
+    card : Card
+        What the model is.
+    arrays : mapping of str to ndarray
+        Its learnt numbers, named ``part.name``: see `join_parts`.
+    """
+
+    card: Card
+    arrays: Arrays = field(default_factory=dict)
+
+    def part(self, name: str) -> dict[str, NDArray[np.floating]]:
+        """Arrays of one part, for example ``"encoder"``, with the prefix taken off."""
+        prefix = f"{name}."
+        return {
+            key.removeprefix(prefix): array
+            for key, array in self.arrays.items()
+            if key.startswith(prefix)
+        }
+
+
+def join_parts(**parts: Arrays) -> dict[str, NDArray[np.floating]]:
+    """Put the arrays of several parts into one mapping; `Bundle.part` takes them out again.
+
+    Parameters
+    ----------
+    **parts : mapping of str to ndarray
+        For example ``encoder=encoder.to_arrays(), adapter=adapter.to_arrays()``.
+
+    Returns
+    -------
+    arrays : dict
+        The same arrays, named ``part.name``.
+    """
+    return {
+        f"{part}.{key}": array for part, arrays in parts.items() for key, array in arrays.items()
+    }
+
+
+def save_bundle(bundle: Bundle, folder: str | Path) -> str:
+    """Write a bundle, whole or not at all.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What to write. The card's ``weights_sha256`` is filled in.
+    folder : str or Path
+        Where, ``NAME.bundle``. Must not exist: recordings name bundles by hash, so a bundle is
+        never overwritten.
+
+    Returns
+    -------
+    sha256 : str
+        The bundle's hash, that is `Card.sha256` as written.
+
+    Raises
+    ------
+    BundleError
+        If the folder exists or is not called ``*.bundle``, an array is not finite floating
+        point, or the card holds what JSON cannot.
+    """
+    folder = Path(folder)
+    if folder.suffix != ".bundle":
+        raise BundleError(f"A bundle is a folder called NAME.bundle, got {folder.name!r}: rename.")
+    if folder.exists():
+        raise BundleError(f"{folder} exists and a bundle is never overwritten: choose a new name.")
+    _check_arrays(bundle.arrays, folder)
+    weights = safetensors.numpy.save(
+        {name: np.asarray(array, order="C") for name, array in bundle.arrays.items()}
+    )
+    written = replace(bundle.card, weights_sha256=hashlib.sha256(weights).hexdigest()).to_json()
+    # Hash what a reader will see: an int given for a float comes back as a float.
+    card = _parse_card(written.encode(), folder)
+    _write_folder(folder, {_CARD: card.to_json().encode(), _WEIGHTS: weights})
+    return card.sha256
+
+
+def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
+    """Read a bundle and prove that it is the one that was saved.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A ``NAME.bundle`` folder.
+    sha256 : str, optional
+        The bundle's hash, as a recording or `save_bundle` gave it. With it, an edited card is
+        refused as well; without it, only edited weights are noticed.
+
+    Returns
+    -------
+    bundle : Bundle
+        Card and arrays.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, damaged, altered or of a newer format, or an array is not finite
+        floating point.
+    """
+    folder = Path(folder)
+    card = _parse_card(_read_file(folder, _CARD), folder)
+    weights = _read_file(folder, _WEIGHTS)
+    got = hashlib.sha256(weights).hexdigest()
+    if got != card.weights_sha256:
+        raise BundleError(
+            f"The weights in {folder} have SHA-256 {got[:12]}..., the card says "
+            f"{card.weights_sha256[:12]}...: they were altered or cut short, so fit or copy again."
+        )
+    if sha256 is not None and card.sha256 != sha256:
+        raise BundleError(
+            f"{folder} has hash {card.sha256[:12]}..., wanted is {sha256[:12]}...: it is another "
+            f"bundle or its card was edited, so use the one that was named."
+        )
+    return Bundle(card=card, arrays=_parse_weights(weights, folder))
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Fill a folder beside the wanted one, then rename it: a reader never sees half a bundle."""
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        draft.mkdir(parents=True)
+        for name, content in files.items():
+            with (draft / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        draft.rename(folder)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise BundleError(
+            f"{folder} cannot be written ({error}): check disk and rights."
+        ) from error
+
+
+def _read_file(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{folder} has no readable {name} ({error.strerror}): a bundle is a folder with "
+            f"{_CARD} and {_WEIGHTS}, so check the path or copy it again."
+        ) from error
+
+
+def _parse_card(text: bytes, folder: Path) -> Card:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise BundleError(
+            f"{folder / _CARD} is not JSON ({error}): it is damaged, so copy the bundle again."
+        ) from error
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+        raise BundleError(
+            f"{folder} has format version {version!r}, this diverloop reads 1 to "
+            f"{FORMAT_VERSION}: update diverloop, or fit the model again."
+        )
+    try:
+        return msgspec.convert(content, Card)
+    except msgspec.ValidationError as error:
+        raise BundleError(
+            f"{folder / _CARD} is not a card ({error}): restore the field, or fit the model again."
+        ) from error
+
+
+def _parse_weights(weights: bytes, folder: Path) -> dict[str, NDArray[np.floating]]:
+    try:
+        arrays = safetensors.numpy.load(weights)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise BundleError(
+            f"{folder / _WEIGHTS} is not a safetensors file ({error}): fit the model again."
+        ) from error
+    _check_arrays(arrays, folder)
+    return arrays
+
+
+def _check_arrays(arrays: Mapping[str, NDArray[Any]], folder: Path) -> None:
+    for name, array in arrays.items():
+        if not np.issubdtype(array.dtype, np.floating):
+            raise BundleError(
+                f"Array {name!r} of {folder} is {array.dtype}, allowed is floating point: "
+                f"convert it, or put it into the card."
+            )
+        if not np.isfinite(array).all():
+            raise BundleError(
+                f"Array {name!r} of {folder} holds NaN or infinity, allowed are finite numbers: "
+                f"fit the model again."
+            )

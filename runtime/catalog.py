@@ -1,0 +1,93 @@
+"""Names in a session file, and the classes they stand for, imported when they are asked for.
+
+The catalogue is a plain dict of strings: nothing registers by being imported, and naming a device
+that nobody uses imports nothing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from .errors import ConfigError, UnknownName
+
+CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "source": {
+            "lsl": "hardware.lsl_inlet:LslSource",
+            "replay": "hardware.replay:ReplaySource",
+            "simulator": "hardware.simulator:SimulatedParticipant",
+        },
+        "encoder": {
+            "filterbank_covariance": "decoders.filterbank_covariance:FilterbankCovariance",
+            "csp": "decoders.common_spatial_patterns:CommonSpatialPatterns",
+        },
+        "adapter": {
+            "linear": "adapters.linear:LinearAdapter",
+        },
+        "sink": {
+            "lsl": "hardware.lsl_outlet:LslSink",
+            "null": "hardware.null:NullSink",
+        },
+    }
+)
+"""Kind of stage -> name -> ``module:class`` inside the package."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that is not known.
+
+    Parameters
+    ----------
+    name : str
+        As somebody wrote it.
+    known : iterable of str
+        What there is.
+
+    Returns
+    -------
+    hint : str
+        ``"Did you mean 'lsl'? Known: lsl, replay."``, without the question if nothing is near.
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    question = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{question}Known: {', '.join(known)}."
+
+
+def find(kind: str, name: str) -> Any:
+    """The class behind a name.
+
+    Parameters
+    ----------
+    kind : str
+        A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"`` or ``"sink"``.
+    name : str
+        A name listed there.
+
+    Returns
+    -------
+    cls : type
+        The class, freshly imported if nobody had asked before.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such name.
+    ConfigError
+        If a library that it needs is not installed.
+    """
+    if name not in CATALOG[kind]:
+        raise UnknownName(f"No {kind} is called {name!r}. {nearest(name, CATALOG[kind])}")
+    module, _, attribute = CATALOG[kind][name].partition(":")
+    package = __name__.rpartition(".runtime.")[0]
+    try:
+        return getattr(importlib.import_module(f"{package}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"The {kind} {name!r} needs the library {error.name!r}, which is not installed: "
+            f"pip install {error.name}."
+        ) from error

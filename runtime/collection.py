@@ -1,0 +1,213 @@
+"""Calibration data, cut by the live loop itself: the same stages, on a clock that jumps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .clock import VirtualClock
+from .errors import RecordingError
+from .feedback import EvidenceFeedback
+from .loop import Loop, LoopConfig, Stages
+from .messages import Chunk, Decision, Embedding, Marker, Samples, StreamSpec, Window
+from .stages import Conditioner, Source
+from .windows import WindowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpan:
+    """Which part of a trial counts.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Marker labels that begin a trial; other markers are passed over.
+    start_s, stop_s : float
+        From the marker to the first and to one past the last sample that counts.
+    """
+
+    classes: tuple[str, ...]
+    start_s: float = 0.5
+    stop_s: float = 4.0
+
+    def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
+        """Which trial a window lies in.
+
+        Parameters
+        ----------
+        window : Window or Decision
+            The samples in question.
+        cues : sequence of Marker
+            Markers so far, in order.
+        rate_hz : float
+            Rate of the stream.
+
+        Returns
+        -------
+        trial : int
+            Place of the trial's marker in `cues`, or -1 if the window lies in none.
+        """
+        for place in range(len(cues) - 1, -1, -1):
+            since = window.first_sample - cues[place].sample
+            if since < 0:
+                continue
+            inside = (
+                cues[place].label in self.classes
+                and since >= round(self.start_s * rate_hz)
+                and window.stop_sample - cues[place].sample <= round(self.stop_s * rate_hz)
+            )
+            return place if inside else -1
+        return -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """Labelled windows of one recording.
+
+    Parameters
+    ----------
+    windows : ndarray of float64, shape (n_windows, n_rows, n_times)
+        Conditioned signal.
+    labels : ndarray of str, shape (n_windows,)
+        Class of each window.
+    trials : ndarray of int, shape (n_windows,)
+        Trial of each window, counted from 0.
+    spec, conditioned : StreamSpec
+        The stream before and after conditioning.
+    n_samples : int
+        Length of the recording.
+    """
+
+    windows: Samples
+    labels: NDArray[np.str_]
+    trials: NDArray[np.int64]
+    spec: StreamSpec
+    conditioned: StreamSpec
+    n_samples: int
+
+
+def collect(
+    source: Source,
+    conditioner: Conditioner,
+    clock: VirtualClock,
+    *,
+    window: WindowConfig,
+    span: TrialSpan,
+) -> Collected:
+    """Run the loop over a source and keep the windows that lie in trials.
+
+    Parameters
+    ----------
+    source : Source
+        A recording or a simulated participant, on `clock`.
+    conditioner : Conditioner
+        The one that will serve.
+    clock : VirtualClock
+        The source's clock.
+    window : WindowConfig
+        Length, and the step from one training window to the next.
+    span : TrialSpan
+        Which windows count.
+
+    Returns
+    -------
+    collected : Collected
+        In the order of the recording.
+
+    Raises
+    ------
+    RecordingError
+        If no window lies in a trial.
+    """
+    keeper = _Keeper(span)
+    stages = Stages(
+        source=keeper.listening_to(source),
+        conditioner=conditioner,
+        encoder=keeper,
+        adapter=keeper,
+        feedback=EvidenceFeedback(),
+    )
+    # On a virtual clock nothing is late unless a packet is longer than a step; nothing may be.
+    Loop(stages, clock=clock, window=window, config=LoopConfig(deadline_s=60.0)).run()
+    if not keeper.windows:
+        seen = sorted({cue.label for cue in keeper.markers})
+        raise RecordingError(
+            f"No window of {window.length_s:g} s lies between {span.start_s:g} and "
+            f"{span.stop_s:g} s after a marker {' or '.join(span.classes)}; the markers are "
+            f"{', '.join(seen) or 'none'}: choose classes from them, or a shorter window."
+        )
+    places = np.array(keeper.trials)
+    return Collected(
+        windows=np.stack(keeper.windows),
+        labels=np.array([keeper.markers[place].label for place in places]),
+        trials=np.unique(places, return_inverse=True)[1].astype(np.int64),
+        spec=source.spec,
+        conditioned=keeper.conditioned,
+        n_samples=keeper.n_samples,
+    )
+
+
+class _Keeper:
+    """Encoder and adapter that keep windows instead of decoding them."""
+
+    classes = ("none",)
+    epoch = 0
+
+    def __init__(self, span: TrialSpan) -> None:
+        self._span = span
+        self.markers: list[Marker] = []
+        self.windows: list[Samples] = []
+        self.trials: list[int] = []
+        self.n_samples = 0
+
+    def listening_to(self, source: Source) -> Source:
+        return _Overheard(source, self)
+
+    def open(self, spec: StreamSpec, n_times: int) -> None:
+        self.conditioned = spec
+
+    def encode(self, window: Window) -> Embedding:
+        trial = self._span.trial_of(window, self.markers, self.conditioned.rate_hz)
+        if trial >= 0:
+            self.windows.append(window.samples.copy())
+            self.trials.append(trial)
+        return Embedding(values=np.zeros(1))
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        nothing = np.full(1, np.nan)
+        return Decision(classes=self.classes, probabilities=nothing, label=None, reason="kept")
+
+    def close(self) -> None:
+        pass
+
+
+class _Overheard:
+    """A source that tells the keeper of markers before the loop cuts windows."""
+
+    def __init__(self, source: Source, keeper: _Keeper) -> None:
+        self._source = source
+        self._keeper = keeper
+
+    @property
+    def spec(self) -> StreamSpec:
+        return self._source.spec
+
+    @property
+    def ended(self) -> bool:
+        return self._source.ended
+
+    def open(self) -> None:
+        self._source.open()
+
+    def read(self, wanted: int, until_ns: int) -> Chunk | None:
+        chunk = self._source.read(wanted, until_ns)
+        if chunk is not None:
+            self._keeper.markers += chunk.markers
+            self._keeper.n_samples += chunk.samples.shape[1]
+        return chunk
+
+    def close(self) -> None:
+        self._source.close()

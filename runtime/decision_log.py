@@ -1,0 +1,82 @@
+"""Decisions as lines of JSON, one per window: for comparison, for spreadsheets, for `--json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from .messages import Message, Turn
+
+
+class DecisionLog:
+    """A watcher that writes every decision to a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Overwritten.
+    """
+
+    lossless = True
+
+    def __init__(self, path: str | Path) -> None:
+        self._file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115
+
+    def watch(self, message: Message) -> None:
+        """Write a line, if it is a decision."""
+        if isinstance(message, Turn):
+            self._file.write(json.dumps(decision_record(message)) + "\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+
+def decision_record(turn: Turn) -> dict[str, Any]:
+    """What is worth keeping of a turn, ready for JSON.
+
+    Parameters
+    ----------
+    turn : Turn
+        One pass through the loop.
+
+    Returns
+    -------
+    record : dict
+        Sample range, probabilities (None where NaN), label, command, epoch and latency.
+    """
+    decision, times = turn.decision, turn.times
+    return {
+        "first_sample": decision.first_sample,
+        "stop_sample": decision.stop_sample,
+        "probabilities": {
+            name: None if math.isnan(p) else float(p)
+            for name, p in zip(decision.classes, decision.probabilities, strict=True)
+        },
+        "label": decision.label,
+        "reason": decision.reason,
+        "command": turn.command.label,
+        "strength": turn.command.strength,
+        "selected": turn.command.selected,
+        "epoch": decision.epoch,
+        "latency_ms": (times.acted_ns - times.due_ns) / 1e6,
+    }
+
+
+def read_decisions(path: str | Path) -> list[dict[str, Any]]:
+    """Read what a `DecisionLog` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Returns
+    -------
+    records : list of dict
+        In the order of the decisions.
+    """
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]

@@ -1,0 +1,265 @@
+"""A session file and overrides, turned into frozen, checked settings.
+
+Every table of the file is one settings class, every key one of its fields. What is wrong is said
+with the key, the value, what is allowed and, for a misspelt key, the nearest known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .catalog import CATALOG, find, nearest
+from .errors import ConfigError
+from .feedback import FeedbackConfig
+from .loop import LoopConfig
+from .realtime import RealtimeConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartConfig:
+    """A stage chosen by name, with its own settings.
+
+    Parameters
+    ----------
+    kind : str
+        Name in the catalogue.
+    settings : object
+        Instance of the class's ``Config``.
+    """
+
+    kind: str
+    settings: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """A whole session.
+
+    Parameters
+    ----------
+    name : str
+        What the screens and reports call it.
+    source : PartConfig
+        Where samples come from.
+    model : Path
+        The fitted bundle that decodes; it brings its own conditioning and windows.
+    sinks : tuple of PartConfig
+        Where commands go.
+    feedback : FeedbackConfig
+        How decisions become commands.
+    loop : LoopConfig
+        Deadlines and staleness.
+    realtime : RealtimeConfig
+        What to ask the operating system for.
+    step_s : float, optional
+        Another window step than the model's.
+    """
+
+    name: str
+    source: PartConfig
+    model: Path
+    sinks: tuple[PartConfig, ...] = ()
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
+    step_s: float | None = None
+
+
+_TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime")
+
+
+def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -> SessionConfig:
+    """Read and check a session file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file; a relative model path counts from its folder.
+    overrides : mapping of str to str, optional
+        ``{"source.name": "amp-2"}``: values that replace what the file says, as on the command
+        line.
+
+    Returns
+    -------
+    session : SessionConfig
+        Frozen.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not there, is not TOML, or a value cannot be used.
+    """
+    path = Path(path)
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no session file {path}: check the name.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
+    for key, text in (overrides or {}).items():
+        _override(tables, key, text)
+    try:
+        return parse_session(tables, path.parent)
+    except ConfigError as error:
+        raise type(error)(f"{path.name}: {error}") from error
+
+
+def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
+    """Check the tables of a session.
+
+    Parameters
+    ----------
+    tables : mapping
+        As TOML gives them.
+    folder : Path
+        What a relative model path counts from.
+
+    Returns
+    -------
+    session : SessionConfig
+        Frozen.
+
+    Raises
+    ------
+    ConfigError
+        If a table or a value cannot be used.
+    """
+    _refuse_unknown("the session file", tables, _TABLES)
+    for table in ("session", "source", "model"):
+        if table not in tables:
+            raise ConfigError(f"The table [{table}] is missing; a session needs it.")
+    head = _checked("session", tables["session"], {"name": str})
+    model = _checked("model", tables["model"], {"bundle": str, "step_s": float})
+    if "name" not in head or "bundle" not in model:
+        missing = "session.name" if "name" not in head else "model.bundle"
+        raise ConfigError(f"{missing} is missing; a session needs it.")
+    return SessionConfig(
+        name=head["name"],
+        source=_part("source", tables["source"], "source"),
+        model=folder / Path(model["bundle"]).expanduser(),
+        sinks=tuple(
+            _part("sink", sink, f"sinks[{place}]")
+            for place, sink in enumerate(tables.get("sinks", ()))
+        ),
+        feedback=build(FeedbackConfig, tables.get("feedback", {}), "feedback"),
+        loop=build(LoopConfig, tables.get("loop", {}), "loop"),
+        realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
+        step_s=model.get("step_s"),
+    )
+
+
+def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Make a settings object from a table.
+
+    Parameters
+    ----------
+    cls : type
+        A frozen dataclass that checks its ranges.
+    values : mapping
+        One table.
+    where : str
+        Name of the table, for the error.
+
+    Returns
+    -------
+    settings : object
+        Instance of `cls`.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or missing, or a value has the wrong type or range.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {entry.name: entry for entry in dataclasses.fields(cls)}
+    checked = _checked(where, values, {name: hints[name] for name in fields})
+    for name, entry in fields.items():
+        required = (
+            entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+        )
+        if required and name not in checked:
+            raise ConfigError(f"{where}.{name} is missing; {where} needs it.")
+    return cls(**checked)
+
+
+def _part(kind: str, table: Any, where: str) -> PartConfig:
+    if not isinstance(table, Mapping) or "kind" not in table:
+        raise ConfigError(f"{where}.kind is missing. {nearest('', CATALOG[kind])}")
+    rest = {key: value for key, value in table.items() if key != "kind"}
+    try:
+        cls = find(kind, table["kind"])
+    except ConfigError as error:
+        raise type(error)(f"{where}.kind: {error}") from error
+    return PartConfig(kind=table["kind"], settings=build(cls.Config, rest, where))
+
+
+def _checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"[{where}] must be a table, got {values!r}.")
+    _refuse_unknown(f"[{where}]", values, types_by_name)
+    return {
+        name: _convert(f"{where}.{name}", value, types_by_name[name])
+        for name, value in values.items()
+    }
+
+
+def _refuse_unknown(where: str, values: Mapping[str, Any], known: Any) -> None:
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{name!r} is no key of {where}. {nearest(name, known)}")
+
+
+def _convert(key: str, value: Any, wanted: Any) -> Any:
+    """A TOML value as the type a field wants: arrays as tuples, whole numbers as floats."""
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        if value is None:
+            return None
+        return _convert(key, value, next(a for a in arguments if a is not type(None)))
+    if origin is tuple and isinstance(value, list | tuple):
+        each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(each) != len(value):
+            raise ConfigError(f"{key} must hold {len(each)} values, got {value!r}.")
+        return tuple(
+            _convert(f"{key}[{i}]", v, t) for i, (v, t) in enumerate(zip(value, each, strict=True))
+        )
+    if dataclasses.is_dataclass(wanted):
+        return build(wanted, value, key)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = origin or wanted
+    if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
+        raise ConfigError(f"{key} must be {_plain_name(wanted)}, got {value!r}.")
+    return value
+
+
+def _plain_name(wanted: Any) -> str:
+    names = {
+        str: "a text in quotes",
+        float: "a number",
+        int: "a whole number",
+        bool: "true or false",
+    }
+    return names.get(wanted, "an array" if typing.get_origin(wanted) is tuple else str(wanted))
+
+
+def _override(tables: dict[str, Any], key: str, text: str) -> None:
+    *path, last = key.split(".")
+    if not path:
+        raise ConfigError(f"An override is written table.key=value, got {key!r}.")
+    table = tables
+    for name in path:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{key!r} leads into {name!r}, which is no table.")
+    try:
+        table[last] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = text  # a bare word is a text: nobody wants to quote on a command line

@@ -1,0 +1,371 @@
+"""The wire to other processes: what watchers see, over ZeroMQ, to this machine only.
+
+A message is a multipart frame: topic, header, then one frame for each array in the message. The
+header is msgpack of (wire version, sequence number within the topic, message), where an array is
+replaced by (dtype, shape, which frame). Array frames are raw little-endian bytes in C order, so
+nothing is rounded and NaN survives.
+
+The sender never waits. ZeroMQ drops what a slow subscriber leaves lying; the sequence number lets
+each subscriber count what *it* lost, which the sender cannot know.
+
+There is no authentication yet, hence the loopback rule; it holds for both ends.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_origin
+
+import msgspec
+import numpy as np
+import zmq
+
+from .errors import ConfigError, DiverloopError
+from .latency import LatencyReport
+from .messages import Chunk, Event, EventKind, Message, StreamSpec, Turn
+
+WIRE_VERSION = 1
+
+_HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a usual session
+# The last thing a subscriber subscribes to. Subscriptions travel in byte order, so when this one
+# has come, all have; no topic begins with it.
+_READY = b"~"
+_LINGER_MS = 500  # how long closing may wait for a subscriber to take the last messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """How often the decisions were right, where the truth is known.
+
+    Parameters
+    ----------
+    hits, trials : int
+        Right decisions, and all that were judged.
+    interval : tuple of 2 float
+        Confidence interval of the accuracy, each 0 to 1.
+    meaning : str
+        What counts as a trial, and which interval it is, for a person.
+    """
+
+    hits: int
+    trials: int
+    interval: tuple[float, float]
+    meaning: str = ""
+
+
+Telegram = Message | LatencyReport | Score
+"""What can be on the wire."""
+
+_TYPES: dict[bytes, type] = {
+    b"spec": StreamSpec,
+    b"chunk": Chunk,
+    b"turn": Turn,
+    b"event": Event,
+    b"report": LatencyReport,
+    b"score": Score,
+}
+_TOPICS = {kind: topic for topic, kind in _TYPES.items()}
+TOPICS = tuple(_TYPES)
+"""What can be subscribed to."""
+
+
+def encode_message(message: Telegram, sequence: int = 0) -> list[bytes]:
+    """Turn a message into the frames of one multipart.
+
+    Parameters
+    ----------
+    message : Telegram
+        What to send.
+    sequence : int
+        How many messages of its topic went before.
+
+    Returns
+    -------
+    frames : list of bytes
+        Topic, header, and one frame for each array.
+    """
+    bodies: list[bytes] = []
+
+    def plain(value: object) -> object:
+        if isinstance(value, np.ndarray):
+            little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+            bodies.append(little.tobytes())
+            return (little.dtype.str, value.shape, len(bodies) - 1)
+        if isinstance(value, np.generic):
+            return value.item()
+        raise NotImplementedError(f"{type(value).__name__} has no place on the wire.")
+
+    header = msgspec.msgpack.encode((WIRE_VERSION, sequence, message), enc_hook=plain)
+    return [_TOPICS[type(message)], header, *bodies]
+
+
+def decode_message(frames: Sequence[bytes]) -> Telegram:
+    """Rebuild a message from its frames.
+
+    Parameters
+    ----------
+    frames : sequence of bytes
+        As `encode_message` made them.
+
+    Returns
+    -------
+    message : Telegram
+        Equal to what was sent, bit for bit; its arrays belong to the caller.
+
+    Raises
+    ------
+    DiverloopError
+        If the frames are not such a message, or of another wire version.
+    """
+    return _decode(frames)[1]
+
+
+def _decode(frames: Sequence[bytes]) -> tuple[int, Telegram]:
+    def rebuilt(kind: type, value: Any) -> object:
+        if (get_origin(kind) or kind) is not np.ndarray:
+            raise NotImplementedError(f"{kind} has no place on the wire.")
+        dtype, shape, frame = value
+        return np.frombuffer(frames[2 + frame], _number(dtype)).reshape(shape).copy()
+
+    try:
+        version, sequence, raw = msgspec.msgpack.decode(
+            frames[1], type=tuple[int, int, msgspec.Raw]
+        )
+        if version != WIRE_VERSION:
+            raise ValueError(f"wire version {version} where {WIRE_VERSION} is understood")
+        return sequence, msgspec.msgpack.decode(raw, type=_TYPES[frames[0]], dec_hook=rebuilt)
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
+        raise DiverloopError(
+            f"Got {len(frames)} frames that are no message of this version ({error}); run the "
+            "same diverloop on both ends."
+        ) from error
+
+
+def _number(dtype: str) -> np.dtype[Any]:
+    made = np.dtype(dtype)
+    if made.kind not in "fiub":
+        raise ValueError(f"arrays of {dtype!r} are not carried")
+    return made
+
+
+class TelemetryPublisher:
+    """A watcher that passes on what it sees. Newest-only: a slow network is not the loop's.
+
+    The last `StreamSpec` and the last word of the guard are sent again whenever somebody new
+    subscribes, so that a viewer may be started at any time.
+
+    Parameters
+    ----------
+    address : str
+        A ZeroMQ endpoint on this machine; ``*`` as the port lets the system choose one.
+
+    Raises
+    ------
+    ConfigError
+        If the address reaches beyond this machine, or cannot be bound.
+    """
+
+    lossless = False
+
+    def __init__(self, address: str = "tcp://127.0.0.1:*") -> None:
+        _check_local(address)
+        self._context = zmq.Context()
+        # XPUB is PUB that also tells who subscribes.
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
+        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise ConfigError(
+                f"The telemetry address {address!r} cannot be bound ({error}); choose another "
+                "port, or '*' to let the system choose one."
+            ) from error
+        self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._sequence = dict.fromkeys(TOPICS, 0)
+        self._posted: deque[LatencyReport | Score] = deque(maxlen=64)
+        self._to_repeat: dict[bytes, Message] = {}
+
+    def watch(self, message: Message) -> None:
+        """Send a message, after whatever was posted.
+
+        Parameters
+        ----------
+        message : Message
+            From the loop.
+        """
+        if isinstance(message, StreamSpec):
+            self._to_repeat[b"spec"] = message
+        elif isinstance(message, Event) and message.kind is EventKind.GUARD:
+            self._to_repeat[b"event"] = message
+        self._welcome()
+        self._send_posted()
+        self._send(message)
+
+    def post(self, message: LatencyReport | Score) -> None:
+        """Leave a report or a score, to be sent with the next message; safe from any thread.
+
+        Parameters
+        ----------
+        message : LatencyReport or Score
+            Beyond 64 unsent ones, the oldest are dropped.
+        """
+        self._posted.append(message)
+
+    def wait_for_subscriber(self, timeout_ms: int) -> bool:
+        """Wait until somebody has subscribed; for starting two processes in step.
+
+        For the thread that made the publisher, before a fan-out has it.
+
+        Parameters
+        ----------
+        timeout_ms : int
+            How long at most.
+
+        Returns
+        -------
+        came : bool
+            Whether somebody did.
+        """
+        deadline_s = time.monotonic() + timeout_ms / 1e3
+        while not (came := self._welcome()):
+            left_ms = int((deadline_s - time.monotonic()) * 1e3)
+            if left_ms <= 0 or not self._socket.poll(left_ms):
+                break
+        return came
+
+    def close(self) -> None:
+        """Send what was posted, wait half a second at most, release the address."""
+        if not self._socket.closed:
+            self._welcome()
+            self._send_posted()
+            self._socket.close()
+            self._context.term()
+
+    def _welcome(self) -> bool:
+        """Read who has subscribed, repeat what newcomers need; True if one is complete."""
+        notices = set()
+        while self._socket.poll(0):
+            notices.add(self._socket.recv())
+        for topic in (b"spec", b"event"):
+            if topic in self._to_repeat and b"\x01" + topic in notices:
+                self._send(self._to_repeat[topic])
+        return b"\x01" + _READY in notices
+
+    def _send_posted(self) -> None:
+        while self._posted:
+            self._send(self._posted.popleft())
+
+    def _send(self, message: Telegram) -> None:
+        topic = _TOPICS[type(message)]
+        frames = encode_message(message, self._sequence[topic])
+        self._sequence[topic] += 1
+        self._socket.send_multipart(frames, zmq.NOBLOCK)
+
+
+class TelemetrySubscriber:
+    """The other end: takes messages from a `TelemetryPublisher`. For one thread.
+
+    Parameters
+    ----------
+    address : str
+        Where the publisher is. It need not be there yet.
+    topics : iterable of bytes
+        Out of `TOPICS`; all of them by default.
+
+    Raises
+    ------
+    ConfigError
+        If the address reaches beyond this machine or is not one, or if a topic is unknown.
+    """
+
+    def __init__(self, address: str, topics: Iterable[bytes] = TOPICS) -> None:
+        wanted = tuple(topics)
+        _check_local(address)
+        _check_topics(wanted)
+        self.lost = 0
+        """Messages that were sent, but dropped on the way because nobody polled."""
+        self.unreadable = 0
+        """Messages that could not be decoded: is the sender another version?"""
+        self._next: dict[bytes, int] = {}
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.setsockopt(zmq.RCVHWM, _HIGH_WATER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        for topic in (*wanted, _READY):
+            self._socket.setsockopt(zmq.SUBSCRIBE, topic)
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigError(
+                f"The telemetry address {address!r} cannot be used ({error}); give the one that "
+                "the session printed, such as 'tcp://127.0.0.1:5555'."
+            ) from error
+
+    def poll(self, timeout_ms: int) -> Telegram | None:
+        """Take the next message.
+
+        Parameters
+        ----------
+        timeout_ms : int
+            How long to wait for one; 0 does not wait.
+
+        Returns
+        -------
+        message : Telegram or None
+            None if none came, or if what came could not be read (see `unreadable`).
+        """
+        if not self._socket.poll(timeout_ms):
+            return None
+        frames = self._socket.recv_multipart()
+        try:
+            sequence, message = _decode(frames)
+        except DiverloopError:
+            self.unreadable += 1
+            return None
+        # A lower number than expected is a publisher that started anew, not a loss.
+        self.lost += max(sequence - self._next.get(frames[0], sequence), 0)
+        self._next[frames[0]] = sequence + 1
+        return message
+
+    def close(self) -> None:
+        """Disconnect. Calling it twice is harmless."""
+        self._context.destroy(linger=0)
+
+
+def _check_topics(topics: tuple[bytes, ...]) -> None:
+    unknown = [topic for topic in topics if topic not in _TYPES]
+    if unknown:
+        raise ConfigError(f"topics must be out of {TOPICS}, got {unknown}; leave it out for all.")
+
+
+def _check_local(address: str) -> None:
+    scheme, _, rest = address.partition("://")
+    if scheme in ("ipc", "inproc") and rest:
+        return
+    host = rest.rpartition(":")[0].strip("[]")
+    if scheme != "tcp" or not host:
+        raise ConfigError(
+            f"The telemetry address must look like 'tcp://127.0.0.1:5555', got {address!r}; "
+            "use 'tcp://127.0.0.1:*' to let the system choose a port."
+        )
+    if not _is_loopback(host):
+        raise ConfigError(
+            f"The telemetry address must stay on this machine, got {address!r}; authenticated "
+            "links come with the security release, until then use 'tcp://127.0.0.1:*' and an "
+            "SSH tunnel."
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

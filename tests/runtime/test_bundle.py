@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diverloop.runtime.bundle import Bundle, join_parts, load_bundle, save_bundle
+from diverloop.runtime.card import Card, CardInput, CardWindow
+from diverloop.runtime.errors import BundleError
+from diverloop.runtime.messages import Channel, StreamSpec
+
+SPEC = StreamSpec(name="cap", rate_hz=160.0, channels=(Channel(name="C3"), Channel(name="C4")))
+
+
+def card() -> Card:
+    return Card(
+        task="motor_imagery",
+        classes=("left", "right"),
+        encoder="csp",
+        adapter="linear",
+        encoder_config={"n_bands": 2, "n_components": None},
+        adapter_config={"abstain_below": 0.6},
+        conditioning={"bands": [[8, 12], [12, 16.5]]},
+        input=CardInput.of(SPEC),
+        conditioned_rows=("8-12/C3", "8-12/C4"),
+        window=CardWindow(length_s=2.0, step_s=0.1, n_times=320),
+        reference="average",
+        band=(8.0, 16.5),
+        trained_on=(),
+        scores={"accuracy": 0.8, "confusion": [[4, 1], [1, 4]]},
+        versions={"numpy": "2"},
+        created_utc="2026-11-22T08:00:00Z",
+    )
+
+
+def bundle() -> Bundle:
+    rng = np.random.default_rng(0)
+    encoder = {"filters": rng.normal(size=(2, 3, 4)), "small": rng.normal(size=3).astype("f4")}
+    adapter = {"weights": rng.normal(size=(4, 2)).T, "temperature": np.array(1.5)}
+    return Bundle(card=card(), arrays=join_parts(encoder=encoder, adapter=adapter))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_bundle(bundle(), tmp_path / "m.bundle")
+    return tmp_path / "m.bundle"
+
+
+def edit_card(folder, **fields) -> None:
+    content = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(content | fields))
+
+
+def test_what_was_saved_is_what_is_loaded_bit_for_bit(saved):
+    back, sent = load_bundle(saved), bundle()
+    assert back.arrays.keys() == sent.arrays.keys()
+    for name, array in sent.arrays.items():
+        assert back.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(back.arrays[name], array, strict=True)
+    assert replace(back.card, weights_sha256="") == sent.card
+
+
+def test_parts_come_apart_as_they_were_joined(saved):
+    back = load_bundle(saved)
+    assert back.part("encoder").keys() == {"filters", "small"}
+    assert back.part("adapter").keys() == {"weights", "temperature"}
+    assert back.part("enc") == {}
+
+
+def test_saving_returns_the_hash_of_the_card_that_a_loader_sees(tmp_path):
+    sha256 = save_bundle(bundle(), tmp_path / "m.bundle")
+    assert load_bundle(tmp_path / "m.bundle", sha256=sha256).card.sha256 == sha256
+    canonical = json.dumps(
+        json.loads((tmp_path / "m.bundle" / "card.json").read_text()),
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+    assert sha256 == hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def test_an_int_given_for_a_float_does_not_change_the_hash_on_the_way(tmp_path):
+    window = CardWindow(length_s=2, step_s=1, n_times=320)
+    sent = Bundle(card=replace(card(), window=window, band=(8, 30)), arrays=bundle().arrays)
+    sha256 = save_bundle(sent, tmp_path / "m.bundle")
+    assert load_bundle(tmp_path / "m.bundle").card.sha256 == sha256
+
+
+def test_the_same_bundle_has_the_same_hash_wherever_it_is_saved(tmp_path):
+    first = save_bundle(bundle(), tmp_path / "a.bundle")
+    assert save_bundle(bundle(), tmp_path / "b.bundle") == first
+
+
+def test_the_card_can_be_read_by_a_person(saved):
+    lines = (saved / "card.json").read_text().splitlines()
+    assert '  "adapter": "linear",' in lines
+    assert len(lines) > 30
+
+
+def test_only_the_two_files_are_left_behind(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["card.json", "weights.safetensors"]
+    assert [path.name for path in saved.parent.iterdir()] == ["m.bundle"]
+
+
+def test_a_bundle_is_never_overwritten(saved):
+    before = (saved / "card.json").read_bytes()
+    with pytest.raises(BundleError, match="never overwritten"):
+        save_bundle(bundle(), saved)
+    assert (saved / "card.json").read_bytes() == before
+
+
+def test_a_folder_of_another_name_is_refused(tmp_path):
+    with pytest.raises(BundleError, match=r"NAME\.bundle"):
+        save_bundle(bundle(), tmp_path / "model")
+
+
+def test_a_disk_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BundleError, match="No space left"):
+        save_bundle(bundle(), tmp_path / "m.bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [(np.array([1.0, np.nan]), "NaN"), (np.array([np.inf]), "NaN"), (np.arange(3), "int64")],
+)
+def test_arrays_that_are_not_finite_floats_are_not_saved(tmp_path, array, words):
+    with pytest.raises(BundleError, match=words):
+        save_bundle(Bundle(card=card(), arrays={"x": array}), tmp_path / "m.bundle")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["card.json", "weights.safetensors"])
+def test_a_missing_file_is_named(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(BundleError, match=f"no readable {name}"):
+        load_bundle(saved)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(BundleError, match="nowhere"):
+        load_bundle(tmp_path / "nowhere.bundle")
+
+
+@pytest.mark.parametrize("where", [0, 8, 200, -1])
+def test_a_single_altered_byte_in_the_weights_is_noticed(saved, where):
+    content = bytearray((saved / "weights.safetensors").read_bytes())
+    content[where] ^= 1
+    (saved / "weights.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match="altered or cut short"):
+        load_bundle(saved)
+
+
+def test_weights_cut_short_are_noticed(saved):
+    content = (saved / "weights.safetensors").read_bytes()
+    (saved / "weights.safetensors").write_bytes(content[:-8])
+    with pytest.raises(BundleError, match="altered or cut short"):
+        load_bundle(saved)
+
+
+def test_weights_that_are_no_weights_are_refused_even_with_the_right_hash(saved):
+    (saved / "weights.safetensors").write_bytes(b"not a safetensors file")
+    edit_card(saved, weights_sha256=hashlib.sha256(b"not a safetensors file").hexdigest())
+    with pytest.raises(BundleError, match="not a safetensors file"):
+        load_bundle(saved)
+
+
+def test_a_card_cut_short_is_refused(saved):
+    text = (saved / "card.json").read_text()
+    (saved / "card.json").write_text(text[: len(text) // 2])
+    with pytest.raises(BundleError, match="is not JSON"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("version", [2, 0, None, "1"])
+def test_a_format_this_version_does_not_read_is_refused(saved, version):
+    edit_card(saved, format_version=version)
+    with pytest.raises(BundleError, match="update diverloop"):
+        load_bundle(saved)
+
+
+def test_a_card_that_is_a_list_is_refused(saved):
+    (saved / "card.json").write_text("[]")
+    with pytest.raises(BundleError, match="format version None"):
+        load_bundle(saved)
+
+
+def test_a_field_of_the_wrong_type_is_named(saved):
+    edit_card(saved, epoch="new")
+    with pytest.raises(BundleError, match="epoch"):
+        load_bundle(saved)
+
+
+def test_an_edited_card_is_noticed_by_whoever_knows_the_hash(tmp_path):
+    sha256 = save_bundle(bundle(), tmp_path / "m.bundle")
+    edit_card(tmp_path / "m.bundle", adapter_config={"abstain_below": 0.0})
+    assert load_bundle(tmp_path / "m.bundle").card.adapter_config == {"abstain_below": 0.0}
+    with pytest.raises(BundleError, match="card was edited"):
+        load_bundle(tmp_path / "m.bundle", sha256=sha256)

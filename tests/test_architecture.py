@@ -1,0 +1,513 @@
+"""The rules of the house, held on every file of the product by reading its syntax tree.
+
+A rule that fails lists every place that breaks it, as ``path:line: what``, so that one run shows
+the whole of the work. Imports inside functions count like any other: a lazy import still couples.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "tests"
+FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
+# The only files that may know every folder: a session file -> stages -> a command.
+DOORS = ("__main__.py", "assembly.py", "cli.py")
+
+# Where each heavy or device-bound package may be imported.
+HOMES = {
+    "torch": ("decoders/", "adapters/", "rl/"),
+    "PySide6": ("gui/",),
+    "pyqtgraph": ("gui/",),
+    "pylsl": ("hardware/",),
+    "brainflow": ("hardware/",),
+    "mne_realtime": ("hardware/",),
+    "serial": ("hardware/",),
+    "mne": ("hardware/",),
+    "gymnasium": ("rl/",),
+    "sklearn": ("decoders/", "adapters/"),
+    "pyriemann": ("decoders/", "adapters/"),
+    "rich": ("gui/", "cli.py"),
+    "typer": ("cli.py",),
+    "zmq": ("runtime/telemetry.py",),
+}
+# Too heavy, or too often missing, to be imported because somebody imported diverloop.
+LAZY = ("PySide6", "mne", "pyqtgraph", "pyriemann", "sklearn", "torch")
+# The loop needs numpy and nothing that has a device, a window or a training set behind it.
+FOREIGN_TO_THE_LOOP = (
+    *LAZY,
+    "brainflow",
+    "gymnasium",
+    "matplotlib",
+    "mne_realtime",
+    "pylsl",
+    "rich",
+    "serial",
+    "typer",
+    "zmq",
+)
+FORBIDDEN_NAMES = ("base", "common", "core", "helpers", "manager", "misc", "util", "utils")
+PICKLING = ("cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve")
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60  # without its docstring: numpydoc must not be what makes a function long
+# What is tested here has no source file of its own; everything else mirrors the product's tree.
+OF_THE_WHOLE = ("bench", "faults", "replay", "test_architecture.py", "test_packaging.py")
+NOTICE = "investigational, not a medical device"
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def product_files() -> list[Path]:
+    """Every Python file that is installed: the root's own, and all below the six folders."""
+    found = list(ROOT.glob("*.py"))
+    for folder in FOLDERS:
+        found += (ROOT / folder).rglob("*.py")
+    return sorted(found)
+
+
+def collected_files() -> list[Path]:
+    """Every file that pytest collects."""
+    return sorted(TESTS.rglob("test_*.py"))
+
+
+def name_of(path: Path) -> str:
+    """Path below the root, with forward slashes."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def places(rule: Callable[[Path, ast.AST], str | None], paths: Iterable[Path]) -> list[str]:
+    """``path:line: what`` for every node in which a rule sees something wrong."""
+    return [
+        f"{name_of(path)}:{getattr(node, 'lineno', 1)}: {wrong}"
+        for path in paths
+        for node in ast.walk(tree_of(path))
+        if (wrong := rule(path, node)) is not None
+    ]
+
+
+def report(wrong: list[str]) -> str:
+    """One line per place, for the failing assertion."""
+    return "\n" + "\n".join(wrong)
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    """Dotted name of a product file, as parts: ``("diverloop", "runtime", "ring")``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ("diverloop", *(parts[:-1] if parts[-1] == "__init__" else parts))
+
+
+def imported(path: Path, node: ast.AST) -> list[tuple[str, ...]]:
+    """Absolute names, as parts, of what an import statement or `import_module` brings in."""
+    if (literal := name_asked_for(node)) is not None:
+        return [absolute(path, literal)]
+    if isinstance(node, ast.Import):
+        return [tuple(alias.name.split(".")) for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    stem = absolute(path, "." * node.level + (node.module or ""))
+    return [(*stem, alias.name) for alias in node.names]
+
+
+def absolute(path: Path, name: str) -> tuple[str, ...]:
+    """Absolute name, as parts, of a module as a file names it, relative or not."""
+    tail = name.lstrip(".")
+    level = len(name) - len(tail)
+    stem = tuple(tail.split(".")) if tail else ()
+    if not level:
+        return stem
+    here = module_of(path)
+    package = here if path.name == "__init__.py" else here[:-1]
+    return (*package[: len(package) - level + 1], *stem)
+
+
+def is_import_call(node: ast.AST) -> bool:
+    """Whether a node imports a module by calling a function with its name."""
+    return isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in (
+        "import_module",
+        "__import__",
+    )
+
+
+def name_asked_for(node: ast.AST) -> str | None:
+    """The name that `import_module` is called with, if it stands there in full."""
+    if isinstance(node, ast.Call) and is_import_call(node) and node.args:
+        name = node.args[0]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            return name.value
+    return None
+
+
+def at_import_time(node: ast.AST) -> Iterator[ast.AST]:
+    """Nodes that run when the module is imported: not function bodies, not TYPE_CHECKING."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, Function | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from at_import_time(child)
+
+
+def dotted(node: ast.AST) -> str:
+    """``"np.random.seed"`` for a chain of names, else the empty string."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
+        return f"{owner}.{node.attr}"
+    return ""
+
+
+# --- who may import whom ---------------------------------------------------------------------
+
+
+def leaves_the_star(path: Path, node: ast.AST) -> str | None:
+    """What an import statement does against the star of imports."""
+    home = path.relative_to(ROOT).parts[0]
+    allowed = {"runtime", home} if home in FOLDERS else {"runtime"}
+    for parts in imported(path, node):
+        if parts[0] in FOLDERS:
+            return f"imports {parts[0]} by its bare name; write a relative import"
+        if parts[0] != "diverloop" or len(parts) < 2 or name_of(path) in DOORS:
+            continue
+        if parts[1] in FOLDERS and parts[1] not in allowed:
+            return f"imports {'.'.join(parts)}; allowed here: {', '.join(sorted(allowed))}"
+        if home in FOLDERS and f"{parts[1]}.py" in DOORS:
+            return f"imports {'.'.join(parts)}, which imports every folder"
+    return None
+
+
+def test_imports_form_a_star_around_runtime():
+    wrong = places(leaves_the_star, product_files())
+    assert not wrong, report(wrong)
+
+
+def hides_what_it_imports(path: Path, node: ast.AST) -> str | None:
+    """Calls of `import_module` that no other rule here can follow."""
+    if not is_import_call(node) or name_asked_for(node) is not None:
+        return None
+    # f".{name}" stays within the folder at hand, so it cannot leave the star.
+    stays = re.match(r"""f['"]\.[^.]""", ast.unparse(node.args[0])) if node.args else None
+    return None if stays else "imports by a name that cannot be read here"
+
+
+def test_only_the_catalogue_hides_what_it_imports():
+    paths = [path for path in product_files() if name_of(path) != "runtime/catalog.py"]
+    wrong = places(hides_what_it_imports, paths)
+    assert not wrong, report(wrong)
+
+
+def strays(path: Path, node: ast.AST) -> str | None:
+    """A heavy package imported away from its home."""
+    for parts in imported(path, node):
+        homes = HOMES.get(parts[0])
+        if homes is not None and not name_of(path).startswith(homes):
+            return f"imports {parts[0]}; its home is {', '.join(homes)}"
+    return None
+
+
+def test_heavy_packages_are_imported_only_where_they_belong():
+    wrong = places(strays, product_files())
+    assert not wrong, report(wrong)
+
+
+def test_heavy_packages_are_imported_only_inside_functions():
+    wrong = [
+        f"{name_of(path)}:{getattr(node, 'lineno', 1)}: imports {parts[0]} at module level"
+        for path in product_files()
+        for node in at_import_time(tree_of(path))
+        for parts in imported(path, node)
+        if parts[0] in LAZY
+    ]
+    assert not wrong, report(wrong)
+
+
+def test_importing_the_loop_brings_in_nothing_heavy():
+    script = (
+        "import sys, diverloop.runtime.loop\n"
+        f"print(*sorted(set({FOREIGN_TO_THE_LOOP!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
+
+
+# --- names, lengths, docstrings --------------------------------------------------------------
+
+
+def test_no_file_or_folder_has_a_name_that_says_nothing():
+    files = [*product_files(), *TESTS.rglob("*.py")]
+    folders = {folder for path in files for folder in path.parents if ROOT in folder.parents}
+    wrong = sorted(
+        name_of(path)
+        for path in (*files, *folders)
+        if path.stem.removeprefix("test_").strip("_") in FORBIDDEN_NAMES
+    )
+    assert not wrong, report(wrong)
+
+
+def test_no_product_file_is_longer_than_it_can_be_read():
+    wrong = [
+        f"{name_of(path)}: {lines} lines, allowed are {MAX_FILE_LINES}"
+        for path in product_files()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_FILE_LINES
+    ]
+    assert not wrong, report(wrong)
+
+
+def code_lines(function: Function) -> int:
+    """Lines of a function, from ``def`` to its end, less its docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    text = function.body[0]
+    return lines - ((text.end_lineno or text.lineno) - text.lineno + 1)
+
+
+def is_long(path: Path, node: ast.AST) -> str | None:
+    """A function that does not fit on a page."""
+    if isinstance(node, Function) and (lines := code_lines(node)) > MAX_FUNCTION_LINES:
+        return f"{node.name} has {lines} lines, allowed are {MAX_FUNCTION_LINES}"
+    return None
+
+
+def test_no_function_is_longer_than_a_page():
+    wrong = places(is_long, product_files())
+    assert not wrong, report(wrong)
+
+
+def undocumented(node: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[str]:
+    """Public classes, functions and methods below a node that say nothing about themselves."""
+    for child in node.body:
+        if not isinstance(child, ast.ClassDef | Function) or child.name.startswith("_"):
+            continue
+        # A setter and an overload are described by the property and the function they belong to.
+        marks = {dotted(mark).split(".")[-1] for mark in getattr(child, "decorator_list", ())}
+        if not ast.get_docstring(child) and not marks & {"setter", "deleter", "overload"}:
+            yield f"{child.lineno}: {prefix}{child.name} has no docstring"
+        if isinstance(child, ast.ClassDef):
+            yield from undocumented(child, f"{child.name}.")
+
+
+def test_every_module_and_everything_public_has_a_docstring():
+    wrong = [
+        f"{name_of(path)}:1: has no docstring"
+        for path in product_files()
+        if not ast.get_docstring(tree_of(path))
+    ]
+    wrong += [
+        f"{name_of(path)}:{place}"
+        for path in product_files()
+        for place in undocumented(tree_of(path))
+    ]
+    assert not wrong, report(wrong)
+
+
+# --- what product code does not do -----------------------------------------------------------
+
+
+def pickles(path: Path, node: ast.AST) -> str | None:
+    """Anything by which loading a file would run code."""
+    for parts in imported(path, node):
+        if parts[0] in PICKLING:
+            return f"imports {parts[0]}: a model file must not be able to run code"
+    allows = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
+    return "allows pickled arrays" if allows and ast.unparse(node.value) != "False" else None
+
+
+def runs_text(path: Path, node: ast.AST) -> str | None:
+    """Calls of the built-in eval and exec."""
+    called = dotted(node.func) if isinstance(node, ast.Call) else ""
+    return f"calls {called}" if called.removeprefix("builtins.") in ("eval", "exec") else None
+
+
+def reads_the_wall_clock(path: Path, node: ast.AST) -> str | None:
+    """Uses of `time.time`, which steps when somebody sets the clock."""
+    if dotted(node) in ("time.time", "time.time_ns"):
+        return f"uses {dotted(node)}; time is passed in, and monotonic"
+    if any(parts in (("time", "time"), ("time", "time_ns")) for parts in imported(path, node)):
+        return "imports the wall clock from time"
+    return None
+
+
+def swallows_everything(path: Path, node: ast.AST) -> str | None:
+    """Handlers that would hide an error nobody thought of."""
+    if isinstance(node, ast.ExceptHandler):
+        caught = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+        for kind in caught:
+            if kind is None:
+                return "a bare except"
+            if dotted(kind).split(".")[-1] in ("Exception", "BaseException"):
+                return f"catches {dotted(kind)}"
+    suppressed = (
+        {dotted(kind) for kind in node.args}
+        if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] == "suppress"
+        else set()
+    )
+    return "suppresses every exception" if suppressed & {"Exception", "BaseException"} else None
+
+
+def rolls(path: Path, node: ast.AST) -> str | None:
+    """Uses of `numpy.roll`, which copies the whole buffer for every chunk."""
+    if dotted(node) in ("np.roll", "numpy.roll") or ("numpy", "roll") in imported(path, node):
+        return "uses np.roll"
+    return None
+
+
+def prints(path: Path, node: ast.AST) -> str | None:
+    """Calls of print: the command line writes through rich, everything else stays silent."""
+    return "prints" if isinstance(node, ast.Call) and dotted(node.func) == "print" else None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [pickles, runs_text, reads_the_wall_clock, swallows_everything, rolls, prints],
+    ids=lambda rule: rule.__name__,
+)
+def test_product_code_never(rule):
+    wrong = places(rule, product_files())
+    assert not wrong, report(wrong)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (pickles, "import pickle"),
+        (pickles, "np.load(path, allow_pickle=True)"),
+        (runs_text, "eval('1')"),
+        (reads_the_wall_clock, "now = time.time()"),
+        (reads_the_wall_clock, "from time import time"),
+        (swallows_everything, "try:\n    go()\nexcept:\n    pass"),
+        (swallows_everything, "try:\n    go()\nexcept (ValueError, Exception):\n    pass"),
+        (swallows_everything, "with contextlib.suppress(Exception):\n    go()"),
+        (rolls, "x = np.roll(x, 1)"),
+        (prints, "def f():\n    print('x')"),
+        (leaves_the_star, "def f():\n    from ..hardware import lsl"),
+        (leaves_the_star, "def f():\n    from .. import hardware"),
+        (leaves_the_star, "import diverloop.gui.terminal"),
+        (leaves_the_star, "from runtime import ring"),
+        (leaves_the_star, "from ..cli import app"),
+        (leaves_the_star, "importlib.import_module('diverloop.gui')"),
+        (leaves_the_star, "importlib.import_module('..gui', __package__)"),
+        (strays, "import_module('pylsl')"),
+        (hides_what_it_imports, "importlib.import_module(name)"),
+        (hides_what_it_imports, "importlib.import_module(f'..{name}', __package__)"),
+        (strays, "def f():\n    import zmq.asyncio"),
+    ],
+)
+def test_each_rule_sees_what_it_forbids(rule, code):
+    # As if it stood in a file of runtime: a rule that finds nothing anywhere proves nothing.
+    path = ROOT / "runtime" / "ring.py"
+    assert any(rule(path, node) for node in ast.walk(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (pickles, "np.load(path, allow_pickle=False)"),
+        (runs_text, "model.eval()"),
+        (swallows_everything, "try:\n    go()\nexcept OSError:\n    pass"),
+        (prints, "console.print('x')"),
+        (hides_what_it_imports, "importlib.import_module(f'.{name}', __package__)"),
+        (leaves_the_star, "from .messages import Chunk"),
+        (leaves_the_star, "from ..runtime.messages import Chunk"),
+    ],
+)
+def test_no_rule_forbids_what_is_allowed(rule, code):
+    path = ROOT / "runtime" / "ring.py"
+    assert not any(rule(path, node) for node in ast.walk(ast.parse(code)))
+
+
+# --- packages, notice, tests -----------------------------------------------------------------
+
+
+def test_packages_listed_by_hand_are_the_folders_on_disk():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {path.parent for path in product_files()}
+    on_disk = {".".join(("diverloop", *folder.relative_to(ROOT).parts)) for folder in folders}
+    assert sorted(listed["tool"]["setuptools"]["packages"]) == sorted(on_disk)
+
+
+def test_every_folder_of_the_product_is_a_package():
+    folders = {path.parent for path in product_files()}
+    missing = [name_of(folder) for folder in folders if not (folder / "__init__.py").exists()]
+    assert not missing, report(sorted(missing))
+
+
+@pytest.mark.parametrize("path", ["README.md", "cli.py", "gui/terminal.py"])
+def test_users_are_told_that_this_is_not_a_medical_device(path):
+    text = re.sub(r"[\s>*_#]+", " ", (ROOT / path).read_text(encoding="utf-8")).lower()
+    assert NOTICE in text
+
+
+def asserting(function: Function, local: dict[str, Function], seen: frozenset[str]) -> bool:
+    """Whether a function can fail for a reason of its own: it asserts, or calls what asserts."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if not isinstance(node, ast.Call):
+            continue
+        called = dotted(node.func)
+        last = called.split(".")[-1]
+        if called in ("pytest.raises", "pytest.warns", "pytest.fail"):
+            return True
+        if last.startswith(("assert_", "check_")):
+            return True
+        unseen = called in local and called not in seen
+        if unseen and asserting(local[called], local, seen | {called}):
+            return True
+    return False
+
+
+def test_every_test_can_fail():
+    wrong = []
+    for path in collected_files():
+        functions = [node for node in ast.walk(tree_of(path)) if isinstance(node, Function)]
+        local = {function.name: function for function in functions}
+        wrong += [
+            f"{name_of(path)}:{function.lineno}: {function.name} asserts nothing"
+            for function in functions
+            if function.name.startswith("test_")
+            and not asserting(function, local, frozenset({function.name}))
+        ]
+    assert not wrong, report(wrong)
+
+
+def test_each_test_file_names_the_source_file_or_folder_it_tests():
+    wrong = []
+    for path in collected_files():
+        below = path.relative_to(TESTS)
+        source = ROOT / below.parent / below.name.removeprefix("test_")
+        if below.parts[0] in OF_THE_WHOLE or source.exists() or source.with_suffix("").is_dir():
+            continue
+        wrong.append(f"{name_of(path)}: there is no {name_of(source)}")
+    assert not wrong, report(wrong)
+
+
+def sleeps(path: Path, node: ast.AST) -> str | None:
+    """Waiting for time to pass: waiting for the thing itself is faster, and never too short."""
+    if dotted(node) == "time.sleep" or ("time", "sleep") in imported(path, node):
+        return "sleeps"
+    return None
+
+
+def test_no_test_sleeps():
+    paths = [path for path in TESTS.rglob("*.py") if TESTS / "bench" not in path.parents]
+    wrong = places(sleeps, sorted(paths))
+    assert not wrong, report(wrong)
