@@ -32,9 +32,14 @@ from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
 
 MOTOR_IMAGERY = ConditionConfig(
-    reference="average", bands_hz=((8.0, 12.0), (12.0, 16.0), (16.0, 22.0), (22.0, 30.0))
+    reference="average",
+    bands_hz=((8.0, 12.0), (12.0, 16.0), (16.0, 22.0), (22.0, 30.0)),
+    order=2,
 )
-"""Conditioning of a motor-imagery model: mu and beta rhythms, average reference."""
+"""Conditioning of a motor-imagery model: mu and beta rhythms, average reference.
+
+Second order delays by 0.12 s, fourth by 0.24 s; within calibration runs they decode alike.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

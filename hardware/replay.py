@@ -67,6 +67,8 @@ class ReplaySource:
     come with that chunk; those behind the last sample never come, because nothing carries them.
     """
 
+    Config = ReplayConfig
+
     def __init__(
         self, config: ReplayConfig, clock: Clock, recording: Recording | None = None
     ) -> None:

@@ -121,6 +121,8 @@ class SimulatedParticipant:
     (16, 250)
     """
 
+    Config = SimulatorConfig
+
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
         self._config, self._clock = config, clock
         self._channels = montage(config.montage)
