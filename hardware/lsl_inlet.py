@@ -24,7 +24,7 @@ from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
-from .lsl_link import ClockOffset, Finder, connect, find_one
+from .lsl_link import ClockOffset, Finder, connect, find_one, find_optional
 
 _NUMBERS = {
     pylsl.cf_float32: np.float32, pylsl.cf_double64: np.float64, pylsl.cf_int8: np.int8,
@@ -312,18 +312,18 @@ class _Markers:
         name = f"{signal.name()}-markers" if config.markers == "*" else config.markers
         if not name:
             return None
-        wait_s = 0.5 if config.markers == "*" else config.wait_s
-        found = pylsl.resolve_bypred(f"name='{name}'", 1, wait_s)
-        if not found:
-            if config.markers == "*":
-                return None
+        optional = config.markers == "*"
+        info = find_optional({"name": name}, 0.5 if optional else config.wait_s)
+        if info is None and optional:
+            return None
+        if info is None:
             raise SourceUnavailable(
-                f"No LSL marker stream {name!r} answered within {wait_s:g} s: start it, or leave "
-                f'source.markers empty ("").'
+                f"No LSL marker stream {name!r} answered within {config.wait_s:g} s: start it, or "
+                f'leave source.markers empty ("").'
             )
-        if found[0].channel_format() != pylsl.cf_string:
+        if info.channel_format() != pylsl.cf_string:
             raise SchemaMismatch(f"The stream {name!r} holds numbers, not marker texts.")
-        return cls(connect(found[0], 60), found[0].hostname() == signal.hostname())
+        return cls(connect(info, 60), info.hostname() == signal.hostname())
 
     def take(self, timeline: Timeline, signal_offset_s: float) -> tuple[Marker, ...]:
         if self._inlet is None:

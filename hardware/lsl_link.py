@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import pylsl
 
 from ..runtime.errors import DiverloopError, SourceUnavailable
+
+_SECOND_LOOK_S = 0.2
+_POLL_S = 0.01
 
 
 def find_one(wanted: dict[str, str], wait_s: float) -> pylsl.StreamInfo:
@@ -30,21 +33,42 @@ def find_one(wanted: dict[str, str], wait_s: float) -> pylsl.StreamInfo:
     SourceUnavailable
         If none matches in time, or several do.
     """
-    predicate = " and ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
-    found = pylsl.resolve_bypred(predicate, 1, wait_s)
-    if not found:
-        raise SourceUnavailable(
-            f"No LSL stream with {predicate} answered within {wait_s:g} s; on the network are: "
-            f"{_names(pylsl.resolve_streams(1.0))}. Start the sender, or correct the session."
-        )
-    # A second look shows whether another sender answers to the same description.
-    found = pylsl.resolve_bypred(predicate, 2, 0.2) or found
+    with _Search(wanted) as search:
+        found = search.wait(wait_s, threading.Event())
+        if not found:
+            raise SourceUnavailable(
+                f"No LSL stream with {search.predicate} answered within {wait_s:g} s; on the "
+                f"network are: {_names(_everything())}. Start the sender, or correct the session."
+            )
+        # A little longer shows whether another sender answers to the same description.
+        threading.Event().wait(_SECOND_LOOK_S)
+        found = search.results()
     if len({info.uid() for info in found}) > 1:
         raise SourceUnavailable(
-            f"{len(found)} LSL streams match {predicate}: {_names(found)}. Add a source_id or a "
-            f"hostname to the session, so that it binds to one."
+            f"{len(found)} LSL streams match {search.predicate}: {_names(found)}. Add a source_id "
+            f"or a hostname to the session, so that it binds to one."
         )
     return found[0]
+
+
+def find_optional(wanted: dict[str, str], wait_s: float) -> pylsl.StreamInfo | None:
+    """Find a stream that need not be there.
+
+    Parameters
+    ----------
+    wanted : dict of str to str
+        As for `find_one`.
+    wait_s : float
+        How long to look.
+
+    Returns
+    -------
+    info : pylsl.StreamInfo or None
+        The first that answered.
+    """
+    with _Search(wanted) as search:
+        found = search.wait(wait_s, threading.Event())
+    return found[0] if found else None
 
 
 def connect(info: pylsl.StreamInfo, buffer_s: float) -> pylsl.StreamInlet:
@@ -103,8 +127,8 @@ class Finder:
         self._found: pylsl.StreamInlet | None = None
         self._refusal = ""
         self._done = threading.Event()
-        self._stopped = False
-        threading.Thread(target=self._search, name="lsl-finder", daemon=True).start()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._look, name="lsl-finder", daemon=True).start()
 
     def wait(self, timeout_s: float) -> pylsl.StreamInlet | None:
         """Return the stream once it is back, or None after the timeout."""
@@ -117,28 +141,28 @@ class Finder:
         return refusal
 
     def stop(self) -> None:
-        """Give up; the thread ends within half a second."""
-        self._stopped = True
+        """Give up."""
+        self._stopped.set()
 
-    def _search(self) -> None:
+    def _look(self) -> None:
         refused: set[str] = set()
-        while not self._stopped:
-            try:
-                info = find_one(self._wanted, 0.5)
-                if info.uid() in refused:
-                    continue
-                inlet = connect(info, self._buffer_s)
-            except SourceUnavailable:
-                continue
-            try:
-                self._accept(inlet)
-            except DiverloopError as error:
-                refused.add(info.uid())
-                self._refusal = str(error)
-                continue
-            self._found = inlet
-            self._done.set()
+        with _Search(self._wanted) as search:
+            while not self._stopped.is_set() and not self._done.is_set():
+                for info in search.wait(1.0, self._stopped, refused):
+                    self._try(info, refused)
+
+    def _try(self, info: pylsl.StreamInfo, refused: set[str]) -> None:
+        try:
+            inlet = connect(info, self._buffer_s)
+            self._accept(inlet)
+        except SourceUnavailable:
+            return  # announced, but gone again
+        except DiverloopError as error:
+            refused.add(info.uid())
+            self._refusal = str(error)
             return
+        self._found = inlet
+        self._done.set()
 
 
 class ClockOffset:
@@ -175,6 +199,44 @@ class ClockOffset:
             except pylsl.util.TimeoutError:
                 continue
             self._stopped.wait(self._every_s)
+
+
+class _Search:
+    """The library's continuous resolver, asked every few milliseconds.
+
+    Its one-shot sibling was seen to hang for ever when an inlet was torn down beside it (liblsl
+    1.18.0.b6), and cannot be cancelled.
+    """
+
+    def __init__(self, wanted: dict[str, str]) -> None:
+        self.predicate = " and ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
+        self._resolver: pylsl.ContinuousResolver | None = None
+
+    def __enter__(self) -> _Search:
+        self._resolver = pylsl.ContinuousResolver(pred=self.predicate)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._resolver = None
+
+    def results(self) -> list[pylsl.StreamInfo]:
+        """What has answered so far."""
+        assert self._resolver is not None
+        return list(self._resolver.results())
+
+    def wait(
+        self, timeout_s: float, stopped: threading.Event, refused: Container[str] = ()
+    ) -> list[pylsl.StreamInfo]:
+        """What has answered, as soon as something has that was not refused before."""
+        for _ in range(max(1, round(timeout_s / _POLL_S))):
+            fresh = [info for info in self.results() if info.uid() not in refused]
+            if fresh or stopped.wait(_POLL_S):
+                return fresh
+        return []
+
+
+def _everything() -> list[pylsl.StreamInfo]:
+    return list(pylsl.resolve_streams(1.0))
 
 
 def _names(found: list[pylsl.StreamInfo]) -> str:
