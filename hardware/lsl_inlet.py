@@ -181,7 +181,7 @@ class LslSource:
         left_s = max(0.0, (until_ns - self._clock.now_ns()) / 1e9)
         try:
             _, stamps = inlet.pull_chunk(left_s, min(wanted, len(buffer)), buffer, as_numpy=True)
-            if len(stamps) == wanted < len(buffer):
+            if len(stamps) == wanted < len(buffer) and inlet.samples_available():
                 rest = buffer[wanted:]
                 _, more = inlet.pull_chunk(0.0, len(rest), rest, as_numpy=True)
                 stamps = np.concatenate((stamps, more))

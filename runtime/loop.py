@@ -49,12 +49,15 @@ class LoopConfig:
         packets longer than this needs more.
     stale_s : float
         Output turns neutral when nothing has come for this long, 0.1 to 1 s.
+    lead_s : float
+        How long before a window is complete the loop wakes to take in what is there, 0 to 1 s.
     history_s : float
         Signal kept in memory beyond what windows reach back, 0.5 to 600 s.
     """
 
     deadline_s: float = 0.0
     stale_s: float = 0.25
+    lead_s: float = 0.005
     history_s: float = 2.0
 
     def __post_init__(self) -> None:
@@ -62,6 +65,8 @@ class LoopConfig:
             raise ConfigError(f"loop.deadline_s must be in [0, 60] s, got {self.deadline_s} s.")
         if not 0.1 <= self.stale_s <= 1:
             raise ConfigError(f"loop.stale_s must be in [0.1, 1] s, got {self.stale_s} s.")
+        if not 0 <= self.lead_s <= 1:
+            raise ConfigError(f"loop.lead_s must be in [0, 1] s, got {self.lead_s} s.")
         if not 0.5 <= self.history_s <= 600:
             raise ConfigError(f"loop.history_s must be in [0.5, 600] s, got {self.history_s} s.")
 
@@ -164,6 +169,10 @@ class Loop:
 
     def _turn(self) -> None:
         wanted = self._policy.wanted(self._ring.stop)
+        if wanted > self._lead:
+            # Most of a step is taken in ahead of time, so that little is left to do, and the
+            # code is still in the processor's caches, when the last sample comes.
+            wanted -= self._lead
         chunk = self._stages.source.read(wanted, self._wake_ns())
         if chunk is None:
             self._check_stale()
@@ -180,8 +189,11 @@ class Loop:
         for event in chunk.events:
             self._tell(replace(event, at_ns=chunk.arrived_ns))
         if chunk.samples.shape[1]:
-            for part in self._finite_parts(chunk):
-                self._store(self._stages.conditioner.process(part))
+            if np.isfinite(chunk.samples).all():
+                self._store(self._stages.conditioner.process(chunk))
+            else:
+                for part in self._finite_parts(chunk):
+                    self._store(self._stages.conditioner.process(part))
             self._newest = chunk
             self._arrived_ns = chunk.arrived_ns
             self._conditioned_ns = self._clock.now_ns()
@@ -289,9 +301,6 @@ class Loop:
     def _finite_parts(self, chunk: Chunk) -> Iterator[Chunk]:
         """The chunk without samples that are no numbers: one of them would stay in the filters."""
         finite = np.isfinite(chunk.samples)
-        if finite.all():
-            yield chunk
-            return
         good = finite.all(axis=0)
         bad_rows = np.flatnonzero(~finite.all(axis=1)).tolist()
         names = [self._spec.channel_names[row] for row in bad_rows]
@@ -390,6 +399,7 @@ class Loop:
                 stack.callback(sink.close)
                 sink.open(self._spec, stages.adapter.classes)
             self._rate_hz = conditioned.rate_hz
+            self._lead = max(1, round(self._config.lead_s * self._rate_hz))
             self._policy = self._window.policy(conditioned.rate_hz)
             capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
             self._ring = Ring(conditioned.n_channels, capacity)

@@ -157,7 +157,7 @@ class Chunk:
     Parameters
     ----------
     samples : ndarray, shape (n_channels, n_times)
-        Signal in microvolts, float32 from a source and float64 from a conditioner; rows in the
+        Signal in microvolts, float32 from a source, float64 once conditioned; rows in the
         order of `StreamSpec.channels`. May be empty (``n_times`` 0) when only markers or events
         came. The receiver owns it: a source never touches it again.
     first_sample : int

@@ -185,8 +185,11 @@ class Timeline:
         last = self._next + len(stamps) - 1
         if self._held or abs(stamps[-1] - clock.predict(last)) > clock.tolerance_s:
             return False
-        steps = np.diff(stamps)
-        return not len(steps) or bool(np.abs(steps - clock.period_s).max() <= 0.5 * clock.period_s)
+        steps = stamps[1:] - stamps[:-1]
+        if not len(steps):
+            return True
+        slack = 0.5 * clock.period_s
+        return bool(steps.max() <= clock.period_s + slack and steps.min() >= clock.period_s - slack)
 
     def _judge(self, run: _Run, arrived_s: float) -> list[Placed]:
         if self._held:

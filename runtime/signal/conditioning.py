@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, SchemaMismatch
-from ..messages import Channel, Chunk, StreamSpec
+from ..messages import Channel, Chunk, Samples, StreamSpec
 from .filters import SosFilter, band_pass, group_delay_s, high_pass, notch, settle_samples
 
 BRAIN = ("eeg", "ecog", "seeg", "lfp")
@@ -83,6 +83,7 @@ class StreamConditioner:
         self._rows: NDArray[np.intp] | None = None
         self._front: list[SosFilter] = []
         self._bank: list[SosFilter] = []
+        self._idle = True
         self._next = 0
         self._settle = 0
         self._delay_s = 0.0
@@ -135,16 +136,27 @@ class StreamConditioner:
         Returns
         -------
         conditioned : Chunk
-            float64, same indices, new memory.
+            Same indices; float64 if anything was done to the samples.
         """
         if chunk.first_sample != self._next:
             for step in (*self._front, *self._bank):
                 step.restart()
         self._next = chunk.stop_sample
         samples = chunk.samples if self._rows is None else chunk.samples[self._rows]
-        return replace(chunk, samples=self._through(samples.astype(np.float64)))
+        return Chunk(
+            samples=self._through(samples),
+            first_sample=chunk.first_sample,
+            arrived_ns=chunk.arrived_ns,
+            lsl_raw_s=chunk.lsl_raw_s,
+            lsl_corrected_s=chunk.lsl_corrected_s,
+            markers=chunk.markers,
+            events=chunk.events,
+        )
 
-    def _through(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _through(self, samples: Samples) -> Samples:
+        if self._idle:
+            return samples
+        samples = samples.astype(np.float64)
         if self._config.reference == "average":
             # Summed along contiguous rows of the transpose: the order of the additions, and so
             # the last bit, does not depend on how many samples came at once.
@@ -165,6 +177,7 @@ class StreamConditioner:
         bank = [band_pass(low, high, config.order, rate_hz) for low, high in config.bands_hz]
         self._front = [SosFilter(sos) for sos in front]
         self._bank = [SosFilter(sos) for sos in bank]
+        self._idle = not (self._front or self._bank or config.reference == "average")
         self._settle = max([settle_samples(sos) for sos in (*front, *bank)], default=0)
         edges = config.bands_hz or ((max(1.0, 2 * config.high_pass_hz), rate_hz / 4),)
         self._delay_s = max(

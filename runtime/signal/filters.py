@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 from ..errors import ConfigError
+from ..messages import Samples
 
 Sos = NDArray[np.float64]
 """Second-order sections, shape (n_sections, 6)."""
@@ -172,12 +173,12 @@ class SosFilter:
         """Forget the past: the next sample is a first one."""
         self._state = None
 
-    def process(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    def process(self, samples: Samples) -> Samples:
         """Filter the next samples.
 
         Parameters
         ----------
-        samples : ndarray of float64, shape (n_channels, n_times)
+        samples : ndarray, shape (n_channels, n_times)
             The signal; not changed.
 
         Returns

@@ -63,8 +63,8 @@ class HarnessAdapter:
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
         self.vector = embedding.values
-        weights = np.exp(embedding.values[:K] - embedding.values[:K].max())
-        probabilities = weights / weights.sum()
+        probabilities = np.exp(embedding.values[:K])
+        probabilities /= probabilities.sum()
         return Decision(
             classes=self.classes,
             probabilities=probabilities,
