@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
-DOORS = ("__main__.py", "assembly.py", "cli.py")
+DOORS = ("__main__.py", "assembly.py", "cli.py", "console.py", "demo.py", "running.py")
 
 # Where each heavy or device-bound package may be imported.
 HOMES = {
