@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +17,7 @@ from .console import (
     accuracy_sentence,
     latency_table,
     out,
+    pace_sentence,
     plain_errors,
     print_json,
     progress_bar,
@@ -179,8 +182,7 @@ def fit(
         names = tuple(name.strip() for name in classes.split(",") if name.strip())
         if len(names) < 2:
             raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
-        if bundle.exists():
-            raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
+        _refuse_overwriting(bundle)
         plan = assembly.FitPlan(
             span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
             encoder=encoder,
@@ -207,17 +209,25 @@ def demo(
     live_s: Annotated[float, typer.Option(help="Length of the live part.", min=5)] = 30.0,
     long_s: Annotated[float, typer.Option(help="Signal in the long part.", min=0)] = 700.0,
     view: View = True,
+    montage: Annotated[str, typer.Option(help="Electrodes of the participant.")] = "eeg16",
+    keep: Annotated[Path | None, typer.Option(help="Folder to keep the fitted bundle in.")] = None,
     reports: Reports = Path("reports"),
     json: AsJson = False,
 ) -> None:
     """Show the whole loop on a simulated participant: calibrate, then close the loop, live."""
     from .demo import DemoPlan, calibrate, live_block, long_block
+    from .runtime.bundle import save_bundle
 
-    plan = DemoPlan(live_s=live_s, long_s=long_s)
+    plan = DemoPlan(live_s=live_s, long_s=long_s, montage=montage)
+    kept = keep / f"demo-{montage}.bundle" if keep else None
     with plain_errors(json):
+        if kept:
+            _refuse_overwriting(kept)
         _say(json, f"[bold]{NOTICE}[/] A simulated participant imagines moving a hand.")
         with progress_bar("simulating a calibration block") as step:
             bundle = calibrate(plan, step)
+        if kept:
+            save_bundle(bundle, kept)
         score = _score_text(bundle.card.scores["cross_validation"])
         _say(json, f"1. Calibrated on {plan.calibration_s:g} s of signal: {score}")
         _say(json, f"2. Closed loop in real time, {plan.live_s:g} s:")
@@ -226,12 +236,16 @@ def demo(
             _print_run(live)
         long = long_block(bundle, plan) if plan.long_s else None
     if json:
-        print_json({**live.to_json(), "long_block": long.to_json() if long else None})
-    elif long:
+        parts = {"long_block": long.to_json() if long else None, "bundle": kept and str(kept)}
+        print_json({**live.to_json(), **parts})
+        return
+    if long:
         out.print(
             f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: "
             f"{accuracy_sentence(long.accuracy)}"
         )
+    if kept:
+        out.print(f"The model is kept in {kept}.")
 
 
 @app.command()
@@ -243,10 +257,13 @@ def watch(
     from .gui.terminal import TerminalView
     from .runtime.telemetry import TelemetrySubscriber
 
+    # A terminated view still puts the terminal back as it was.
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with plain_errors(json_wanted=False):
         subscriber = TelemetrySubscriber(address)
         try:
-            TerminalView(subscriber, out, session=session).run()
+            TerminalView(subscriber, out, session=session).run(until=ended.is_set)
         except KeyboardInterrupt:
             return
         finally:
@@ -287,8 +304,11 @@ def bench(
 
 
 @app.command()
-def version() -> None:
+def version(json: AsJson = False) -> None:
     """Print the version."""
+    if json:
+        print_json({"diverloop": __version__, "notice": NOTICE})
+        return
     out.print(f"diverloop {__version__}. {NOTICE}")
 
 
@@ -302,7 +322,16 @@ def _overrides(settings: list[str] | None) -> dict[str, str]:
     for key, equals, _ in pairs:
         if not equals or not key:
             raise ConfigError(f"--set takes table.key=value, got {key!r}.")
-    return {key: value for key, _, value in pairs}
+    found = {key: value for key, _, value in pairs}
+    if "model.bundle" in found:
+        # What is typed counts from where it is typed, what is written from the file's folder.
+        found["model.bundle"] = str(Path(found["model.bundle"]).expanduser().absolute())
+    return found
+
+
+def _refuse_overwriting(bundle: Path) -> None:
+    if bundle.exists():
+        raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
 
 
 def _tell_run(report: RunReport, json: bool) -> None:
@@ -313,10 +342,14 @@ def _tell_run(report: RunReport, json: bool) -> None:
 
 
 def _print_run(report: RunReport) -> None:
-    out.print(latency_table(report.latency))
-    out.print(report.latency.sentence())
+    if report.live:
+        out.print(latency_table(report.latency))
+        out.print(report.latency.sentence())
+        if report.latency.decoded:
+            out.print(f"First decision {report.first_decision_s:.2f} s after the loop started.")
+    else:
+        out.print(pace_sentence(report.latency, report.signal_s, report.wall_s))
     out.print(accuracy_sentence(report.accuracy))
-    out.print(f"First decision {report.first_decision_s:.2f} s after the loop started.")
     for grant in report.grants:
         if not grant.obtained:
             out.print(f"Real time: {grant.name} refused: {grant.detail}", highlight=False)

@@ -24,15 +24,22 @@ err = Console(stderr=True)
 
 @contextmanager
 def plain_errors(json_wanted: bool) -> Iterator[None]:
-    """Turn an error of ours into one sentence and exit status 2."""
+    """Turn an error of ours or of the file system into one sentence and exit status 2."""
     try:
         yield
     except DiverloopError as error:
-        if json_wanted:
-            print_json({"error": type(error).__name__, "message": str(error)})
-        else:
-            err.print(f"[bold red]Cannot go on.[/] {_escaped(str(error))}", highlight=False)
+        _tell_error(type(error).__name__, str(error), json_wanted)
         raise typer.Exit(2) from error
+    except OSError as error:
+        text = f"{error.strerror or error}: {error.filename}: check the path, the disk, the rights."
+        _tell_error(type(error).__name__, text, json_wanted)
+        raise typer.Exit(2) from error
+
+
+def restore_terminal() -> None:
+    """Bring back the screen and the cursor after a live view that could not do so itself."""
+    out.set_alt_screen(False)
+    out.show_cursor(True)
 
 
 def print_json(value: dict[str, Any]) -> None:
@@ -80,6 +87,24 @@ def latency_table(report: LatencyReport) -> Table:
     return table
 
 
+def pace_sentence(report: LatencyReport, signal_s: float, wall_s: float) -> str:
+    """What a replay decoded and how fast, in words; its latencies would mean nothing.
+
+    Parameters
+    ----------
+    report : LatencyReport
+        Of a run on a virtual clock.
+    signal_s, wall_s : float
+        Length of the signal, and time it took.
+    """
+    refused = sum(report.refused.values())
+    return (
+        f"{report.windows_due} windows due: {report.decoded} decoded, {report.skipped_late} "
+        f"skipped as too late, {refused} refused. {signal_s:.1f} s of signal passed in "
+        f"{wall_s:.1f} s, {signal_s / wall_s:.0f} times faster than real time."
+    )
+
+
 def accuracy_sentence(report: AccuracyReport | None) -> str:
     """Accuracy with its interval, in words."""
     if report is None:
@@ -90,6 +115,13 @@ def accuracy_sentence(report: AccuracyReport | None) -> str:
         f"(95 % interval {low:.2f} to {high:.2f}; chance {report.chance:.2f}, "
         f"p = {report.p_value:.2g})."
     )
+
+
+def _tell_error(kind: str, text: str, json_wanted: bool) -> None:
+    if json_wanted:
+        print_json({"error": kind, "message": text})
+    else:
+        err.print(f"[bold red]Cannot go on.[/] {_escaped(text)}", highlight=False)
 
 
 def _escaped(text: str) -> str:

@@ -34,11 +34,14 @@ class DemoPlan:
         Closed loop in real time.
     long_s : float
         Closed loop again, as fast as the machine goes, for enough trials to judge by.
+    montage : str
+        Electrodes of the participant, a key of `hardware.montage.MONTAGES`.
     """
 
     calibration_s: float = 300.0
     live_s: float = 30.0
     long_s: float = 700.0
+    montage: str = "eeg16"
 
 
 def calibrate(plan: DemoPlan, progress: Callable[[str, int, int], None]) -> Bundle:
@@ -56,10 +59,10 @@ def calibrate(plan: DemoPlan, progress: Callable[[str, int, int], None]) -> Bund
     bundle : Bundle
         Not saved.
     """
-    settings = _participant(SEED, plan.calibration_s)
+    settings = _participant(plan, SEED, plan.calibration_s)
     source = TrainingSource(
         name="simulated calibration block",
-        data_id=f"simulator seed {settings.seed}, {settings.duration_s:g} s",
+        data_id=f"simulator {plan.montage}, seed {settings.seed}, {settings.duration_s:g} s",
         make=lambda clock: SimulatedParticipant(settings, clock),
     )
     return fit_model([source], FitPlan(span=SPAN), progress)
@@ -85,7 +88,7 @@ def live_block(bundle: Bundle, plan: DemoPlan, *, view: bool, reports: Path) -> 
         Latencies and accuracy.
     """
     options = RunOptions(armed=True, view=view, reports=reports)
-    return run_session(_session(SEED + 1, plan.live_s), options, open_model(bundle))
+    return run_session(_session(plan, SEED + 1, plan.live_s), options, open_model(bundle))
 
 
 def long_block(bundle: Bundle, plan: DemoPlan) -> RunReport:
@@ -104,20 +107,20 @@ def long_block(bundle: Bundle, plan: DemoPlan) -> RunReport:
         Its latencies are those of the virtual clock, and mean nothing.
     """
     options = RunOptions(armed=True, live=False)
-    return run_session(_session(SEED + 2, plan.long_s), options, open_model(bundle))
+    return run_session(_session(plan, SEED + 2, plan.long_s), options, open_model(bundle))
 
 
-def _session(seed: int, seconds: float) -> SessionConfig:
+def _session(plan: DemoPlan, seed: int, seconds: float) -> SessionConfig:
     """Another block than the one that was calibrated on: cues, noise, moods follow the seed.
 
     Armed without a person, because it acts on nothing but the simulation.
     """
     return SessionConfig(
         name="demonstration",
-        source=PartConfig(kind="simulator", settings=_participant(seed, seconds)),
+        source=PartConfig(kind="simulator", settings=_participant(plan, seed, seconds)),
         model=Path("demo.bundle"),
     )
 
 
-def _participant(seed: int, seconds: float) -> SimulatorConfig:
-    return SimulatorConfig(seed=seed, duration_s=seconds, classes=CLASSES, montage="eeg16")
+def _participant(plan: DemoPlan, seed: int, seconds: float) -> SimulatorConfig:
+    return SimulatorConfig(seed=seed, duration_s=seconds, classes=CLASSES, montage=plan.montage)

@@ -16,6 +16,7 @@ from typing import Any
 from .adapters.scores import AccuracyReport
 from .adapters.trial_scorer import TrialScorer
 from .assembly import Model, assemble, open_model
+from .console import restore_terminal
 from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.collection import TrialSpan
@@ -57,6 +58,12 @@ class RunOptions:
     reports: Path | None = None
 
 
+_COUNTS = (
+    "windows_due", "decoded", "skipped_late", "refused", "missed_deadlines", "samples_lost",
+    "events",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """What a run leaves.
@@ -67,8 +74,13 @@ class RunReport:
         Its name.
     model : str
         SHA-256 of the bundle that decoded.
+    live : bool
+        Whether it ran in real time: only then do its latencies mean anything.
+    signal_s, wall_s : float
+        How long the run lasted on the loop's clock, which for a replay is the length of the
+        signal, and how long on the machine's.
     first_decision_s : float
-        From the opening of the loop to the first decision.
+        From the opening of the loop to the first decision, on the loop's clock.
     latency : LatencyReport
         Latencies, misses, losses.
     accuracy : AccuracyReport, optional
@@ -81,6 +93,9 @@ class RunReport:
 
     session: str
     model: str
+    live: bool
+    signal_s: float
+    wall_s: float
     first_decision_s: float
     latency: LatencyReport
     accuracy: AccuracyReport | None
@@ -88,14 +103,19 @@ class RunReport:
     path: Path | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """All that means something, ready for JSON: counts always, latencies of a live run."""
+        latency = self.latency.to_json()
         return {
             "notice": "Investigational, not a medical device.",
             "session": self.session,
             "model": self.model,
+            "live": self.live,
+            "signal_s": self.signal_s,
+            "wall_s": self.wall_s,
             "first_decision_s": self.first_decision_s,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
-            "latency": self.latency.to_json(),
+            "counts": {key: latency[key] for key in _COUNTS},
+            "latency": latency if self.live else None,
             "real_time": [asdict(grant) for grant in self.grants],
             "report": str(self.path) if self.path else None,
         }
@@ -121,24 +141,36 @@ def run_session(
         Also written to ``options.reports``.
     """
     model = model or open_model(load_bundle(session.model), session.step_s)
-    clock: Clock = MonotonicClock() if options.live else VirtualClock()
+    wall = MonotonicClock()
+    clock: Clock = wall if options.live else VirtualClock()
     with ExitStack() as stack:
+        # The loop closes its watchers; until it has them, nobody else would.
+        unclosed = stack.enter_context(ExitStack())
         publisher = TelemetryPublisher() if options.view else None
         scorer = TrialScorer(span_of(model), _to_view(publisher))
         watchers: list[Watcher] = [scorer]
-        if options.decisions:
-            watchers.append(DecisionLog(options.decisions))
         if publisher:
             watchers.append(publisher)
-            stack.enter_context(_viewer(publisher.address, session.name))
+            unclosed.callback(publisher.close)
+        if options.decisions:
+            watchers.append(DecisionLog(options.decisions))
+            unclosed.callback(watchers[-1].close)
         loop = assemble(session, clock=clock, watchers=watchers, armed=options.armed, model=model)
+        unclosed.pop_all()
+        if publisher:
+            stack.enter_context(_viewer(publisher.address, session.name))
         stack.enter_context(_stopped_by(loop, options.seconds))
         # What stays is entered last, so that no thread of ours inherits the loop's privileges.
         grants = stack.enter_context(realtime(session.realtime)) if options.live else ()
+        began_ns, wall_began_ns = clock.now_ns(), wall.now_ns()
         latency = loop.run()
+        ended_ns, wall_ended_ns = clock.now_ns(), wall.now_ns()
     report = RunReport(
         session=session.name,
         model=model.sha256,
+        live=options.live,
+        signal_s=(ended_ns - began_ns) / 1e9,
+        wall_s=(wall_ended_ns - wall_began_ns) / 1e9,
         first_decision_s=loop.first_decision_s,
         latency=latency,
         accuracy=scorer.report(),
@@ -189,7 +221,13 @@ def _viewer(address: str, session: str) -> Iterator[None]:
         yield
     finally:
         viewer.terminate()
-        viewer.wait(10)
+        try:
+            viewer.wait(5)
+        except subprocess.TimeoutExpired:
+            viewer.kill()
+            viewer.wait()
+        if viewer.returncode:
+            restore_terminal()  # it was killed, and had no time to
 
 
 @contextmanager

@@ -24,12 +24,13 @@ from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
-from .lsl_link import ClockOffset, Finder, connect, find_one, find_optional
+from .lsl_link import ClockOffset, Finder, connect, find_one, find_optional, full_info
 
 _NUMBERS = {
     pylsl.cf_float32: np.float32, pylsl.cf_double64: np.float64, pylsl.cf_int8: np.int8,
     pylsl.cf_int16: np.int16, pylsl.cf_int32: np.int32,
 }  # fmt: skip
+_MARKERS_S = 60  # markers kept for a loop that is busy; they are few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ class LslSource:
             If its description cannot be used.
         """
         inlet = connect(find_one(self._config.wanted, self._config.wait_s), self._config.buffer_s)
-        info = inlet.info(5.0)
+        info = full_info(inlet, 5.0)
         self._spec, self._scale = describe_stream(info, self._config.assume_unit)
         n_kept = max(64, round(self._config.buffer_s * self._spec.rate_hz))
         number = _NUMBERS[info.channel_format()]
@@ -198,12 +199,20 @@ class LslSource:
             samples *= self._scale[:, None]
         if self._outage:
             self._outage = False
-            own_s = (len(stamps) - 1) / self.spec.rate_hz
-            outage_s = (now_ns - self._arrived_ns) / 1e9 - own_s
-            self._timeline.resume(float(stamps[0]), max(0.0, outage_s))
+            self._resume(stamps, now_ns)
         self._arrived_ns = now_ns
         self._placed += self._timeline.place(samples, stamps, now_ns / 1e9)
         self._events += self._timeline.take_events()
+
+    def _resume(self, stamps: NDArray[np.float64], now_ns: int) -> None:
+        """Tell the timeline how long the sender was away."""
+        if not self._timeline.started:
+            # It went before its first sample: there is nothing to measure a gap from.
+            self._timeline = Timeline(self.spec.rate_hz)
+            return
+        own_s = len(stamps) / self.spec.rate_hz
+        outage_s = (now_ns - self._arrived_ns) / 1e9 - own_s
+        self._timeline.resume(float(stamps[0]), max(0.0, outage_s))
 
     def _next_chunk(self) -> Chunk | None:
         """The next run of consecutive samples, with whatever else came."""
@@ -278,7 +287,7 @@ class LslSource:
 
     def _refuse_other(self, inlet: pylsl.StreamInlet) -> None:
         """Raise unless the stream has the rate, channels and units of the one that was lost."""
-        spec, scale = describe_stream(inlet.info(2.0), self._config.assume_unit)
+        spec, scale = describe_stream(full_info(inlet, 2.0), self._config.assume_unit)
         if spec.schema != self.spec.schema:
             raise SchemaMismatch(
                 f"A stream {spec.name!r} came back with {spec.n_channels} channels at "
@@ -302,10 +311,18 @@ class LslSource:
 class _Markers:
     """The marker stream beside a signal: labels with the sample they belong to."""
 
-    def __init__(self, inlet: pylsl.StreamInlet, same_clock: bool) -> None:
-        self._inlet: pylsl.StreamInlet | None = inlet
+    def __init__(self, found: pylsl.StreamInfo, same_clock: bool) -> None:
+        self._wanted = {"name": found.name(), "source_id": found.source_id()}
+        self._same_clock = same_clock
+        self._inlet: pylsl.StreamInlet | None = None
+        self._offset: ClockOffset | None = None
+        self._finder: Finder | None = None
+        self._use(connect(found, _MARKERS_S))
+
+    def _use(self, inlet: pylsl.StreamInlet) -> None:
+        self._inlet, self._finder = inlet, None
         # Two streams of one machine share its clock; measuring it twice would only add noise.
-        self._offset = None if same_clock else ClockOffset(inlet)
+        self._offset = None if self._same_clock else ClockOffset(inlet)
 
     @classmethod
     def beside(cls, config: LslConfig, signal: pylsl.StreamInfo) -> _Markers | None:
@@ -321,18 +338,21 @@ class _Markers:
                 f"No LSL marker stream {name!r} answered within {config.wait_s:g} s: start it, or "
                 f'leave source.markers empty ("").'
             )
-        if info.channel_format() != pylsl.cf_string:
-            raise SchemaMismatch(f"The stream {name!r} holds numbers, not marker texts.")
-        return cls(connect(info, 60), info.hostname() == signal.hostname())
+        _refuse_numbers(info)
+        return cls(info, info.hostname() == signal.hostname())
 
     def take(self, timeline: Timeline, signal_offset_s: float) -> tuple[Marker, ...]:
-        if self._inlet is None:
+        inlet = self._inlet or self._found_again()
+        if inlet is None:
             return ()
         try:
-            labels, stamps = self._inlet.pull_chunk(0.0, 64)
+            labels, stamps = inlet.pull_chunk(0.0, 64)
         except pylsl.util.LostError:
             # The signal stream tells of the loss; without markers the decoder works on.
             self.close()
+            self._finder = Finder(
+                self._wanted, _MARKERS_S, lambda other: _refuse_numbers(full_info(other, 2.0))
+            )
             return ()
         offset_s = signal_offset_s if self._offset is None else self._offset.seconds
         return tuple(
@@ -345,9 +365,21 @@ class _Markers:
             for label, stamp in zip(labels, stamps, strict=True)
         )
 
+    def _found_again(self) -> pylsl.StreamInlet | None:
+        inlet = self._finder.wait(0.0) if self._finder else None
+        if inlet is not None:
+            self._use(inlet)
+        return inlet
+
     def close(self) -> None:
-        if self._offset is not None:
-            self._offset.stop()
+        for helper in (self._finder, self._offset):
+            if helper is not None:
+                helper.stop()
         if self._inlet is not None:
             self._inlet.close_stream()
-        self._inlet = None
+        self._inlet = self._finder = self._offset = None
+
+
+def _refuse_numbers(info: pylsl.StreamInfo) -> None:
+    if info.channel_format() != pylsl.cf_string:
+        raise SchemaMismatch(f"The stream {info.name()!r} holds numbers, not marker texts.")

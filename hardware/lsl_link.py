@@ -102,6 +102,35 @@ def connect(info: pylsl.StreamInfo, buffer_s: float) -> pylsl.StreamInlet:
     return inlet
 
 
+def full_info(inlet: pylsl.StreamInlet, wait_s: float) -> pylsl.StreamInfo:
+    """Ask a stream for its whole description, channels included.
+
+    Parameters
+    ----------
+    inlet : pylsl.StreamInlet
+        From `connect`.
+    wait_s : float
+        How long to wait for the answer.
+
+    Returns
+    -------
+    info : pylsl.StreamInfo
+        With its extended description.
+
+    Raises
+    ------
+    SourceUnavailable
+        If the sender does not answer in time, or is gone.
+    """
+    try:
+        return inlet.info(wait_s)
+    except (pylsl.util.LostError, pylsl.util.TimeoutError) as error:
+        raise SourceUnavailable(
+            f"The stream does not describe itself within {wait_s:g} s ({error}): check that its "
+            f"sender still runs, then try again."
+        ) from error
+
+
 class Finder:
     """Looks for a lost stream in a thread of its own and connects to it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,8 @@ that sample in the loop's machine, ``epoch`` the version of the weights; ``decid
 ``selected`` is 1 at a selection. A neutral decision has NaN probabilities where nothing was
 decoded. The sample's own LSL time stamp is the moment of sending.
 """
+
+_FAREWELL_S = 0.2  # for the last neutral to arrive: loopback takes 1 ms, a wireless network 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,9 @@ class LslSink:
             self._values[[5, 6]] = 0
             self._decisions.push_sample(self._values)
             self._say(Command(label=None))
+            if self._decisions.have_consumers():
+                # An outlet that goes takes with it whatever is still on its way.
+                threading.Event().wait(_FAREWELL_S)
         self._decisions = self._markers = None
 
     def _say(self, command: Command) -> None:

@@ -21,7 +21,9 @@ from .messages import (
     Embedding,
     Event,
     EventKind,
+    StageTimes,
     StreamSpec,
+    Turn,
     Window,
 )
 from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source, Watcher
@@ -38,7 +40,11 @@ def check_clock(clock: Clock) -> None:
     _demand(isinstance(clock, Clock), "a clock has now_ns and wait_until")
     before = clock.now_ns()
     _demand(isinstance(before, int), "now_ns is a whole number")
-    clock.wait_until(before - 1)
+    clock.wait_until(before - 1_000_000_000)
+    after = clock.now_ns()
+    _demand(after >= before, "a clock never goes back")
+    # Half a second leaves room for a machine that is busy with something else.
+    _demand(after < before + 500_000_000, "waiting for the past takes no time")
     clock.wait_until(clock.now_ns() + 1_000_000)
     _demand(clock.now_ns() >= before + 1_000_000, "wait_until returns at the deadline, not before")
 
@@ -55,9 +61,12 @@ def check_source(source: Source, clock: Clock, *, seconds: float = 1.0) -> None:
     seconds : float
         How much of its signal to read.
     """
-    _demand(isinstance(source, Source), "a source has spec, ended, open, read and close")
+    methods = all(callable(getattr(source, name, None)) for name in ("open", "read", "close"))
+    _demand(methods, "a source has spec, ended, open, read and close")
     try:
         source.open()
+        # Only now: before it, a live source does not know its spec.
+        _demand(isinstance(source, Source), "a source has spec, ended, open, read and close")
         spec = source.spec
         _demand(spec.rate_hz > 0 and spec.n_channels > 0, "spec has a rate and channels")
         names = spec.channel_names
@@ -74,6 +83,9 @@ def _check_reading(source: Source, clock: Clock, seconds: float) -> None:
     while stop < seconds * spec.rate_hz and not source.ended:
         _demand(clock.now_ns() < end_ns, f"{seconds} s of signal come within {seconds + 10} s")
         chunk = source.read(max(1, round(0.05 * spec.rate_hz)), clock.now_ns() + 200_000_000)
+        if chunk is None or not chunk.samples.shape[-1]:
+            # A virtual clock would stand still for a source that never waits.
+            clock.wait_until(clock.now_ns() + 1_000_000)
         if chunk is None:
             continue
         samples = chunk.samples
@@ -238,6 +250,8 @@ def check_watcher(watcher: Watcher, spec: StreamSpec) -> None:
     watcher.watch(spec)
     watcher.watch(_chunk(np.zeros((spec.n_channels, 3), np.float32), 0))
     watcher.watch(Event(kind=EventKind.GAP, text="Tried out."))
+    watcher.watch(_turn("yes"))
+    watcher.watch(_turn(None))
     watcher.close()
 
 
@@ -253,6 +267,15 @@ def _chunk(samples: NDArray[np.float32], first_sample: int) -> Chunk:
 def _window(samples: NDArray[np.float64]) -> Window:
     n_times = samples.shape[1]
     return Window(samples=samples, first_sample=7, stop_sample=7 + n_times, due_ns=0)
+
+
+def _turn(label: str | None) -> Turn:
+    times = StageTimes(
+        due_ns=0, arrived_ns=1, conditioned_ns=2, cut_ns=3,
+        encoded_ns=4, decided_ns=5, fed_back_ns=6, acted_ns=7,
+    )  # fmt: skip
+    reason = "" if label else "tried out"
+    return Turn(decision=_decision(label), command=Command(label=label, reason=reason), times=times)
 
 
 def _decision(label: str | None) -> Decision:

@@ -8,7 +8,6 @@ damaged or not yet settled samples is not decoded: it gives a neutral decision t
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -32,9 +31,8 @@ from .messages import (
 )
 from .ring import Ring
 from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source
+from .trust import Trust, describe_damage, finite_parts
 from .windows import Slot, WindowConfig
-
-_LOST = "the window touches lost or unsettled samples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +134,7 @@ class Loop:
         self._stop_asked = False
         self._stale_ns = round(self._config.stale_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
-        self._distrusted: deque[tuple[int, int]] = deque()
+        self._guard_told = self.guard.state
         self._stale = False
         self._newest: Chunk | None = None
         self._arrived_ns = 0
@@ -165,8 +163,6 @@ class Loop:
             filter_delay_s=self._stages.conditioner.delay_s, window_s=self._window.length_s
         )
 
-    # ------------------------------------------------------------------ one pass, in data order
-
     def _turn(self) -> None:
         wanted = self._policy.wanted(self._ring.stop)
         if wanted > self._lead:
@@ -174,26 +170,26 @@ class Loop:
             # code is still in the processor's caches, when the last sample comes.
             wanted -= self._lead
         chunk = self._stages.source.read(wanted, self._wake_ns())
-        if chunk is None:
+        if chunk is not None:
+            self._receive(chunk)
+        if chunk is None or not chunk.samples.shape[1]:
             self._check_stale()
-            return
-        self._receive(chunk)
         for slot in self._in_time(self._policy.due(self._ring.stop)):
             self._decode(slot)
-        for event in self._fanout.take_events():
-            self._tell(event)
+        self._report_changes()
 
     def _receive(self, chunk: Chunk) -> None:
-        """Watchers, markers, events, conditioning, ring."""
+        """Watchers, events, conditioning, ring, markers."""
         self._fanout.publish(chunk)
         for event in chunk.events:
             self._tell(replace(event, at_ns=chunk.arrived_ns))
+            if event.lasting:
+                self._trust.forbid(event.text)
         if chunk.samples.shape[1]:
             if np.isfinite(chunk.samples).all():
                 self._store(self._stages.conditioner.process(chunk))
             else:
-                for part in self._finite_parts(chunk):
-                    self._store(self._stages.conditioner.process(part))
+                self._store_finite(chunk)
             self._newest = chunk
             self._arrived_ns = chunk.arrived_ns
             self._conditioned_ns = self._clock.now_ns()
@@ -211,7 +207,7 @@ class Loop:
             embedding = stages.encoder.encode(window)
         encoded_ns = clock.now_ns()
         if window is None or embedding is None:
-            decision = self._neutral(_LOST, slot)
+            decision = self._neutral(self._trust.reason, slot)
         else:
             decision = stages.adapter.decide(embedding, window)
         decided_ns = clock.now_ns()
@@ -227,7 +223,6 @@ class Loop:
         decided_ns: int,
     ) -> None:
         command = self._stages.feedback.advance(decision, decided_ns)
-        before = self.guard.state
         command = self.guard.permit(command)
         fed_back_ns = self._clock.now_ns()
         for sink in self._stages.sinks:
@@ -246,33 +241,31 @@ class Loop:
             self._account(times)
         turn = Turn(decision=decision, command=command, times=times, embedding=embedding)
         self._fanout.publish(turn)
-        if self.guard.state is not before:
-            self._tell(
-                self._event(EventKind.GUARD, f"The guard went from {before} to {self.guard.state}.")
-            )
 
-    # ------------------------------------------------------------------------ what may be decoded
-
-    def _in_time(self, slots: list[Slot]) -> list[Slot]:
-        """Drop windows that are too old to matter, unless there is no newer one."""
-        if len(slots) < 2:
-            return slots
-        now_ns = self._clock.now_ns()
-        oldest_ns = now_ns - self._deadline_ns
-        fresh = [slot for slot in slots[:-1] if self._due_ns(slot) >= oldest_ns]
-        dropped = [slot for slot in slots[:-1] if self._due_ns(slot) < oldest_ns]
-        lost = sum(self._is_distrusted(slot) for slot in dropped)
-        self.book.count_refused(_LOST, lost)
-        late = len(dropped) - lost
+    def _in_time(self, slots: list[Slot]) -> Iterator[Slot]:
+        """Windows that still matter: asked one by one, because decoding takes time."""
+        late, hole = 0, None
+        for slot in slots[:-1]:
+            if self._due_ns(slot) >= self._clock.now_ns() - self._deadline_ns:
+                yield slot
+            elif self._trust.allows(slot):
+                late += 1
+            elif hole is None:
+                # One neutral decision for a hole, however late: the feedback has to forget what
+                # was before it.
+                hole = slot
+                yield slot
+            else:
+                self.book.count_refused(self._trust.reason)
         if late:
-            text = f"{late} windows were skipped: newer ones were already complete."
             self.book.count_skipped(late)
+            text = f"{late} windows were skipped: newer ones were already complete."
             self._tell(self._event(EventKind.LATE, text, late))
-        return [*fresh, slots[-1]]
+        yield from slots[-1:]
 
     def _cut(self, slot: Slot) -> Window | None:
-        if self._is_distrusted(slot) or not self._ring.holds(slot.first, slot.stop):
-            self.book.count_refused(_LOST)
+        if not (self._trust.allows(slot) and self._ring.holds(slot.first, slot.stop)):
+            self.book.count_refused(self._trust.reason)
             return None
         raw_s, corrected_s = self._lsl_times(slot)
         return Window(
@@ -286,35 +279,22 @@ class Loop:
         )
 
     def _store(self, conditioned: Chunk) -> None:
-        before = self._ring.stop
         lost = self._ring.write(conditioned.samples, conditioned.first_sample)
         if lost:
             self.book.count_lost(lost)
-            settled = conditioned.first_sample + self._stages.conditioner.settle_samples
-            self._distrusted.append((before, settled))
-            while self._distrusted[0][1] < self._ring.stop - self._ring.capacity:
-                self._distrusted.popleft()
+            self._trust.lose(conditioned.first_sample - lost, conditioned.first_sample)
 
-    def _is_distrusted(self, slot: Slot) -> bool:
-        return any(first < slot.stop and slot.first < stop for first, stop in self._distrusted)
-
-    def _finite_parts(self, chunk: Chunk) -> Iterator[Chunk]:
-        """The chunk without samples that are no numbers: one of them would stay in the filters."""
-        finite = np.isfinite(chunk.samples)
-        good = finite.all(axis=0)
-        bad_rows = np.flatnonzero(~finite.all(axis=1)).tolist()
-        names = [self._spec.channel_names[row] for row in bad_rows]
-        text = (
-            f"{int((~good).sum())} samples hold NaN or infinity in {', '.join(names)} and are "
-            f"treated as lost: check the cable and the amplifier."
+    def _store_finite(self, chunk: Chunk) -> None:
+        count, text = describe_damage(chunk, self._spec.channel_names)
+        self._tell(self._event(EventKind.NOT_A_NUMBER, text, count))
+        for part in finite_parts(chunk):
+            self._store(self._stages.conditioner.process(part))
+        # Bad samples at the end count as passed, so that their windows come due and the output
+        # turns neutral while the fault lasts.
+        nothing = np.empty((self._ring.n_channels, 0))
+        self._store(
+            Chunk(samples=nothing, first_sample=chunk.stop_sample, arrived_ns=chunk.arrived_ns)
         )
-        self._tell(self._event(EventKind.NOT_A_NUMBER, text, int((~good).sum())))
-        edges = np.flatnonzero(np.diff(np.r_[False, good, False].astype(np.int8)))
-        for start, stop in edges.reshape(-1, 2).tolist():
-            first = chunk.first_sample + start
-            yield replace(chunk, samples=chunk.samples[:, start:stop], first_sample=first)
-
-    # ------------------------------------------------------------------------------ being on time
 
     def _wake_ns(self) -> int:
         now_ns = self._clock.now_ns()
@@ -337,6 +317,15 @@ class Loop:
             self._stale = False
             self._tell(self._event(EventKind.FRESH, "Data flows again."))
 
+    def _report_changes(self) -> None:
+        """Tell what watchers and persons did meanwhile, on other threads."""
+        if self.guard.state is not self._guard_told:
+            text = f"The guard went from {self._guard_told} to {self.guard.state}."
+            self._guard_told = self.guard.state
+            self._tell(self._event(EventKind.GUARD, text))
+        for event in self._fanout.take_events():
+            self._tell(event)
+
     def _account(self, times: StageTimes) -> None:
         if math.isnan(self.first_decision_s):
             self.first_decision_s = (times.acted_ns - self._opened_ns) / 1e9
@@ -346,8 +335,6 @@ class Loop:
             self.book.count_missed()
             text = f"A decision came {late_ns / 1e6:.1f} ms after its deadline."
             self._tell(self._event(EventKind.MISSED, text, 1))
-
-    # ---------------------------------------------------------------------------------- small ones
 
     def _due_ns(self, slot: Slot) -> int:
         return self._arrived_ns - round((self._ring.stop - slot.stop) * 1e9 / self._rate_hz)
@@ -403,8 +390,8 @@ class Loop:
             self._policy = self._window.policy(conditioned.rate_hz)
             capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
             self._ring = Ring(conditioned.n_channels, capacity)
-            self._distrusted.append((0, stages.conditioner.settle_samples))
-            self._arrived_ns = self._clock.now_ns()
+            self._trust = Trust(stages.conditioner.settle_samples, capacity)
+            self._arrived_ns = self._conditioned_ns = self._clock.now_ns()
             self._fanout.publish(self._spec)
             self._tell(self._event(EventKind.GUARD, f"The guard is {self.guard.state}."))
             self._opened_ns = self._arrived_ns

@@ -119,6 +119,8 @@ class Event:
         How many samples, windows or messages it concerns.
     at_ns : int
         Loop time at which it was noticed.
+    lasting : bool
+        True if nothing that comes after it can be decoded: output stays neutral to the end.
     """
 
     kind: EventKind
@@ -126,6 +128,7 @@ class Event:
     sample: int = -1
     count: int = 0
     at_ns: int = 0
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,11 @@ class Ring:
         self._stop = 0
 
     @property
+    def n_channels(self) -> int:
+        """Rows."""
+        return len(self._memory)
+
+    @property
     def capacity(self) -> int:
         """How many samples are kept."""
         return self._capacity

@@ -26,6 +26,7 @@ class SenderClock:
         self.period_s = 1 / rate_hz
         self.phase_s = math.nan  # stamp of the last sample seen
         self.last = -1  # its index
+        self._first = -1  # index of the first sample of all
         self.scatter_s = 0.05 / rate_hz
         self._p00 = self.scatter_s**2
         self._p01 = 0.0
@@ -33,6 +34,8 @@ class SenderClock:
 
     def start(self, index: int, stamp_s: float) -> None:
         """Anchor the phase; the period is kept."""
+        if math.isnan(self.phase_s):
+            self._first = index
         self.last, self.phase_s = index, stamp_s
         self._p00, self._p01 = self.scatter_s**2, 0.0
 
@@ -62,7 +65,9 @@ class SenderClock:
     @property
     def period_error_s(self) -> float:
         """Standard error of the period."""
-        return math.sqrt(max(self._p11, 0.0))
+        # A sender that is late stays late for a while. Such scatter does not average away as the
+        # filter believes, so the slope it can leave over all that was seen is added.
+        return math.sqrt(max(self._p11, 0.0)) + self.scatter_s / max(1, self.last - self._first)
 
     @property
     def tolerance_s(self) -> float:

@@ -7,6 +7,7 @@ with the key, the value, what is allowed and, for a misspelt key, the nearest kn
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -101,6 +102,8 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no session file {path}: check the name.") from error
+    except OSError as error:
+        raise ConfigError(f"The session file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
     for key, text in (overrides or {}).items():
@@ -140,14 +143,14 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
+    sinks = tables.get("sinks", [])
+    if not isinstance(sinks, list | tuple):
+        raise ConfigError(f"[[sinks]] must be an array of tables, got {sinks!r}.")
     return SessionConfig(
         name=head["name"],
         source=_part("source", tables["source"], "source"),
-        model=folder / Path(model["bundle"]).expanduser(),
-        sinks=tuple(
-            _part("sink", sink, f"sinks[{place}]")
-            for place, sink in enumerate(tables.get("sinks", ()))
-        ),
+        model=_bundle_path(folder, model["bundle"]),
+        sinks=tuple(_part("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=build(FeedbackConfig, tables.get("feedback", {}), "feedback"),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
@@ -189,15 +192,26 @@ def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
     return cls(**checked)
 
 
+def _bundle_path(folder: Path, text: str) -> Path:
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"model.bundle starts with the home folder of nobody here, got {text!r}: write the "
+            f"path out."
+        ) from error
+
+
 def _part(kind: str, table: Any, where: str) -> PartConfig:
     if not isinstance(table, Mapping) or "kind" not in table:
         raise ConfigError(f"{where}.kind is missing. {nearest('', CATALOG[kind])}")
+    name = _convert(f"{where}.kind", table["kind"], str)
     rest = {key: value for key, value in table.items() if key != "kind"}
     try:
-        cls = find(kind, table["kind"])
+        cls = find(kind, name)
     except ConfigError as error:
         raise type(error)(f"{where}.kind: {error}") from error
-    return PartConfig(kind=table["kind"], settings=build(cls.Config, rest, where))
+    return PartConfig(kind=name, settings=build(cls.Config, rest, where))
 
 
 def _checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,7 +247,9 @@ def _convert(key: str, value: Any, wanted: Any) -> Any:
     if dataclasses.is_dataclass(wanted):
         return build(wanted, value, key)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) < 10**300:
+            return float(value)
+        return math.inf if value > 0 else -math.inf  # which every range refuses
     plain = origin or wanted
     if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
         raise ConfigError(f"{key} must be {_plain_name(wanted)}, got {value!r}.")

@@ -49,10 +49,14 @@ class TimelineConfig:
         Longest jitter that is told from a loss; also the longest time samples are held back.
     rate_tolerance : float
         Relative difference between true and nominal rate that is reported.
+    rate_limit : float
+        Relative difference beyond which filters and windows mean something else than they did
+        when the model was fitted, so that nothing may be decoded.
     """
 
     hold_s: float = 0.15
     rate_tolerance: float = 5e-4
+    rate_limit: float = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +110,7 @@ class Timeline:
         self._arrival_offset_s = math.nan  # arrival minus stamp, when nothing is late
         self._last_stamp_s = math.nan
         self._jitter_told = False
-        self._rate_told = False
+        self._rate_grade = 0  # 1 once reported, 2 once it rules out decoding
 
     @property
     def rate_hz(self) -> float:
@@ -274,7 +278,9 @@ class Timeline:
         self._next += run.size
         self._clock.update(self._next - 1, placed.last_stamp_s)
         self._history.append(placed)
-        while self._next - self._history[0].first_sample > 2 * self._rate_hz:
+        while len(self._history) > 1 and self._next - self._history[1].first_sample > (
+            2 * self._rate_hz
+        ):
             self._history.popleft()
         self._check_jitter()
         return placed
@@ -347,20 +353,27 @@ class Timeline:
             self._jitter_told = False
 
     def _check_rate(self) -> None:
-        clock = self._clock
+        clock, config = self._clock, self._config
         off = clock.nominal_s / clock.period_s - 1
         unsure = 4 * clock.period_error_s / clock.period_s
-        if not self._rate_told and abs(off) > self._config.rate_tolerance + unsure:
-            self._rate_told = True
+        worst = (config.rate_tolerance, config.rate_limit)
+        grade = sum(abs(off) > limit + unsure for limit in worst)
+        if grade > self._rate_grade:
+            self._rate_grade = grade
+            lasting = grade == len(worst)
+            told = "output stays neutral" if lasting else "decoding goes on"
             self._tell(
                 EventKind.RATE,
                 f"The stream runs at {self.rate_hz:.3f} Hz but says {self._rate_hz:g} Hz "
-                f"({off * 100:+.2f} %); allowed is {self._config.rate_tolerance * 100:g} %: "
-                f"check the amplifier's settings.",
+                f"({off * 100:+.2f} %, allowed is {config.rate_limit * 100:g} %); {told}: check "
+                f"the amplifier's settings.",
+                lasting=lasting,
             )
 
-    def _tell(self, kind: EventKind, text: str, count: int = 0) -> None:
-        self._events.append(Event(kind=kind, text=text, sample=self._next, count=count))
+    def _tell(self, kind: EventKind, text: str, count: int = 0, *, lasting: bool = False) -> None:
+        self._events.append(
+            Event(kind=kind, text=text, sample=self._next, count=count, lasting=lasting)
+        )
 
 
 def _split(samples: Samples, stamps: Stamps, clock: SenderClock) -> list[_Run]:

@@ -166,12 +166,12 @@ class LockedWindows:
     @property
     def reach(self) -> int:
         """How far behind the newest sample a due window may begin, in samples."""
-        return self._PATIENCE * self._length
+        return self._PATIENCE * self._length + max(0, -self._offset)
 
     def announce(self, marker: Marker) -> None:
         """Plan a window, if the marker is one that counts."""
         if "*" in self._labels or marker.label in self._labels:
-            first = max(0, marker.sample + self._offset)
+            first = marker.sample + self._offset
             slot = Slot(first=first, stop=first + self._length, marker=marker)
             self._waiting.append(slot)
 

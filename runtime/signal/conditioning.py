@@ -57,7 +57,7 @@ class ConditionConfig:
             raise ConfigError(
                 f"conditioning.line_hz must be 0 or in [40, 70] Hz, got {self.line_hz:g} Hz."
             )
-        if self.high_pass_hz < 0:
+        if not self.high_pass_hz >= 0:
             raise ConfigError(
                 f"conditioning.high_pass_hz must be at least 0 Hz, got {self.high_pass_hz:g} Hz."
             )

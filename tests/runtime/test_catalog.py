@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import ast
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diverloop.hardware.null import NullSink
+from diverloop.runtime import catalog as subject
+from diverloop.runtime.catalog import CATALOG, find, nearest
+from diverloop.runtime.errors import ConfigError, UnknownName
+from diverloop.runtime.stages import Adapter, Encoder, Sink, Source
+
+ENTRIES = [(kind, name) for kind, names in CATALOG.items() for name in names]
+SEAMS = {"source": Source, "encoder": Encoder, "adapter": Adapter, "sink": Sink}
+ROOT = Path(subject.__file__).resolve().parents[1]
+
+
+def public(seam) -> list[str]:
+    return [name for name in vars(seam) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_every_entry_is_a_class_with_the_members_of_its_seam_and_settings(kind, name):
+    cls = find(kind, name)
+    assert isinstance(cls, type)
+    assert [member for member in public(SEAMS[kind]) if not hasattr(cls, member)] == []
+    assert dataclasses.is_dataclass(cls.Config)
+    assert cls.Config.__dataclass_params__.frozen
+    fields = dataclasses.fields(cls.Config)
+    assert all(field.kw_only for field in fields)
+
+
+def test_every_kind_of_stage_that_a_session_can_name_is_listed():
+    assert CATALOG.keys() == SEAMS.keys()
+
+
+def test_the_catalogue_is_complete():
+    """Every class of the outer folders that has a seam's members and settings is listed."""
+    listed = {entry for names in CATALOG.values() for entry in names.values()}
+    found = set()
+    for folder in ("hardware", "decoders", "adapters"):
+        for path in (ROOT / folder).glob("*.py"):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
+                    continue
+                names = {m.name for m in node.body if isinstance(m, ast.FunctionDef)}
+                names |= {t.id for m in node.body if isinstance(m, ast.Assign) for t in m.targets}
+                stage = any(set(public(seam)) <= names for seam in SEAMS.values())
+                if stage and "Config" in names:
+                    found.add(f"{folder}.{path.stem}:{node.name}")
+    assert found == listed
+
+
+def test_the_catalogue_cannot_be_written_to():
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        CATALOG["source"] = {}
+
+
+def test_naming_a_stage_imports_that_stage_alone():
+    code = (
+        "import sys; from diverloop.runtime.catalog import find; find('sink', 'null');"
+        "print([m for m in sys.modules if m.startswith('diverloop.hardware.')]);"
+        "print('pylsl' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "['diverloop.hardware.null']\nFalse"
+
+
+def test_a_name_gives_its_class():
+    assert find("sink", "null") is NullSink
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "near"),
+    [
+        ("source", "lls", "lsl"), ("source", "replya", "replay"), ("sink", "nul", "null"),
+        ("source", "simulater", "simulator"),
+        ("encoder", "filterbank-covariance", "filterbank_covariance"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_name_is_refused_with_the_nearest_and_all_others(kind, name, near):
+    with pytest.raises(UnknownName) as caught:
+        find(kind, name)
+    text = str(caught.value)
+    assert text.startswith(f"No {kind} is called {name!r}. Did you mean {near!r}? Known: ")
+    assert all(known in text for known in CATALOG[kind])
+
+
+def test_a_name_like_no_other_gets_the_list_without_a_guess():
+    assert nearest("zzzz", ["lsl", "replay"]) == "Known: lsl, replay."
+    assert nearest("", ["b", "a"]) == "Known: a, b."
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    def missing(module):
+        raise ModuleNotFoundError("no such thing", name="brainflow")
+
+    monkeypatch.setattr(subject.importlib, "import_module", missing)
+    with pytest.raises(ConfigError, match="'lsl' needs the library 'brainflow', which is not") as e:
+        find("source", "lsl")
+    assert "pip install brainflow" in str(e.value)

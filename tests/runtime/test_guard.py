@@ -1,0 +1,127 @@
+"""The two promises: nothing but a person arms it, and a stop is latched until two acts undo it."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diverloop.runtime.guard import Guard, Signal, State, next_state
+from diverloop.runtime.messages import Command
+
+D, A, H, S = State.DISARMED, State.ARMED, State.HOLDING, State.STOPPED
+
+# Rows: where it is. Columns: arms, disarms, emergency stop, resets, fault, all clear.
+TABLE = {
+    D: (A, D, S, D, D, D),
+    A: (A, D, S, A, H, A),
+    H: (H, D, S, H, H, A),
+    S: (S, S, S, D, S, S),
+}
+PERSON = {Signal.PERSON_ARMS, Signal.PERSON_DISARMS, Signal.PERSON_RESETS}
+GO = Command(label="left", strength=0.7, selected=True)
+NEUTRAL = Command(label=None, reason="no new data")
+
+Act = Signal | Command
+TRACES = st.lists(st.sampled_from([*Signal, GO, NEUTRAL]), max_size=40)
+
+
+def in_state(state: State) -> Guard:
+    guard = Guard()
+    for signal in {
+        D: (),
+        A: (Signal.PERSON_ARMS,),
+        H: (Signal.PERSON_ARMS, Signal.FAULT),
+        S: (Signal.EMERGENCY_STOP,),
+    }[state]:
+        guard.tell(signal)
+    assert guard.state is state
+    return guard
+
+
+def states(trace: list[Act]) -> list[State]:
+    """Every state a guard goes through, the first one included."""
+    guard = Guard()
+    seen = [guard.state]
+    for act in trace:
+        if isinstance(act, Signal):
+            guard.tell(act)
+        else:
+            guard.permit(act)
+        seen.append(guard.state)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("state", "signal", "after"),
+    [(state, signal, TABLE[state][i]) for state in TABLE for i, signal in enumerate(Signal)],
+)
+def test_every_state_answers_every_signal_as_the_table_says(state, signal, after):
+    assert next_state(state, signal) is after
+    guard = in_state(state)
+    assert guard.tell(signal) is (state is not after)
+    assert guard.state is after
+
+
+def test_a_new_guard_is_disarmed():
+    assert Guard().state is State.DISARMED
+
+
+def test_without_a_person_no_trace_of_five_signals_lets_a_command_pass():
+    others = [*(set(Signal) - PERSON), GO, NEUTRAL]
+    for trace in product(others, repeat=5):
+        assert not {State.ARMED, State.HOLDING} & set(states(list(trace)))
+
+
+@given(TRACES)
+def test_armed_is_reached_from_disarmed_by_a_person_alone(trace):
+    for (before, after), act in zip(pairwise(states(trace)), trace, strict=True):
+        if before in (State.DISARMED, State.STOPPED) and after in (State.ARMED, State.HOLDING):
+            assert act is Signal.PERSON_ARMS
+
+
+@given(TRACES)
+def test_between_a_stop_and_the_next_command_lie_a_reset_and_then_an_arming(trace):
+    trace = [Signal.PERSON_ARMS, Signal.EMERGENCY_STOP, *trace]
+    seen = states(trace)[2:]
+    if State.ARMED in seen:
+        acts = trace[2 : 1 + seen.index(State.ARMED) + 1]
+        assert acts[-1] is Signal.PERSON_ARMS
+        assert Signal.PERSON_RESETS in acts[:-1]
+
+
+@given(TRACES)
+def test_only_an_armed_guard_lets_a_command_pass(trace):
+    guard = Guard()
+    for act in trace:
+        if isinstance(act, Signal):
+            guard.tell(act)
+        else:
+            passed = guard.permit(act)
+            assert (passed.label is None) or guard.state is State.ARMED
+
+
+@pytest.mark.parametrize("state", [D, S])
+def test_a_command_that_is_stopped_says_by_what_and_has_no_strength_left(state):
+    answer = in_state(state).permit(GO)
+    assert answer == Command(label=None, reason=f"guard is {state.value}")
+    assert (answer.strength, answer.selected) == (0.0, False)
+
+
+def test_an_armed_guard_changes_nothing_about_a_command():
+    assert in_state(A).permit(GO) is GO
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_neutral_command_passes_with_its_own_reason(state):
+    assert in_state(state).permit(NEUTRAL) is NEUTRAL
+
+
+def test_missing_data_holds_it_and_good_data_releases_it():
+    guard = in_state(A)
+    guard.permit(NEUTRAL)
+    assert guard.state is State.HOLDING
+    assert guard.permit(GO) is GO
+    assert guard.state is State.ARMED

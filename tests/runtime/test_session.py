@@ -1,0 +1,428 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import string
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diverloop.hardware.lsl_inlet import LslConfig
+from diverloop.hardware.null import NullConfig
+from diverloop.hardware.simulator import Fault, SimulatorConfig
+from diverloop.runtime.errors import ConfigError, UnknownName
+from diverloop.runtime.feedback import FeedbackConfig
+from diverloop.runtime.loop import LoopConfig
+from diverloop.runtime.realtime import RealtimeConfig
+from diverloop.runtime.session import SessionConfig, build, parse_session, read_session
+
+TEXT = """
+[session]
+name = "rehearsal"
+
+[source]
+kind = "simulator"
+rate_hz = 500
+skill_bounds = [0, 0.9]
+classes = ["left", "feet"]
+faults = [{kind = "gap", at_s = 9.5, length_s = 1}]
+
+[model]
+bundle = "models/mi"
+step_s = 0.05
+
+[[sinks]]
+kind = "null"
+
+[[sinks]]
+kind = "lsl"
+name = "out"
+
+[feedback]
+memory_s = 0
+
+[loop]
+stale_s = 0.5
+
+[realtime]
+affinity = [0, 2]
+"""
+
+SMALLEST = {
+    "session": {"name": "x"},
+    "source": {"kind": "lsl", "name": "amp"},
+    "model": {"bundle": "b"},
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "rehearsal.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def parsed(**tables) -> SessionConfig:
+    return parse_session(SMALLEST | tables, Path("/rooms"))
+
+
+def refusal(**tables) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parsed(**tables)
+    return str(caught.value)
+
+
+# ------------------------------------------------------------------------------ what is read
+
+
+def test_a_session_file_becomes_frozen_settings(file):
+    session = read_session(file)
+    assert session.name == "rehearsal"
+    assert session.source.kind == "simulator"
+    assert session.source.settings == SimulatorConfig(
+        rate_hz=500.0,
+        skill_bounds=(0.0, 0.9),
+        classes=("left", "feet"),
+        faults=(Fault(kind="gap", at_s=9.5, length_s=1.0),),
+    )
+    assert session.model == file.parent / "models" / "mi"
+    assert session.step_s == 0.05
+    assert [sink.kind for sink in session.sinks] == ["null", "lsl"]
+    assert session.sinks[0].settings == NullConfig()
+    assert session.sinks[1].settings.name == "out"
+    assert session.feedback == FeedbackConfig(memory_s=0.0)
+    assert session.loop == LoopConfig(stale_s=0.5)
+    assert session.realtime == RealtimeConfig(affinity=(0, 2))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        session.name = "other"
+
+
+def test_what_is_left_out_has_its_default():
+    session = parsed()
+    assert session.source.settings == LslConfig(name="amp")
+    assert session.sinks == ()
+    assert (session.feedback, session.loop) == (FeedbackConfig(), LoopConfig())
+    assert session.realtime == RealtimeConfig()
+    assert session.step_s is None
+
+
+def test_whole_numbers_become_floats_where_floats_are_meant():
+    settings = parsed(source={"kind": "simulator", "rate_hz": 250}).source.settings
+    assert isinstance(settings.rate_hz, float)
+    assert isinstance(parsed(model={"bundle": "b", "step_s": 1}).step_s, float)
+
+
+def test_a_relative_bundle_counts_from_the_files_folder_and_others_stay(monkeypatch, file):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert parsed(model={"bundle": "../m/b"}).model == Path("/rooms/../m/b")
+    assert parsed(model={"bundle": "/elsewhere/b"}).model == Path("/elsewhere/b")
+    assert parsed(model={"bundle": "~/b"}).model == Path("/home/somebody/b")
+
+
+# ------------------------------------------------------------------------------- overrides
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "got"),
+    [
+        ("source.rate_hz", "256", lambda s: s.source.settings.rate_hz == 256.0),
+        ("source.task", "rest", lambda s: s.source.settings.task == "rest"),
+        ("source.task", '"rest"', lambda s: s.source.settings.task == "rest"),
+        ("source.classes", '["feet", "left"]', lambda s: s.source.settings.classes[0] == "feet"),
+        ("session.name", "two words", lambda s: s.name == "two words"),
+        ("session.name", "", lambda s: s.name == ""),
+        ("realtime.lock_memory", "true", lambda s: s.realtime.lock_memory is True),
+        ("loop.lead_s", "0", lambda s: s.loop.lead_s == 0),
+        ("model.step_s", "0.1", lambda s: s.step_s == 0.1),
+    ],
+)
+def test_an_override_replaces_what_the_file_says(file, key, text, got):
+    if "classes" not in key:
+        assert got(read_session(file, {"source.classes": "[]", key: text}))
+    else:
+        assert got(read_session(file, {key: text}))
+
+
+def test_an_override_may_open_a_table_that_the_file_lacks(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text('session.name = "x"\nsource.kind = "simulator"\nmodel.bundle = "b"\n')
+    assert read_session(path, {"feedback.dwell_s": "2"}).feedback.dwell_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("name", ["table.key=value", "'name'"]),
+        ("source.kind.x", ["'source.kind.x'", "'kind'", "no table"]),
+        ("sinks.0.kind", ["'sinks.0.kind'", "'sinks'", "no table"]),
+        ("source.rat_hz", ["'rat_hz'", "[source]", "Did you mean 'rate_hz'?"]),
+    ],
+)
+def test_an_override_that_leads_nowhere_is_refused(file, key, words):
+    with pytest.raises(ConfigError) as caught:
+        read_session(file, {key: "1"})
+    assert all(word in str(caught.value) for word in words)
+
+
+def test_an_overridden_value_is_checked_like_any_other(file):
+    with pytest.raises(ConfigError, match=r"rehearsal.toml: loop.stale_s must be in \[0.1, 1\] s"):
+        read_session(file, {"loop.stale_s": "5"})
+
+
+# -------------------------------------------------------------------------- files that are none
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"no session file .*none\.toml: check the name"):
+        read_session(tmp_path / "none.toml")
+
+
+def test_a_folder_is_no_session_file(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_session(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[session", b"name = x", b"\xff\xfe\x00", b"a = 1\na = 2"])
+def test_a_file_that_is_not_toml_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "broken.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"broken\.toml is not valid TOML"):
+        read_session(path)
+
+
+def test_an_error_starts_with_the_name_of_the_file(file):
+    file.write_text(TEXT.replace('"null"', '"nul"'), encoding="utf-8")
+    with pytest.raises(UnknownName, match=r"^rehearsal\.toml: sinks\[0\]\.kind: No sink is called"):
+        read_session(file)
+
+
+# ------------------------------------------------------------------------------ each refusal
+
+
+def test_a_misspelt_table_is_named_with_the_nearest():
+    text = refusal(feedbak={})
+    assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
+    assert "feedback, loop, model, realtime, session, sinks, source." in text
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "where", "near"),
+    [
+        ({"session": {"nam": "x"}}, "nam", "[session]", "name"),
+        ({"source": {"kind": "lsl", "nme": "x"}}, "nme", "[source]", "name"),
+        ({"model": {"bundel": "x"}}, "bundel", "[model]", "bundle"),
+        ({"sinks": [{"kind": "null"}, {"kind": "lsl", "nmae": "x"}]}, "nmae", "[sinks[1]]", "name"),
+        ({"loop": {"stale": 1}}, "stale", "[loop]", "stale_s"),
+        ({"feedback": {"dwel_s": 1}}, "dwel_s", "[feedback]", "dwell_s"),
+        ({"realtime": {"fifo_prio": 1}}, "fifo_prio", "[realtime]", "fifo_priority"),
+    ],
+)
+def test_a_misspelt_key_is_named_with_its_table_and_the_nearest(tables, key, where, near):
+    text = refusal(**tables)
+    assert f"{key!r} is no key of {where}." in text
+    assert f"Did you mean {near!r}?" in text
+
+
+def test_a_misspelt_key_of_a_nested_table_is_named_with_its_path():
+    fault = {"kind": "gap", "at": 1, "length_s": 1}
+    text = refusal(source={"kind": "simulator", "faults": [fault]})
+    assert "'at' is no key of [source.faults[0]]. Did you mean 'at_s'?" in text
+
+
+@pytest.mark.parametrize(
+    ("tables", "where", "near"),
+    [
+        ({"source": {"kind": "replya"}}, "source.kind", "replay"),
+        ({"sinks": [{"kind": "null"}, {"kind": "lls"}]}, "sinks[1].kind", "lsl"),
+    ],
+)
+def test_a_misspelt_kind_is_named_with_the_nearest(tables, where, near):
+    text = refusal(**tables)
+    assert text.startswith(f"{where}: No ")
+    assert f"Did you mean {near!r}?" in text
+
+
+@pytest.mark.parametrize("table", ["session", "source", "model"])
+def test_a_missing_table_is_named(table):
+    tables = {name: value for name, value in SMALLEST.items() if name != table}
+    with pytest.raises(ConfigError, match=rf"\[{table}\] is missing; a session needs it"):
+        parse_session(tables, Path())
+
+
+@pytest.mark.parametrize(
+    ("tables", "key"),
+    [
+        ({"session": {}}, "session.name"),
+        ({"model": {"step_s": 0.1}}, "model.bundle"),
+        ({"source": {"name": "x"}}, "source.kind"),
+        ({"sinks": [{}]}, "sinks[0].kind"),
+        ({"source": {"kind": "replay"}}, "source.path"),
+        ({"source": {"kind": "simulator", "faults": [{"kind": "gap"}]}}, "source.faults[0].at_s"),
+    ],
+)
+def test_a_missing_key_is_named(tables, key):
+    assert f"{key} is missing" in refusal(**tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "text"),
+    [
+        ({"session": {"name": 3}}, "session.name must be a text in quotes, got 3"),
+        ({"session": "x"}, "[session] must be a table, got 'x'"),
+        ({"model": {"bundle": "b", "step_s": "fast"}}, "model.step_s must be a number, got 'fast'"),
+        ({"loop": [1]}, "[loop] must be a table, got [1]"),
+        ({"loop": {"stale_s": True}}, "loop.stale_s must be a number, got True"),
+        ({"realtime": {"fifo_priority": True}}, "fifo_priority must be a whole number, got True"),
+        ({"realtime": {"fifo_priority": 1.0}}, "fifo_priority must be a whole number, got 1.0"),
+        ({"realtime": {"lock_memory": 1}}, "realtime.lock_memory must be true or false, got 1"),
+        ({"realtime": {"affinity": 1}}, "realtime.affinity must be an array, got 1"),
+        ({"realtime": {"affinity": [0, False]}}, "realtime.affinity[1] must be a whole number"),
+        ({"source": "lsl"}, "source.kind is missing"),
+        ({"source": {"kind": 3}}, "source.kind must be a text in quotes, got 3"),
+        ({"source": {"kind": ["lsl"]}}, "source.kind must be a text in quotes, got ['lsl']"),
+        ({"sinks": {"kind": "null"}}, "[[sinks]] must be an array of tables, got {'kind'"),
+        ({"sinks": 3}, "[[sinks]] must be an array of tables, got 3"),
+        ({"sinks": ["null"]}, "sinks[0].kind is missing"),
+        ({"source": {"kind": "simulator", "skill_bounds": [0.1]}}, "bounds must hold 2 values"),
+        (
+            {"source": {"kind": "simulator", "skill_bounds": [0.1, "x"]}},
+            "source.skill_bounds[1] must be a number, got 'x'",
+        ),
+        ({"source": {"kind": "simulator", "faults": ["gap"]}}, "source.faults[0]] must be a table"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_type_is_refused_with_key_value_and_what_is_meant(tables, text):
+    assert text in refusal(**tables)
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"loop": {"stale_s": 2}}, ["loop.stale_s", "[0.1, 1] s", "got 2.0 s"]),
+        ({"loop": {"stale_s": 10**400}}, ["loop.stale_s", "[0.1, 1] s", "got inf s"]),
+        ({"loop": {"stale_s": -(10**400)}}, ["loop.stale_s", "[0.1, 1] s", "got -inf s"]),
+        ({"loop": {"deadline_s": math.nan}}, ["loop.deadline_s", "[0, 60] s", "got nan s"]),
+        ({"feedback": {"select_at": 0.1}}, ["feedback.select_at", "[0.5, 1]", "got 0.1"]),
+        ({"realtime": {"fifo_priority": 100}}, ["fifo_priority", "0 to 99", "got 100"]),
+        ({"source": {"kind": "lsl", "name": "x", "wait_s": 0}}, ["source.wait_s", "[0.1, 3600]"]),
+        ({"source": {"kind": "simulator", "rate_hz": 5}}, ["rate_hz", "[100, 30000]", "got 5.0"]),
+        ({"source": {"kind": "simulator", "task": "p3000"}}, ["task", "'p3000'", "mean 'p300'"]),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_key_value_and_range(tables, words):
+    text = refusal(**tables)
+    assert [word for word in words if word not in text] == []
+
+
+def test_the_home_folder_of_nobody_is_refused():
+    assert "model.bundle" in refusal(model={"bundle": "~nobody-of-this-name/b"})
+
+
+def test_settings_that_need_nothing_are_built_from_nothing():
+    assert build(LoopConfig, {}, "loop") == LoopConfig()
+
+
+# -------------------------------------------------------------------------- any file at all
+
+SESSIONS = [
+    SMALLEST,
+    {
+        "session": {"name": "all"},
+        "source": {
+            "kind": "simulator", "montage": "eeg16", "rate_hz": 250.0, "task": "motor_imagery",
+            "classes": ["left", "right"], "seed": 1, "skill_bounds": [0.1, 1.0],
+            "faults": [{"kind": "stall", "at_s": 1.0, "length_s": 0.5}],
+        },
+        "model": {"bundle": "b", "step_s": 0.05},
+        "sinks": [{"kind": "null"}, {"kind": "lsl", "name": "x"}],
+        "feedback": {"memory_s": 1.0, "select_at": 0.9},
+        "loop": {"stale_s": 0.25, "history_s": 2.0},
+        "realtime": {"affinity": [0], "fifo_priority": 0, "lock_memory": False},
+    },
+    {
+        "session": {"name": "replay"},
+        "source": {"kind": "replay", "path": "x.npz", "assume_unit": "uV", "stop_s": 4.0},
+        "model": {"bundle": "b"},
+    },
+]  # fmt: skip
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**320), 10**320)
+    | st.integers(-3, 300)
+    | st.floats()
+    | st.text(string.printable, max_size=6)
+    | st.sampled_from(["lsl", "null", "replay", "simulator", "gap", "~x/y", "left", "\0"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["kind", "name", "x", "at_s"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def places(value, path=()):
+    """Every place in a nested value, as a path of keys and indices."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*path, key))
+
+
+@settings(max_examples=250)
+@given(data=st.data(), session=st.sampled_from(SESSIONS), value=VALUES)
+def test_any_change_of_a_good_session_is_read_or_refused_as_a_setting(data, session, value):
+    session = copy.deepcopy(session)
+    *path, last = data.draw(st.sampled_from(sorted(places(session), key=str)))
+    table = session
+    for key in path:
+        table = table[key]
+    what = data.draw(st.sampled_from(["replace", "delete", "rename"]))
+    if what == "replace":
+        table[last] = value
+    else:
+        kept = table.pop(last)
+        if what == "rename" and isinstance(table, dict):
+            table[data.draw(st.text(string.ascii_lowercase + "_", max_size=8))] = kept
+    refused = ""
+    try:
+        assert isinstance(parse_session(session, Path("/rooms")), SessionConfig)
+    except ConfigError as error:
+        refused = str(error)
+    assert len(refused) == 0 or len(refused.split()) > 3
+
+
+@settings(max_examples=150)
+@given(
+    at=st.integers(0, len(TEXT) - 1),
+    length=st.integers(0, 12),
+    insert=st.text(string.printable, max_size=6),
+)
+def test_any_typing_error_in_a_file_is_read_or_refused_as_a_setting(
+    tmp_path_factory, at, length, insert
+):
+    path = tmp_path_factory.getbasetemp() / "typed.toml"
+    path.write_text(TEXT[:at] + insert + TEXT[at + length :], encoding="utf-8")
+    refused = "typed.toml"
+    try:
+        assert isinstance(read_session(path), SessionConfig)
+    except ConfigError as error:
+        refused = str(error)
+    assert "typed.toml" in refused
+
+
+@given(key=st.text("abcdes._[]= \n", max_size=12), text=st.text(string.printable, max_size=8))
+def test_any_override_is_taken_or_refused_as_a_setting(tmp_path_factory, key, text):
+    path = tmp_path_factory.getbasetemp() / "overridden.toml"
+    path.write_text(TEXT, encoding="utf-8")
+    with suppress(ConfigError):
+        assert isinstance(read_session(path, {key: text}), SessionConfig)

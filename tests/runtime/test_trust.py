@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diverloop.runtime.messages import Chunk
+from diverloop.runtime.trust import LOST, Trust, describe_damage, finite_parts
+from diverloop.runtime.windows import Slot
+
+
+def test_the_start_is_not_trusted_until_the_filters_have_settled():
+    trust = Trust(settle_samples=30, capacity=1000)
+    assert not trust.allows(Slot(first=29, stop=60))
+    assert trust.allows(Slot(first=30, stop=60))
+    assert trust.reason == LOST
+
+
+@given(
+    holes=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 50)), max_size=5),
+    settle=st.integers(0, 40),
+    first=st.integers(0, 500),
+    length=st.integers(1, 100),
+)
+def test_a_window_is_allowed_exactly_if_it_touches_no_hole_and_nothing_unsettled(
+    holes, settle, first, length
+):
+    trust = Trust(settle, capacity=10_000)
+    shut = set(range(settle))
+    for start, size in sorted(holes):
+        trust.lose(start, start + size)
+        shut |= set(range(start, start + size + settle))
+    allowed = trust.allows(Slot(first=first, stop=first + length))
+    assert allowed == shut.isdisjoint(range(first, first + length))
+
+
+def test_holes_that_the_ring_has_passed_are_forgotten():
+    trust = Trust(settle_samples=10, capacity=100)
+    for start in range(0, 100_000, 50):
+        trust.lose(start, start + 10)
+    assert len(trust._shut) <= 4
+
+
+def test_what_is_forbidden_stays_forbidden_and_says_why():
+    trust = Trust(settle_samples=0, capacity=100)
+    trust.forbid("The rate is wrong.")
+    assert not trust.allows(Slot(first=50, stop=60))
+    assert trust.reason == "The rate is wrong."
+
+
+@given(bad=st.sets(st.integers(0, 29)))
+def test_the_finite_parts_of_a_chunk_are_all_its_good_samples_with_their_indices(bad):
+    samples = np.vstack([np.arange(100.0, 130.0), np.ones(30)])
+    samples[1, list(bad)] = np.nan
+    chunk = Chunk(samples=samples, first_sample=100, arrived_ns=0)
+    seen = []
+    for part in finite_parts(chunk):
+        assert np.isfinite(part.samples).all()
+        np.testing.assert_array_equal(
+            part.samples[0], np.arange(part.first_sample, part.stop_sample)
+        )
+        seen += range(part.first_sample, part.stop_sample)
+    assert seen == [100 + k for k in range(30) if k not in bad]
+
+
+def test_damage_is_counted_and_the_channels_are_named():
+    samples = np.zeros((3, 10))
+    samples[2, 4] = np.inf
+    samples[0, 4:6] = np.nan
+    chunk = Chunk(samples=samples, first_sample=0, arrived_ns=0)
+    count, text = describe_damage(chunk, ("C3", "Cz", "C4"))
+    assert count == 2
+    assert text.startswith("2 samples hold NaN or infinity in C3, C4 and are treated as lost")

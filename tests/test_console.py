@@ -1,0 +1,106 @@
+"""Sentences for people, strict JSON for programs, a terminal left as it was found."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import pytest
+import typer
+from rich.console import Console
+
+from diverloop import console
+from diverloop.adapters.scores import accuracy_report
+from diverloop.runtime.errors import ConfigError
+from diverloop.runtime.latency import LatencyBook
+
+
+@pytest.fixture
+def book() -> LatencyBook:
+    book = LatencyBook()
+    book.count_refused("tried out", 2)
+    book.count_skipped(1)
+    return book
+
+
+def drawn(what: object) -> str:
+    file = io.StringIO()
+    Console(file=file, width=120).print(what)
+    return file.getvalue()
+
+
+def test_an_error_of_ours_is_one_sentence_and_status_2(capsys):
+    with pytest.raises(typer.Exit) as ended, console.plain_errors(json_wanted=False):
+        raise ConfigError("The key [a] is wrong: mend it.")
+    assert ended.value.exit_code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert " ".join(err.split()) == "Cannot go on. The key [a] is wrong: mend it."
+
+
+def test_an_error_of_the_file_system_names_the_file(capsys, tmp_path):
+    with pytest.raises(typer.Exit) as ended, console.plain_errors(json_wanted=True):
+        (tmp_path / "gone" / "file").open("w")
+    assert ended.value.exit_code == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["error"] == "FileNotFoundError"
+    assert str(tmp_path / "gone" / "file") in told["message"]
+
+
+def test_an_error_nobody_thought_of_is_not_hidden():
+    with pytest.raises(ZeroDivisionError), console.plain_errors(json_wanted=True):
+        _ = 1 / 0
+
+
+def test_json_has_no_nan(capsys):
+    console.print_json({"a": math.nan, "b": [1.5, math.inf]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "a": None,
+        "b": [1.5, None],
+    }
+
+
+def test_the_latency_table_ends_with_what_went_wrong(book):
+    text = " ".join(drawn(console.latency_table(book.report())).split())
+    assert "3 windows due: 0 decoded, 1 skipped as too late, 2 refused." in text
+    assert "Deadlines missed: 0. Samples lost: 0." in text
+    assert "effective" in text
+
+
+def test_the_pace_of_a_replay_is_said_in_words(book):
+    text = console.pace_sentence(book.report(), signal_s=120.0, wall_s=1.5)
+    assert text == (
+        "3 windows due: 0 decoded, 1 skipped as too late, 2 refused. 120.0 s of signal passed in "
+        "1.5 s, 80 times faster than real time."
+    )
+
+
+def test_accuracy_is_said_with_its_interval_and_chance():
+    report = accuracy_report(["a", "b", "a", "b"], ["a", "b", "a", "a"], ("a", "b"))
+    text = console.accuracy_sentence(report)
+    assert text.startswith("3 of 4 trials right: accuracy 0.75 (95 % interval 0.30 to 0.95; ")
+    assert "chance 0.50" in text
+    assert console.accuracy_sentence(None).startswith("No trial was judged")
+
+
+def test_the_terminal_gets_its_screen_and_its_cursor_back(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=file, force_terminal=True))
+    console.restore_terminal()
+    assert "\x1b[?1049l" in file.getvalue()
+    assert "\x1b[?25h" in file.getvalue()
+
+
+def test_what_is_no_terminal_gets_no_control_codes(monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=file))
+    console.restore_terminal()
+    assert file.getvalue() == ""
+
+
+def test_the_progress_bar_leaves_standard_output_alone(capsys):
+    with console.progress_bar("trying out") as step:
+        step("first", 1, 2)
+        step("second", 2, 2)
+    assert capsys.readouterr().out == ""

@@ -1,0 +1,190 @@
+"""Three processes on a real recording: one plays it, one decodes it, this one listens."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pylsl
+import pytest
+
+from diverloop.assembly import FitPlan, fit_model, recordings
+from diverloop.hardware.lsl_outlet import FIXED
+from diverloop.runtime.bundle import save_bundle
+from diverloop.runtime.collection import TrialSpan
+from diverloop.runtime.decision_log import read_decisions
+
+from .data import recording_path
+
+pytestmark = [pytest.mark.live, pytest.mark.data]
+
+PLAYED_S = 8.0
+RUN_S = 13.0  # the player needs PLAYED_S, and up to 2 s to meet its listener and to say goodbye
+LIMIT_S = 90.0  # for each wait; they take as long as the run
+RATE_HZ, STEP = 160, 16
+
+SESSION = """
+[session]
+name = "live"
+[source]
+kind = "lsl"
+name = "{stream}"
+wait_s = 60
+[model]
+bundle = "{bundle}"
+[[sinks]]
+kind = "lsl"
+name = "{stream}-out"
+[loop]
+deadline_s = 30  # on a busy machine a window may be late, but here none may be skipped
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What every process had to say at the end."""
+
+    played: dict[str, Any]
+    report: dict[str, Any]
+    written: list[dict[str, Any]]
+    live: list[dict[str, Any]]
+    replayed: dict[int, dict[str, Any]]
+    received: list[dict[str, float]]
+
+
+@contextmanager
+def diverloop(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A diverloop command in a process of its own, which does not outlive the block."""
+    command = [sys.executable, "-m", "diverloop", *map(str, arguments)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The one JSON object that a command printed before it ended well."""
+    text, errors = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, errors
+    return json.loads(text)
+
+
+def listen(name: str) -> list[dict[str, float]]:
+    """Every decision until the farewell, received as any LSL program would."""
+    (found,) = pylsl.resolve_byprop("name", name, timeout=LIMIT_S)
+    inlet = pylsl.StreamInlet(found)
+    inlet.open_stream(LIMIT_S)
+    labels, rows = inlet.info(LIMIT_S).get_channel_labels(), []
+    while not rows or rows[-1]["stop_sample"] >= 0:
+        sample, _ = inlet.pull_sample(LIMIT_S)
+        assert sample is not None, f"nothing came after {rows[-1:]}"
+        rows.append(dict(zip(labels, sample, strict=True)))
+    inlet.close_stream()
+    assert labels[: len(FIXED)] == list(FIXED)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    """A model fitted on another run of the same person."""
+    span = TrialSpan(classes=("both_fists", "both_feet"), start_s=0.5, stop_s=4.1)
+    sources = recordings([recording_path("mi/eegmmidb_S001_R06.npz")])
+    path = tmp_path_factory.mktemp("model") / "run6.bundle"
+    save_bundle(fit_model(sources, FitPlan(span=span)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def seen(bundle, tmp_path_factory) -> Seen:
+    """One rehearsal, looked at from all sides by the tests below."""
+    recording = recording_path("mi/eegmmidb_S001_R10.npz")
+    folder, stream = tmp_path_factory.mktemp("live"), f"test-{uuid.uuid4().hex}"
+    session, live, replayed = (folder / name for name in ("live.toml", "live", "replayed"))
+    session.write_text(SESSION.format(stream=stream, bundle=bundle.as_posix()))
+    reports = ("--reports", folder / "reports", "--json")
+    play = ("play", recording, "--name", stream, "--stop-s", PLAYED_S, "--json")
+    run = ("run", session, "--no-view", "--seconds", RUN_S, "--decisions", live, *reports)
+    again = ("replay", recording, "--model", bundle, "--decisions", replayed, *reports)
+    with diverloop(*play) as player, diverloop(*run) as runner:
+        received = listen(f"{stream}-out")
+        played, report = said(player), said(runner)
+    with diverloop(*again) as replay:
+        said(replay)
+    written = read_decisions(live)
+    return Seen(
+        played=played,
+        report=report,
+        written=written,
+        live=[record for record in written if is_window(record)],
+        replayed={record["stop_sample"]: record for record in read_decisions(replayed)},
+        received=received,
+    )
+
+
+def is_window(record: dict[str, Any]) -> bool:
+    """Whether it speaks of a window, not of a stream that fell silent."""
+    return record["stop_sample"] > record["first_sample"]
+
+
+def test_every_live_decision_is_that_of_the_replay(seen):
+    for record in seen.live:
+        twin = seen.replayed[record["stop_sample"]]
+        for key in ("first_sample", "label", "reason", "epoch"):
+            assert record[key] == twin[key]
+        live, replayed = (
+            np.array([one["probabilities"][name] for name in sorted(one["probabilities"])], float)
+            for one in (record, twin)
+        )
+        np.testing.assert_allclose(live, replayed, rtol=0, atol=1e-6)
+
+
+def test_no_window_is_missing(seen):
+    stops = [record["stop_sample"] for record in seen.live]
+    assert stops == list(range(2 * RATE_HZ, round(PLAYED_S * RATE_HZ) + 1, STEP))
+
+
+def test_the_loop_was_engaged(seen):
+    decided = [record for record in seen.live if record["label"]]
+    assert len(decided) > 40
+    sure = [record["probabilities"]["both_feet"] for record in decided]
+    assert max(sure) - min(sure) > 0.2
+    assert seen.played["samples_sent"] == round(PLAYED_S * RATE_HZ)
+
+
+def test_what_a_plain_listener_received_is_what_was_decided(seen):
+    *received, farewell = seen.received
+    assert farewell["stop_sample"] == -1
+    names = list(seen.live[0]["probabilities"])
+    assert len(received) >= len(seen.live)
+    for row, record in zip(received, seen.written[-len(received) :], strict=True):
+        assert row["stop_sample"] == record["stop_sample"]
+        assert row["decided"] == (names.index(record["label"]) if record["label"] else -1)
+        assert row["strength"] == record["strength"]
+        assert bool(row["selected"]) == record["selected"]
+        for name in names:
+            sent = record["probabilities"][name]
+            assert row[f"p:{name}"] == pytest.approx(np.nan if sent is None else sent, nan_ok=True)
+
+
+def test_nothing_is_commanded_until_a_person_arms_the_guard(seen):
+    assert {row["commanded"] for row in seen.received} == {-1}
+    assert {record["command"] for record in seen.live} == {None}
+
+
+def test_the_loss_of_the_sender_is_reported_and_the_run_ends_at_its_time(seen):
+    events = seen.report["counts"]["events"]
+    assert events["source_lost"] == 1
+    assert events["stale"] >= 1
+    assert seen.report["counts"]["decoded"] == len([r for r in seen.live if r["label"]])
+    assert seen.report["counts"]["skipped_late"] == 0
+    assert seen.report["wall_s"] >= PLAYED_S

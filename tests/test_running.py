@@ -1,0 +1,197 @@
+"""A run ends in good order, however it ends, and leaves a report that says what it was."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from diverloop import console, running
+from diverloop.assembly import open_model
+from diverloop.demo import CLASSES, SPAN
+from diverloop.hardware.simulator import SimulatorConfig
+from diverloop.running import RunOptions, RunReport, run_session, span_of
+from diverloop.runtime.decision_log import read_decisions
+from diverloop.runtime.errors import BundleError
+from diverloop.runtime.session import PartConfig, SessionConfig
+
+from .test_assembly import fitted, saved
+
+SESSION = """
+[session]
+name = "interrupted"
+[source]
+kind = "simulator"
+classes = ["left", "right"]
+[model]
+bundle = "{bundle}"
+"""
+
+
+def simulated(seconds: float, bundle: Path = Path("none.bundle")) -> SessionConfig:
+    settings = SimulatorConfig(seed=71, duration_s=seconds, classes=CLASSES)
+    source = PartConfig(kind="simulator", settings=settings)
+    return SessionConfig(name="a run / of mine", source=source, model=bundle)
+
+
+def ran(signal_s: float, **options: object) -> RunReport:
+    made = RunOptions(**({"live": False, "armed": True} | options))
+    return run_session(simulated(signal_s), made, open_model(fitted()))
+
+
+def strict(text: str) -> dict:
+    return json.loads(text, parse_constant=pytest.fail)
+
+
+def test_a_replay_reports_its_pace_and_no_latency(tmp_path):
+    report = ran(20.0, reports=tmp_path)
+    assert report.signal_s == pytest.approx(20.0, abs=0.05)
+    assert 0 < report.wall_s < 20
+    stored = strict(report.path.read_text(encoding="utf-8"))
+    assert stored["latency"] is None
+    assert stored["counts"]["decoded"] == report.latency.decoded > 100
+    assert stored == strict(running.json_text(report.to_json()))
+
+
+def test_a_live_run_reports_its_latency(tmp_path):
+    report = ran(3.5, live=True, reports=tmp_path)
+    stored = strict(report.path.read_text(encoding="utf-8"))
+    assert stored["live"] is True
+    assert stored["latency"]["effective"]["n"] == stored["counts"]["decoded"] > 0
+    assert stored["notice"] == "Investigational, not a medical device."
+    assert report.signal_s == pytest.approx(report.wall_s, abs=0.01)
+    assert all(grant["name"] for grant in stored["real_time"])
+
+
+def test_the_report_lies_where_it_says_under_a_name_that_every_system_takes(tmp_path):
+    report = ran(4.0, reports=tmp_path / "new" / "folder")
+    assert report.path.exists()
+    assert report.path.name.startswith("a-run---of-mine-")
+
+
+def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ran(4.0).path is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_decision_is_logged(tmp_path):
+    report = ran(8.0, decisions=tmp_path / "decisions")
+    records = read_decisions(tmp_path / "decisions")
+    assert len(records) == report.latency.windows_due
+    assert sum(record["label"] is not None for record in records) == report.latency.decoded
+
+
+def test_accuracy_is_judged_by_the_span_that_was_fitted():
+    assert span_of(open_model(fitted())) == SPAN
+
+
+def test_a_missing_bundle_is_refused_before_anything_opens(tmp_path):
+    with pytest.raises(BundleError, match=r"gone\.bundle"):
+        run_session(simulated(4.0, tmp_path / "gone.bundle"), RunOptions(live=False))
+
+
+def test_a_run_ends_after_so_many_seconds_of_the_clock_on_the_wall():
+    report = ran(0.0, live=True, seconds=0.5)
+    assert report.latency.decoded == 0
+    assert report.accuracy is None
+
+
+def test_the_handlers_of_signals_are_given_back():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    ran(4.0)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@pytest.fixture(scope="module")
+def session_file(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("session")
+    path = folder / "endless.toml"
+    path.write_text(SESSION.format(bundle=saved(folder).as_posix()))
+    return path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file, tmp_path, number):
+    log = tmp_path / "decisions"
+    os.mkfifo(log)  # opens when the run opens its log, and delivers when it decides
+    command = [sys.executable, "-m", "diverloop", "run", session_file, "--no-view", "--json"]
+    command += ["--decisions", log, "--reports", tmp_path / "reports"]
+    command += ["--set", "model.step_s=0.02"]  # fills the log's buffer sooner
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
+        guard = threading.Timer(60, process.kill)
+        guard.start()
+        try:
+            with log.open(encoding="utf-8") as decisions:
+                decisions.readline()
+                process.send_signal(number)
+                decisions.read()
+            out, err = process.communicate(timeout=60)
+        finally:
+            guard.cancel()
+            process.kill()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err
+    (stored,) = (tmp_path / "reports").glob("*.json")
+    assert strict(stored.read_text(encoding="utf-8")) == strict(out)
+
+
+class Recorded(list):
+    """Starts processes, and keeps them."""
+
+    def __call__(self, *arguments: object, **options: object) -> subprocess.Popen:
+        self.append(subprocess.Popen(*arguments, **options))
+        return self[-1]
+
+
+def test_the_terminal_is_restored_when_the_viewer_is_killed(monkeypatch):
+    file, started = io.StringIO(), Recorded()
+    monkeypatch.setattr(console, "out", Console(file=file, force_terminal=True))
+    real = running.subprocess
+    fake = type("Processes", (), {"Popen": started, "TimeoutExpired": real.TimeoutExpired})
+    monkeypatch.setattr(running, "subprocess", fake)
+    with running._viewer("tcp://127.0.0.1:9", "test"):
+        started[0].kill()
+        started[0].wait(30)
+        assert file.getvalue() == ""
+    assert "\x1b[?1049l" in file.getvalue()
+    assert "\x1b[?25h" in file.getvalue()
+
+
+def test_a_viewer_that_is_terminated_puts_the_terminal_back_itself():
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "diverloop", "watch", "tcp://127.0.0.1:9"]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    ) as viewer:
+        guard = threading.Timer(60, viewer.kill)
+        guard.start()
+        os.close(theirs)
+        text = read_until(ours, "neutral", "")
+        viewer.terminate()
+        text = read_until(ours, "\x1b[?1049l", text)
+        read_until(ours, None, "")
+        assert viewer.wait(30) == 0
+        guard.cancel()
+    os.close(ours)
+    assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l")
+
+
+def read_until(terminal: int, wanted: str | None, text: str) -> str:
+    """What a terminal shows until something has appeared, or, for None, until it is closed."""
+    while wanted is None or wanted not in text:
+        try:
+            text += os.read(terminal, 65536).decode(errors="replace")
+        except OSError:  # Linux: nobody has the other end open any more
+            break
+    return text
