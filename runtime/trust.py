@@ -71,7 +71,7 @@ def describe_damage(chunk: Chunk, channel_names: Sequence[str]) -> tuple[int, st
         One sentence with the channels.
     """
     bad = ~np.isfinite(chunk.samples)
-    names = ", ".join(channel_names[row] for row in np.flatnonzero(bad.any(axis=1)))
+    names = ", ".join(channel_names[int(row)] for row in np.flatnonzero(bad.any(axis=1)))
     count = int(bad.any(axis=0).sum())
     return count, (
         f"{count} samples hold NaN or infinity in {names} and are treated as lost: check the "

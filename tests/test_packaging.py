@@ -67,7 +67,7 @@ def test_the_wheel_holds_every_product_file_and_nothing_else(wheel_names):
 
 def test_the_wheel_holds_the_ready_sessions_and_its_types(wheel_names):
     assert "diverloop/py.typed" in wheel_names
-    assert any(re.fullmatch(r"diverloop/sessions/\w+\.toml", name) for name in wheel_names)
+    assert any(re.fullmatch(r"diverloop/sessions/[\w-]+\.toml", name) for name in wheel_names)
 
 
 def test_the_wheel_holds_the_licence_and_the_command(wheel_names):
