@@ -466,11 +466,9 @@ def test_an_excerpt_counts_from_zero_and_keeps_its_time():
 
 def test_an_excerpt_of_everything_is_the_recording():
     whole, cut = small(), small().excerpt()
-    assert (cut.gaps, cut.markers, cut.start_lsl_s) == (
-        whole.gaps,
-        whole.markers,
-        whole.start_lsl_s,
-    )
+    assert (cut.gaps, cut.start_lsl_s) == (whole.gaps, whole.start_lsl_s)
+    # As text, because the times of these markers are NaN, which equals nothing.
+    assert repr(cut.markers) == repr(whole.markers)
     np.testing.assert_array_equal(cut.samples, whole.samples)
 
 
