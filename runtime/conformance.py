@@ -37,7 +37,7 @@ def check_clock(clock: Clock) -> None:
     clock : Clock
         Any.
     """
-    _demand(isinstance(clock, Clock), "a clock has now_ns and wait_until")
+    _demand(_offers(clock, "now_ns wait_until"), "a clock has now_ns and wait_until")
     before = clock.now_ns()
     _demand(isinstance(before, int), "now_ns is a whole number")
     clock.wait_until(before - 1_000_000_000)
@@ -61,12 +61,14 @@ def check_source(source: Source, clock: Clock, *, seconds: float = 1.0) -> None:
     seconds : float
         How much of its signal to read.
     """
-    methods = all(callable(getattr(source, name, None)) for name in ("open", "read", "close"))
-    _demand(methods, "a source has spec, ended, open, read and close")
+    _demand(_offers(source, "open read close"), "a source has spec, ended, open, read and close")
     try:
         source.open()
         # Only now: before it, a live source does not know its spec.
-        _demand(isinstance(source, Source), "a source has spec, ended, open, read and close")
+        _demand(
+            _offers(source, "spec ended open read close"),
+            "a source has spec, ended, open, read and close",
+        )
         spec = source.spec
         _demand(spec.rate_hz > 0 and spec.n_channels > 0, "spec has a rate and channels")
         names = spec.channel_names
@@ -115,7 +117,10 @@ def check_conditioner(conditioner: Conditioner, spec: StreamSpec, *, seed: int =
     seed : int
         For signal and cuts.
     """
-    _demand(isinstance(conditioner, Conditioner), "a conditioner has open, process and two figures")
+    _demand(
+        _offers(conditioner, "settle_samples delay_s open process"),
+        "a conditioner has open, process and two figures",
+    )
     rng = np.random.default_rng(seed)
     signal = (20 * rng.standard_normal((spec.n_channels, 400))).astype(np.float32)
     out = conditioner.open(spec)
@@ -147,7 +152,7 @@ def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int
     seed : int
         For the signal.
     """
-    _demand(isinstance(encoder, Encoder), "an encoder has open, encode and close")
+    _demand(_offers(encoder, "open encode close"), "an encoder has open, encode and close")
     signal = np.random.default_rng(seed).standard_normal((spec.n_channels, n_times))
     signal.flags.writeable = False
     encoder.open(spec, n_times)
@@ -180,7 +185,7 @@ def check_adapter(adapter: Adapter, n_features: int, *, seed: int = 0) -> None:
     seed : int
         For the embeddings.
     """
-    _demand(isinstance(adapter, Adapter), "an adapter has classes, epoch and decide")
+    _demand(_offers(adapter, "classes epoch decide"), "an adapter has classes, epoch and decide")
     classes = adapter.classes
     _demand(len(set(classes)) == len(classes) >= 2, "there are two classes or more, all different")
     window = _window(np.zeros((1, 10)))
@@ -203,7 +208,7 @@ def check_feedback(feedback: Feedback) -> None:
     feedback : Feedback
         Any.
     """
-    _demand(isinstance(feedback, Feedback), "a feedback rule has advance")
+    _demand(_offers(feedback, "advance"), "a feedback rule has advance")
     sure = feedback.advance(_decision("yes"), 0)
     _demand(sure.label in (None, "yes", "no"), "a command's label is a class or None")
     _demand(0 <= sure.strength <= 1, "strength lies between 0 and 1")
@@ -222,7 +227,7 @@ def check_sink(sink: Sink, spec: StreamSpec) -> None:
     spec : StreamSpec
         Stream that the decisions rest on.
     """
-    _demand(isinstance(sink, Sink), "a sink has open, act and close")
+    _demand(_offers(sink, "open act close"), "a sink has open, act and close")
     try:
         sink.open(spec, ("yes", "no"))
         for label in ("yes", None, "no"):
@@ -245,7 +250,7 @@ def check_watcher(watcher: Watcher, spec: StreamSpec) -> None:
     spec : StreamSpec
         The first message.
     """
-    _demand(isinstance(watcher, Watcher), "a watcher has lossless, watch and close")
+    _demand(_offers(watcher, "lossless watch close"), "a watcher has lossless, watch and close")
     _demand(isinstance(watcher.lossless, bool), "lossless is true or false")
     watcher.watch(spec)
     watcher.watch(_chunk(np.zeros((spec.n_channels, 3), np.float32), 0))
@@ -253,6 +258,14 @@ def check_watcher(watcher: Watcher, spec: StreamSpec) -> None:
     watcher.watch(_turn("yes"))
     watcher.watch(_turn(None))
     watcher.close()
+
+
+def _offers(stage: object, members: str) -> bool:
+    """Whether a stage has all members, wherever they come from.
+
+    `isinstance` with a protocol does not see those that ``__getattr__`` provides (Python 3.12).
+    """
+    return all(hasattr(stage, name) for name in members.split())
 
 
 def _demand(kept: bool, clause: str) -> None:

@@ -745,6 +745,23 @@ def test_markers_alone_do_not_keep_a_silent_stream_fresh():
     assert None in rig.hand.labels
 
 
+def test_a_source_that_has_nothing_but_news_does_not_hide_the_silence():
+    rig = Rig([])
+
+    class Chatty(Scripted):
+        def read(self, wanted, until_ns):
+            self.clock.advance(10 * MS_NS)
+            self._script = [] if self.clock.now_ns() > SECOND_NS else ["more"]
+            nothing = np.zeros((2, 0), np.float32)
+            return Chunk(samples=nothing, first_sample=-1, arrived_ns=self.clock.now_ns())
+
+    source = Chatty(rig.clock, ["more"])
+    source.clock = rig.clock
+    rig.run(source=source)
+    assert [event.at_ns for event in rig.ledger.events(EventKind.STALE)] == [250 * MS_NS]
+    assert rig.hand.labels == [None]
+
+
 def test_a_stream_that_never_begins_is_stale_from_the_start():
     rig = Rig([Parcel(0, 10, at_s=1.0)]).run()
     (first,) = rig.ledger.turns
@@ -812,6 +829,13 @@ def test_windows_of_a_broken_channel_are_neutral_at_once_and_for_as_long_as_it_l
     assert {label for _, label in after} == {None}
     assert after[0][0] <= 1_060 * MS_NS
     assert rig.guard.state is State.HOLDING
+
+
+def test_windows_beside_broken_samples_of_the_same_packet_are_decoded():
+    rig = Rig(spoilt(parcels((0, 2000), size=250), 600, 650)).run()
+    assert rig.ranges == [r for r in grid(2000) if r[1] <= 600 or r[0] >= 650]
+    assert (400, 600) in rig.ranges
+    assert (650, 850) in rig.ranges
 
 
 def test_a_window_behind_broken_samples_is_due_when_it_was_produced():
@@ -1188,7 +1212,7 @@ def test_a_marker_that_comes_when_its_samples_are_gone_gives_a_neutral_decision(
     assert not rig.ranges
     (decision,) = rig.neutral
     assert decision.reason == LOST
-    assert decision.marker == flash(1000)
+    assert repr(decision.marker) == repr(flash(1000))  # its times are NaN
     assert (decision.first_sample, decision.stop_sample) == (950, 1150)
 
 
@@ -1211,7 +1235,7 @@ def test_a_marker_beside_or_inside_a_gap_gives_a_neutral_decision_with_the_marke
     script = marked(parcels((0, 1000), (1200, 3000)), (1.25, flash(sample)), (2.0, flash(2000)))
     rig = Rig(script, window=LOCKED, config=LoopConfig(stale_s=1.0)).run()
     rig.check_windows()
-    assert [d.marker for d in rig.neutral] == [flash(sample)]
+    assert repr([d.marker for d in rig.neutral]) == repr([flash(sample)])
     assert rig.ranges == [(1950, 2150)]
 
 
