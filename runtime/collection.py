@@ -130,8 +130,10 @@ def collect(
         adapter=keeper,
         feedback=EvidenceFeedback(),
     )
-    # On a virtual clock nothing is late unless a packet is longer than a step; nothing may be.
-    Loop(stages, clock=clock, window=window, config=LoopConfig(deadline_s=60.0)).run()
+    # Nothing may be late here, nor overwritten, however long the recording's packets are (10 s
+    # at most).
+    config = LoopConfig(deadline_s=60.0, history_s=12.0)
+    Loop(stages, clock=clock, window=window, config=config).run()
     if not keeper.windows:
         seen = sorted({cue.label for cue in keeper.markers})
         raise RecordingError(

@@ -71,14 +71,17 @@ class Guard:
 
     def __init__(self) -> None:
         self._state = State.DISARMED
+        # A latch of its own: a stop that comes from another thread is one assignment, which no
+        # transition of the loop's can undo.
+        self._stopped = False
 
     @property
     def state(self) -> State:
         """Where it is."""
-        return self._state
+        return State.STOPPED if self._stopped else self._state
 
     def tell(self, signal: Signal) -> bool:
-        """Let something happen to it.
+        """Let something happen to it. May be called from any thread.
 
         Parameters
         ----------
@@ -90,8 +93,15 @@ class Guard:
         changed : bool
             Whether the state is another one now.
         """
-        before, self._state = self._state, next_state(self._state, signal)
-        return self._state is not before
+        before = self.state
+        if signal is Signal.EMERGENCY_STOP:
+            self._stopped = True
+        elif before is not State.STOPPED:
+            self._state = next_state(before, signal)
+        elif signal is Signal.PERSON_RESETS:
+            self._state = next_state(before, signal)
+            self._stopped = False
+        return self.state is not before
 
     def permit(self, command: Command) -> Command:
         """Let a command through, or make it neutral.
@@ -107,6 +117,6 @@ class Guard:
             The same, or neutral with the reason.
         """
         self.tell(Signal.FAULT if command.label is None else Signal.ALL_CLEAR)
-        if self._state is State.ARMED or command.label is None:
+        if self.state is State.ARMED or command.label is None:
             return command
-        return Command(label=None, reason=f"guard is {self._state}")
+        return Command(label=None, reason=f"guard is {self.state}")

@@ -209,7 +209,7 @@ class Timeline:
     def _judge_after_hold(self, run: _Run, arrived_s: float) -> list[Placed]:
         tolerance = self._clock.tolerance_s
         n_held = sum(held.size for held in self._held)
-        if abs(self._late(run, self._next)) <= tolerance and self._held_fits_after(run.size):
+        if self._fills_the_hole(run):
             return self._restore_order(run)
         if abs(self._late(run, self._next + n_held)) <= tolerance:
             return [*self._release_as_jitter(), self._accept(run)]
@@ -268,8 +268,14 @@ class Timeline:
         )
         return [self._accept(run), *self._release()]
 
-    def _held_fits_after(self, size: int) -> bool:
-        return abs(self._late(self._held[0], self._next + size)) <= self._clock.tolerance_s
+    def _fills_the_hole(self, run: _Run) -> bool:
+        """Whether a run belongs in front of the held ones, beyond the doubt of its stamps."""
+        tolerance = self._clock.tolerance_s
+        if 2 * tolerance > run.size * self._clock.period_s:
+            return False  # stamps scatter by more than a packet: arrival order is the better guide
+        ahead = abs(self._late(run, self._next))
+        behind = abs(self._late(self._held[0], self._next + run.size))
+        return ahead <= tolerance and behind <= tolerance
 
     def _accept(self, run: _Run) -> Placed:
         placed = Placed(

@@ -125,3 +125,23 @@ def test_missing_data_holds_it_and_good_data_releases_it():
     assert guard.state is State.HOLDING
     assert guard.permit(GO) is GO
     assert guard.state is State.ARMED
+
+
+def test_a_stop_that_comes_in_the_middle_of_a_transition_is_not_undone(monkeypatch):
+    from diverloop.runtime import guard as module
+
+    guard = Guard()
+    guard.tell(Signal.PERSON_ARMS)
+    step = module.next_state
+
+    def interrupted(state, signal):
+        after = step(state, signal)
+        if signal is Signal.FAULT:
+            guard.tell(Signal.EMERGENCY_STOP)  # as another thread would, before the result is kept
+        return after
+
+    monkeypatch.setattr(module, "next_state", interrupted)
+    guard.tell(Signal.FAULT)
+    assert guard.state is State.STOPPED
+    guard.tell(Signal.ALL_CLEAR)
+    assert guard.state is State.STOPPED

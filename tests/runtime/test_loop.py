@@ -996,7 +996,7 @@ def test_a_run_that_ends_well_closes_in_the_same_order_and_never_twice():
 
 @pytest.mark.parametrize("silent", [False, True])
 def test_stop_from_another_thread_ends_the_run_after_the_current_pass(silent):
-    rig = Rig(parcels((0, 3_000_000)) if not silent else [Parcel(0, 1, at_s=1e6)])
+    rig = Rig(parcels((0, 100_000)) if not silent else [Parcel(0, 1, at_s=1e6)])
     loop = rig.loop()
     read = rig.source.read
 

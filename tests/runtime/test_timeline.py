@@ -123,8 +123,9 @@ def test_a_clock_step_is_not_a_gap(rate, step_s):
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("jitter_s", [0.005, 0.03, 0.1])
-def test_jitter_of_the_stamps_never_moves_a_sample(rate, jitter_s):
-    rng = np.random.default_rng(1)
+@pytest.mark.parametrize("seed", range(8))
+def test_jitter_of_the_stamps_never_moves_a_sample(rate, jitter_s, seed):
+    rng = np.random.default_rng(seed)
     packets = list(stream(rate, 30))
     for packet in packets:
         late = rng.uniform(0, jitter_s)

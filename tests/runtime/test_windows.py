@@ -133,6 +133,15 @@ def test_a_locked_policy_waits_exactly_for_a_window_that_is_near():
     assert policy.wanted(150) == 10
 
 
+def test_markers_that_come_in_the_wrong_order_give_windows_in_the_right_one():
+    policy = LockedWindows(10, 0, ("*",))
+    for sample in (30, 20, 10):
+        policy.announce(cue(sample))
+    assert policy.wanted(19) == 1
+    assert pairs(policy.due(35)) == [(10, 20), (20, 30)]
+    assert pairs(policy.due(40)) == [(30, 40)]
+
+
 def test_labels_choose_the_markers_that_count():
     policy = LockedWindows(10, 0, ("target", "other"))
     for label in ("target", "pause", "other", "*"):

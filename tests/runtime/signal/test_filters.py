@@ -166,6 +166,11 @@ def test_mains_beyond_half_the_rate_need_no_notch():
     assert group_delay_s(notch(50, 30, 100.0), 8, 30, 100.0) == 0
 
 
+@pytest.mark.parametrize(("rate_hz", "n_notches"), [(101.0, 0), (103.0, 1), (203.0, 1), (206.0, 2)])
+def test_a_harmonic_at_the_very_edge_is_left_to_the_amplifiers_own_filter(rate_hz, n_notches):
+    assert len(notch(50, 30, rate_hz)) == n_notches
+
+
 @filters
 def test_after_settling_less_than_a_twentieth_of_a_start_is_left(sos):
     n_times = settle_samples(sos)
