@@ -24,7 +24,9 @@ from .errors import ConfigError
 
 Restore = Callable[[], object]
 
-_MCL_CURRENT_AND_FUTURE = 1 | 2
+# Pages are locked once they are touched: locking all that is mapped would take thread stacks and
+# libraries that nobody reads.
+_MCL_CURRENT_FUTURE_ONFAULT = 1 | 2 | 4
 _PR_SET_TIMERSLACK, _PR_GET_TIMERSLACK = 29, 30
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # glibc refuses a larger mmap threshold: half of the largest heap of a thread, on 64 bits.
@@ -45,7 +47,8 @@ class RealtimeConfig:
         Priority under ``SCHED_FIFO``, 1 to 99; 0 asks for none. Such a thread runs until it
         waits, so keep one Python thread in the process: any other starves while it spins.
     lock_memory : bool
-        Keep every page of the process in memory.
+        Keep every page of the process in memory once it has been touched. A kernel that takes
+        back idle pages, code included, otherwise makes a loop wait for the disk.
     freeze_gc : bool
         Collect once, set aside what is alive, and switch the cyclic collector off.
     switch_interval_s : float
@@ -275,7 +278,7 @@ def _lock_memory() -> Restore:
     if not _may_lock_everything():
         # With a finite limit the call may succeed now and starve the session of memory later.
         raise PermissionError(errno.EPERM, "the limit on locked memory is finite")
-    _libc("mlockall", _MCL_CURRENT_AND_FUTURE)
+    _libc("mlockall", _MCL_CURRENT_FUTURE_ONFAULT)
     return lambda: _libc("munlockall")
 
 

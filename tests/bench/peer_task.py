@@ -120,7 +120,7 @@ def main() -> None:
     loop = Loop(stages, clock=clock, window=window)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.stop())
-    with realtime(RealtimeConfig()):
+    with realtime(RealtimeConfig(lock_memory=True)):  # as sessions/lsl-motor-imagery.toml
         loop.run()
 
 
