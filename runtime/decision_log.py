@@ -1,4 +1,4 @@
-"""Decisions as lines of JSON, one per window: for comparison, for spreadsheets, for `--json`."""
+"""Decisions as lines of JSON, one per window: for comparison, for spreadsheets, for ``--json``."""
 
 from __future__ import annotations
 
