@@ -69,7 +69,7 @@ def test_every_marker_comes_once_however_time_is_cut(cut):
     line, stop = timeline(), 10_000
     pieces = [line.markers(at, min(at + cut, stop)) for at in range(0, stop, cut)]
     got = [marker for piece in pieces for marker in piece]
-    assert got == timeline().markers(0, stop)
+    assert repr(got) == repr(timeline().markers(0, stop))  # as text: their times are NaN
     assert got[0].label in LEFT_RIGHT
     assert got[0].sample == REST_S * 250
     assert got[1].label == "rest"

@@ -168,7 +168,7 @@ def test_a_chunk_keeps_its_place_its_times_and_its_company():
         events=(Event(kind=EventKind.GAP, text="gap"),),
     )
     after = conditioner.process(before)
-    assert replace(after, samples=before.samples) == before
+    assert repr(replace(after, samples=before.samples)) == repr(before)  # NaN equals nothing
     assert after.stop_sample == 60
 
 
