@@ -47,6 +47,37 @@ def split_bands(samples: Samples, n_bands: int) -> Samples:
     return samples.reshape(n_bands, n_rows // n_bands, n_times)
 
 
+def split_announced(samples: Samples, n_bands: int, expected: tuple[int, int]) -> Samples:
+    """View a window by band, if it has the shape that the encoder was opened for.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_bands * n_channels, n_times)
+        Conditioned window in microvolts.
+    n_bands : int
+        Number of bands.
+    expected : tuple of 2 int
+        Channels and samples that were announced.
+
+    Returns
+    -------
+    by_band : ndarray, shape (n_bands, n_channels, n_times)
+        A view, not a copy.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the window has another shape.
+    """
+    by_band = split_bands(samples, n_bands)
+    if by_band.shape[1:] != expected:
+        raise SchemaMismatch(
+            f"A window has shape {samples.shape}, announced were {n_bands} bands of {expected}: "
+            f"open the encoder for this stream."
+        )
+    return by_band
+
+
 def check_stream(spec: StreamSpec, n_rows: int) -> None:
     """Refuse a conditioned stream with another number of rows than the model has.
 

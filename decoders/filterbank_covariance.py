@@ -20,9 +20,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
+from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, scatter, shrink, split_bands, take
+from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands, take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,13 +190,8 @@ class FilterbankCovariance:
         """
         if self._work is None:
             raise RuntimeError("encode was called before open: open the encoder first.")
-        by_band = split_bands(window.samples, self.config.n_bands)
         expected = (self._n_channels, self._work.projected.shape[2])
-        if by_band.shape[1:] != expected:
-            raise SchemaMismatch(
-                f"A window has shape {window.samples.shape}, announced were "
-                f"{self.config.n_bands} bands of {expected}: open the encoder for this stream."
-            )
+        by_band = split_announced(window.samples, self.config.n_bands, expected)
         return embed(self._features(by_band, self._work), self.n_features)
 
     def encode_many(self, windows: Samples) -> Floats:

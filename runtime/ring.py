@@ -38,7 +38,6 @@ class Ring:
         self._readable.flags.writeable = False
         self._capacity = capacity
         self._holes: deque[tuple[int, int]] = deque()
-        self._first = 0
         self._stop = 0
 
     @property
@@ -55,6 +54,10 @@ class Ring:
     def stop(self) -> int:
         """Stream index one past the newest sample."""
         return self._stop
+
+    @property
+    def _oldest(self) -> int:
+        return max(0, self._stop - self._capacity)
 
     def write(self, samples: Samples, first_sample: int) -> int:
         """Append samples; a jump ahead of `stop` is remembered as a hole.
@@ -107,7 +110,7 @@ class Ring:
         """
         if not self.holds(first, stop):
             raise SamplesLost(
-                f"Samples {first} to {stop} were asked for; the ring holds {self._first} to "
+                f"Samples {first} to {stop} were asked for; the ring holds {self._oldest} to "
                 f"{self._stop} with holes at {list(self._holes)}."
             )
         begin = first % self._capacity
@@ -115,7 +118,7 @@ class Ring:
 
     def holds(self, first: int, stop: int) -> bool:
         """Whether every sample of ``[first, stop)`` is there."""
-        if first < self._first or stop > self._stop or first < self._stop - self._capacity:
+        if first < self._oldest or stop > self._stop:
             return False
         return all(stop <= begin or end <= first for begin, end in self._holes)
 
