@@ -46,6 +46,43 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """How a sender puts its rows on the wire, before they become microvolts.
+
+    Parameters
+    ----------
+    dtype : str
+        Number format as numpy writes it, little-endian, for example ``"<i2"``.
+    microvolts : tuple of float
+        What one unit of each channel is, in microvolts; exact in float32.
+    description : str
+        The sender's own description of the stream: the XML of an LSL stream.
+    """
+
+    dtype: str
+    microvolts: tuple[float, ...]
+    description: str = ""
+
+    def to_microvolts(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Turn rows as sent into signal; live and replayed samples pass through here.
+
+        Parameters
+        ----------
+        values : ndarray, shape (n_times, n_channels)
+            One row for each sample.
+
+        Returns
+        -------
+        samples : ndarray of float32, shape (n_channels, n_times)
+            Microvolts, in memory of its own.
+        """
+        samples = values.T.astype(np.float32, order="C")
+        if any(factor != 1 for factor in self.microvolts):
+            samples *= np.array(self.microvolts, np.float32)[:, None]
+        return samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
     """What a stream promises: its rate and its rows.
 
@@ -59,12 +96,15 @@ class StreamSpec:
         Rows of every `Chunk`, in order; always in microvolts.
     source_id : str
         Identity of the sender, so that a session binds to one device.
+    sent : Sent, optional
+        How the samples came, if that is not microvolts in float32 already.
     """
 
     name: str
     rate_hz: float
     channels: tuple[Channel, ...]
     source_id: str = ""
+    sent: Sent | None = None
 
     @property
     def n_channels(self) -> int:
@@ -97,6 +137,8 @@ class EventKind(StrEnum):
     SOURCE_BACK = "source_back"
     STALE = "stale"  # nothing new for too long: output is neutral
     FRESH = "fresh"  # data flows again
+    PROMOTED = "promoted"  # another set of weights decides from here on
+    RECORDER = "recorder"  # the recorder lags, was restarted, or cannot write
     LATE = "late"  # windows were skipped, because a newer one was complete
     MISSED = "missed"  # a decision came after its deadline
     OVERFLOW = "overflow"  # a watcher was too slow, messages to it were dropped
@@ -154,6 +196,28 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """Rows as they reached this process: nothing converted, dropped or put in order.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_rows, n_channels)
+        In the sender's own numbers, see `Sent`. Read-only for everybody.
+    stamps_s : ndarray of float64, shape (n_rows,)
+        The sender's time stamps.
+    first_row : int
+        How many rows had come before.
+    offset_s : float
+        What the sender's clock is behind this machine's: added to a stamp, it corrects it.
+    """
+
+    values: NDArray[np.generic]
+    stamps_s: NDArray[np.float64]
+    first_row: int
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Samples as a source delivered them, or as the conditioner passed them on.
 
@@ -173,6 +237,11 @@ class Chunk:
         Labels that arrived with it.
     events : tuple of Event
         What the source noticed while reading it.
+    received : tuple of Received
+        What has come since the last chunk, from sources that know it as it was sent.
+    rows : tuple of (int, int)
+        Which received rows `samples` were made of, in order, stop exclusive; they may have come
+        with an earlier chunk.
     """
 
     samples: Samples
@@ -182,6 +251,8 @@ class Chunk:
     lsl_corrected_s: float = math.nan
     markers: tuple[Marker, ...] = ()
     events: tuple[Event, ...] = ()
+    received: tuple[Received, ...] = ()
+    rows: tuple[tuple[int, int], ...] = ()
 
     @property
     def stop_sample(self) -> int:
@@ -328,12 +399,15 @@ class Turn:
         When each stage was done.
     embedding : Embedding, optional
         What the encoder saw; None when nothing was encoded.
+    asked : Command, optional
+        What the guard let through to the sinks, if they did anything else.
     """
 
     decision: Decision
     command: Command
     times: StageTimes
     embedding: Embedding | None = field(default=None)
+    asked: Command | None = field(default=None)
 
 
 Message = StreamSpec | Chunk | Turn | Event
