@@ -24,11 +24,12 @@ from .runtime.errors import BundleError, ConfigError
 from .runtime.fanout import FanOut
 from .runtime.feedback import EvidenceFeedback
 from .runtime.guard import Guard, Signal
-from .runtime.loop import Loop, Stages
-from .runtime.messages import StreamSpec
+from .runtime.loop import Loop
+from .runtime.messages import Promotion, StreamSpec
+from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, build
 from .runtime.signal.conditioning import ConditionConfig, StreamConditioner
-from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
+from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Stages, Watcher
 from .runtime.windows import WindowConfig
 
 MOTOR_IMAGERY = ConditionConfig(
@@ -89,6 +90,8 @@ class Model:
         As they were fitted.
     window : WindowConfig
         How to cut.
+    bundle : Bundle
+        What they were made from.
     """
 
     card: Card
@@ -97,6 +100,7 @@ class Model:
     encoder: Encoder
     adapter: Adapter
     window: WindowConfig
+    bundle: Bundle
 
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
@@ -135,7 +139,27 @@ def open_model(bundle: Bundle, step_s: float | None = None) -> Model:
         encoder=encoder.from_arrays(settings, bundle.part("encoder")),
         adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
         window=WindowConfig(length_s=card.window.length_s, step_s=step_s or card.window.step_s),
+        bundle=bundle,
     )
+
+
+def open_adapter(promotion: Promotion) -> Adapter:
+    """Make the adapter that a promotion describes.
+
+    Parameters
+    ----------
+    promotion : Promotion
+        From a learner, or from a recording.
+
+    Returns
+    -------
+    adapter : Adapter
+        Ready to take over.
+    """
+    kind = find("adapter", promotion.kind)
+    settings = build(kind.Config, promotion.settings, "promotion.settings")
+    adapter: Adapter = kind.from_arrays(settings, promotion.arrays, epoch=promotion.epoch)
+    return adapter
 
 
 def assemble(
@@ -145,6 +169,7 @@ def assemble(
     watchers: Sequence[Watcher] = (),
     armed: bool = False,
     model: Model | None = None,
+    tape: Tape | None = None,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -160,6 +185,8 @@ def assemble(
         True only if a person asked for it.
     model : Model, optional
         Instead of the session's own.
+    tape : Tape, optional
+        Notes what determines the run.
 
     Returns
     -------
@@ -172,11 +199,11 @@ def assemble(
     sinks: list[Sink] = [find("sink", sink.kind)(sink.settings) for sink in session.sinks]
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
-    guard = Guard()
+    guard = tape.guard if tape else Guard()
     if armed:
         guard.tell(Signal.PERSON_ARMS)
     stages = Stages(
-        source=source,
+        source=tape.source(source) if tape else source,
         conditioner=model.conditioner,
         encoder=model.encoder,
         adapter=model.adapter,
@@ -185,11 +212,12 @@ def assemble(
     )
     return Loop(
         stages,
-        clock=clock,
+        clock=tape.clock if tape else clock,
         window=model.window,
         config=session.loop,
         guard=guard,
         fanout=FanOut(watchers),
+        promotions=tape.promotions if tape else None,
         accept=model.accept,
     )
 

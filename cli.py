@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from . import __version__
+from . import __version__, record_commands
 from .console import (
     NOTICE,
     accuracy_sentence,
@@ -36,6 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, not
 View = Annotated[bool, typer.Option("--view/--no-view", help="Live view in this terminal.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so long; 0 runs on.", min=0)]
 Reports = Annotated[Path, typer.Option(help="Folder for the report.")]
+Recordings = Annotated[Path, typer.Option(help="Every session gets a folder of its own here.")]
 Decisions = Annotated[Path | None, typer.Option(help="Write every decision here (JSON lines).")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Another value, as source.name=amp-2.")
@@ -67,21 +68,27 @@ def run(
     seconds: Seconds = 0.0,
     view: View = True,
     decisions: Decisions = None,
-    reports: Reports = Path("reports"),
+    recordings: Recordings = Path("recordings"),
+    participant: Annotated[str, typer.Option(help="Pseudonym, never a name.")] = "",
+    operator: Annotated[str, typer.Option(help="Who runs the session; a pseudonym.")] = "",
     settings: Settings = None,
     json: AsJson = False,
 ) -> None:
-    """Run a session live: stream in, decisions out."""
+    """Run a session live: stream in, decisions out, everything recorded."""
     from .runtime.session import read_session
 
     with plain_errors(json):
-        checked = read_session(session, _overrides(settings))
+        overrides = _overrides(settings)
+        for key, pseudonym in (("participant", participant), ("operator", operator)):
+            if pseudonym:
+                overrides[f"session.{key}"] = f"'{pseudonym}'"
+        checked = read_session(session, overrides)
         options = RunOptions(
             seconds=seconds,
             armed=arm,
             view=view and not json,
             decisions=decisions,
-            reports=reports,
+            recordings=recordings,
         )
         _tell_run(run_session(checked, options), json)
 
@@ -89,18 +96,29 @@ def run(
 @app.command()
 def replay(
     recording: Annotated[Path, typer.Argument(help="Recording to decode.")],
-    model: Annotated[Path, typer.Option(help="Fitted bundle.")],
+    model: Annotated[Path | None, typer.Option(help="Fitted bundle.")] = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Run a recorded session again, as it was.")
+    ] = False,
     decisions: Decisions = None,
     reports: Reports = Path("reports"),
     step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
-    """Decode a recording with the live loop, as fast as the machine goes."""
+    """Decode a recording with the live loop, as fast as the machine goes.
+
+    With --exact, a recorded session is run again: same pieces, same clock, same model.
+    """
     from .hardware.replay import ReplayConfig
     from .runtime.session import PartConfig, SessionConfig
 
+    if exact:
+        record_commands.replay_exactly(recording, json)
+        return
     with plain_errors(json):
+        if model is None:
+            raise ConfigError("--model is missing: name a fitted bundle, or ask for --exact.")
         session = SessionConfig(
             name=f"replay of {recording.name}",
             source=PartConfig(
@@ -310,6 +328,10 @@ def version(json: AsJson = False) -> None:
         print_json({"diverloop": __version__, "notice": NOTICE})
         return
     out.print(f"diverloop {__version__}. {NOTICE}")
+
+
+for command in (record_commands.verify, record_commands.note):
+    app.command()(command)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from .adapters.scores import AccuracyReport
 from .adapters.trial_scorer import TrialScorer
 from .assembly import Model, assemble, open_model
 from .console import restore_terminal
+from .keeping import Keeping, keep
 from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.collection import TrialSpan
@@ -48,6 +49,9 @@ class RunOptions:
         Where to write every decision.
     reports : Path, optional
         Folder for the report; none is written without it.
+    recordings : Path, optional
+        Folder in which the session gets a folder of its own, with recording, audit log, model and
+        report; nothing is kept without it.
     """
 
     seconds: float = 0.0
@@ -56,6 +60,7 @@ class RunOptions:
     view: bool = False
     decisions: Path | None = None
     reports: Path | None = None
+    recordings: Path | None = None
 
 
 _COUNTS = (
@@ -89,6 +94,8 @@ class RunReport:
         What the operating system granted.
     path : Path, optional
         Where the report lies.
+    kept : Path, optional
+        The session's folder, if it was recorded.
     """
 
     session: str
@@ -101,6 +108,7 @@ class RunReport:
     accuracy: AccuracyReport | None
     grants: tuple[Grant, ...] = ()
     path: Path | None = field(default=None)
+    kept: Path | None = field(default=None)
 
     def to_json(self) -> dict[str, Any]:
         """All that means something, ready for JSON: counts always, latencies of a live run."""
@@ -118,6 +126,7 @@ class RunReport:
             "latency": latency if self.live else None,
             "real_time": [asdict(grant) for grant in self.grants],
             "report": str(self.path) if self.path else None,
+            "recording": str(self.kept) if self.kept else None,
         }
 
 
@@ -155,8 +164,19 @@ def run_session(
         if options.decisions:
             watchers.append(DecisionLog(options.decisions))
             unclosed.callback(watchers[-1].close)
-        loop = assemble(session, clock=clock, watchers=watchers, armed=options.armed, model=model)
+        keeping = stack.enter_context(_keeping(session, model, clock, options))
+        watchers += keeping.watchers if keeping else ()
+        loop = assemble(
+            session,
+            clock=clock,
+            watchers=watchers,
+            armed=options.armed,
+            model=model,
+            tape=keeping.tape if keeping else None,
+        )
         unclosed.pop_all()
+        if keeping:
+            keeping.link.tell = loop.tell
         if publisher:
             stack.enter_context(_viewer(publisher.address, session.name))
         stack.enter_context(_stopped_by(loop, options.seconds))
@@ -175,8 +195,11 @@ def run_session(
         latency=latency,
         accuracy=scorer.report(),
         grants=tuple(grants),
+        kept=keeping.folder if keeping else None,
     )
-    return _written(report, options.reports) if options.reports else report
+    if report.kept:
+        return _written(report, report.kept / "report.json")
+    return _written(report, _report_path(report, options.reports)) if options.reports else report
 
 
 def span_of(model: Model) -> TrialSpan:
@@ -185,11 +208,27 @@ def span_of(model: Model) -> TrialSpan:
     return TrialSpan(classes=model.card.classes, start_s=start_s, stop_s=stop_s)
 
 
-def _written(report: RunReport, folder: Path) -> RunReport:
+@contextmanager
+def _keeping(
+    session: SessionConfig, model: Model, clock: Clock, options: RunOptions
+) -> Iterator[Keeping | None]:
+    """What keeps the session, if it is to be kept."""
+    if options.recordings is None:
+        yield None
+        return
+    root, live, armed = options.recordings, options.live, options.armed
+    with keep(session, model, clock, root, live=live, armed=armed) as keeping:
+        yield keeping
+
+
+def _report_path(report: RunReport, folder: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in report.session)
-    path = folder / f"{safe}-{stamp}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{safe}-{stamp}.json"
+
+
+def _written(report: RunReport, path: Path) -> RunReport:
+    path.parent.mkdir(parents=True, exist_ok=True)
     report = replace(report, path=path)
     path.write_text(json_text(report.to_json()) + "\n", encoding="utf-8")
     return report

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pylsl
-from numpy.typing import NDArray
 
 from ..runtime.errors import SchemaMismatch, UnitError
 from ..runtime.messages import Channel, StreamSpec
+from ..runtime.received import Sent
 from ..runtime.units import microvolts_per
 
+_NUMBERS = {
+    pylsl.cf_float32: "<f4", pylsl.cf_double64: "<f8", pylsl.cf_int8: "|i1",
+    pylsl.cf_int16: "<i2", pylsl.cf_int32: "<i4",
+}  # fmt: skip
 _UNITLESS = ("misc", "stim", "trig", "trigger", "aux", "counter", "markers")
 
 
-def describe_stream(
-    info: pylsl.StreamInfo, assume_unit: str = ""
-) -> tuple[StreamSpec, NDArray[np.float32] | None]:
+def describe_stream(info: pylsl.StreamInfo, assume_unit: str = "") -> StreamSpec:
     """Read a full stream description.
 
     Parameters
@@ -28,9 +30,7 @@ def describe_stream(
     Returns
     -------
     spec : StreamSpec
-        Rate and channels.
-    scale : ndarray, shape (n_channels,) or None
-        Factors to microvolts; None if all are 1.
+        Rate and channels, and how they are sent.
 
     Raises
     ------
@@ -44,8 +44,11 @@ def describe_stream(
             f"The stream {info.name()!r} has no regular rate, so its samples cannot be counted: "
             f"bind to the signal stream, and name a marker stream in source.markers."
         )
-    if info.channel_format() in (pylsl.cf_string, pylsl.cf_undefined):
-        raise SchemaMismatch(f"The stream {info.name()!r} holds text, not samples.")
+    if info.channel_format() not in _NUMBERS:
+        raise SchemaMismatch(
+            f"The stream {info.name()!r} holds text, or numbers of a format that is not read here: "
+            f"send float32, double64, int8, int16 or int32."
+        )
     rows = _described_rows(info)
     default_kind = info.type().lower() or "eeg"
     channels = []
@@ -56,13 +59,17 @@ def describe_stream(
         if kind not in _UNITLESS:
             scale[row] = _factor(unit, assume_unit, label, info.name())
     _refuse_repeats([channel.name for channel in channels], info.name())
-    spec = StreamSpec(
+    return StreamSpec(
         name=info.name(),
         rate_hz=info.nominal_srate(),
         channels=tuple(channels),
         source_id=info.source_id(),
+        sent=Sent(
+            dtype=_NUMBERS[info.channel_format()],
+            microvolts=tuple(scale.tolist()),
+            description=info.as_xml(),
+        ),
     )
-    return spec, None if (scale == 1).all() else scale
 
 
 _Row = tuple[str, str, str, tuple[float, float, float] | None]

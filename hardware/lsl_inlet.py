@@ -21,16 +21,12 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
+from ..runtime.received import Received
 from ..runtime.stages import Clock
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
-from .lsl_link import ClockOffset, Finder, connect, find_one, find_optional, full_info
-
-_NUMBERS = {
-    pylsl.cf_float32: np.float32, pylsl.cf_double64: np.float64, pylsl.cf_int8: np.int8,
-    pylsl.cf_int16: np.int16, pylsl.cf_int32: np.int32,
-}  # fmt: skip
-_MARKERS_S = 60  # markers kept for a loop that is busy; they are few
+from .lsl_link import ClockOffset, Finder, connect, find_one, full_info
+from .lsl_markers import LslMarkers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +42,8 @@ class LslConfig:
         What the stream must be called; empty matches anything, but a name, a type or a source id
         is needed.
     markers : str
-        Name of the marker stream; ``"*"`` for ``<name>-markers`` where there is one, empty for
-        none.
+        Names of the marker streams, with commas between; ``"*"`` for ``<name>-markers`` where
+        there is one, empty for none.
     wait_s : float
         How long to look for the stream, 0.1 to 3600 s.
     buffer_s : float
@@ -114,11 +110,13 @@ class LslSource:
         self._spec: StreamSpec | None = None
         self._inlet: pylsl.StreamInlet | None = None
         self._offset: ClockOffset | None = None
-        self._markers: _Markers | None = None
+        self._markers: tuple[LslMarkers, ...] = ()
         self._finder: Finder | None = None
         self._outage = False
         self._placed: list[Placed] = []
         self._events: list[Event] = []
+        self._received: list[Received] = []
+        self._n_rows = 0
         self._arrived_ns = 0
 
     @property
@@ -145,13 +143,15 @@ class LslSource:
         """
         inlet = connect(find_one(self._config.wanted, self._config.wait_s), self._config.buffer_s)
         info = full_info(inlet, 5.0)
-        self._spec, self._scale = describe_stream(info, self._config.assume_unit)
+        self._spec = describe_stream(info, self._config.assume_unit)
+        assert self._spec.sent is not None
+        self._sent = self._spec.sent
+        self._as_sent = self._sent.dtype == "<f4" and set(self._sent.microvolts) == {1.0}
         n_kept = max(64, round(self._config.buffer_s * self._spec.rate_hz))
-        number = _NUMBERS[info.channel_format()]
-        self._buffer = np.zeros((n_kept, self._spec.n_channels), number)
+        self._buffer = np.zeros((n_kept, self._spec.n_channels), self._sent.dtype)
         self._timeline = Timeline(self._spec.rate_hz)
         self._use(inlet)
-        self._markers = _Markers.beside(self._config, info)
+        self._markers = LslMarkers.beside(info, self._config.markers, self._config.wait_s)
 
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         """Wait for samples until the deadline; see `Source.read`."""
@@ -169,9 +169,10 @@ class LslSource:
                 helper.stop()
         if self._inlet is not None:
             self._inlet.close_stream()
-        if self._markers is not None:
-            self._markers.close()
-        self._inlet = self._finder = self._offset = self._markers = None
+        for markers in self._markers:
+            markers.close()
+        self._inlet = self._finder = self._offset = None
+        self._markers = ()
 
     # ------------------------------------------------------------------------------- the samples
 
@@ -193,15 +194,22 @@ class LslSource:
 
     def _place(self, raw: NDArray[np.generic], stamps: NDArray[np.float64]) -> None:
         now_ns = self._clock.now_ns()
-        # The transposed copy is memory of our own: the next pull overwrites the buffer.
-        samples = raw.T.astype(np.float32, order="C")
-        if self._scale is not None:
-            samples *= self._scale[:, None]
+        # A copy, in memory of our own: the next pull overwrites the buffer.
+        samples = self._sent.to_microvolts(raw)
+        self._received.append(
+            Received(
+                values=samples.T if self._as_sent else raw.copy(),
+                stamps_s=stamps,
+                first_row=self._n_rows,
+                offset_s=self._offset_s,
+            )
+        )
         if self._outage:
             self._outage = False
             self._resume(stamps, now_ns)
         self._arrived_ns = now_ns
-        self._placed += self._timeline.place(samples, stamps, now_ns / 1e9)
+        self._placed += self._timeline.place(samples, stamps, now_ns / 1e9, self._n_rows)
+        self._n_rows += len(stamps)
         self._events += self._timeline.take_events()
 
     def _resume(self, stamps: NDArray[np.float64], now_ns: int) -> None:
@@ -218,32 +226,48 @@ class LslSource:
         """The next run of consecutive samples, with whatever else came."""
         markers = self._take_markers()
         events, self._events = tuple(self._events), []
-        if not (self._placed or markers or events):
+        received, self._received = tuple(self._received), []
+        if not (self._placed or markers or events or received):
             return None
         if not self._placed:
-            nothing = np.zeros((self.spec.n_channels, 0), np.float32)
-            now_ns = self._clock.now_ns()
             return Chunk(
-                samples=nothing, first_sample=-1, arrived_ns=now_ns, markers=markers, events=events
+                samples=np.zeros((self.spec.n_channels, 0), np.float32),
+                first_sample=-1,
+                arrived_ns=self._clock.now_ns(),
+                markers=markers,
+                events=events,
+                received=received,
             )
-        run = self._take_run()
-        offset_s = self._offset.seconds if self._offset else 0.0
+        runs = self._take_runs()
+        last_stamp_s = runs[-1].last_stamp_s
+        blocks = [run.samples for run in runs]
         return Chunk(
-            samples=run.samples,
-            first_sample=run.first_sample,
+            samples=blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1),
+            first_sample=runs[0].first_sample,
             arrived_ns=self._arrived_ns,
-            lsl_raw_s=run.last_stamp_s,
-            lsl_corrected_s=run.last_stamp_s + offset_s,
+            lsl_raw_s=last_stamp_s,
+            lsl_corrected_s=last_stamp_s + self._offset_s,
             markers=markers,
             events=events,
+            received=received,
+            rows=tuple((run.first_row, run.first_row + run.samples.shape[1]) for run in runs),
         )
 
-    def _take_markers(self) -> tuple[Marker, ...]:
-        if self._markers is None or not self._timeline.started:
-            return ()
-        return self._markers.take(self._timeline, self._offset.seconds if self._offset else 0.0)
+    @property
+    def _offset_s(self) -> float:
+        return self._offset.seconds if self._offset else 0.0
 
-    def _take_run(self) -> Placed:
+    def _take_markers(self) -> tuple[Marker, ...]:
+        if not self._timeline.started:
+            return ()
+        return tuple(
+            marker
+            for markers in self._markers
+            for marker in markers.take(self._timeline, self._offset_s)
+        )
+
+    def _take_runs(self) -> list[Placed]:
+        """Take what follows on one another without a hole."""
         placed = self._placed
         count = 1
         for before, after in pairwise(placed):
@@ -251,13 +275,7 @@ class LslSource:
                 break
             count += 1
         self._placed = placed[count:]
-        if count == 1:
-            return placed[0]
-        return Placed(
-            first_sample=placed[0].first_sample,
-            samples=np.concatenate([run.samples for run in placed[:count]], axis=1),
-            last_stamp_s=placed[count - 1].last_stamp_s,
-        )
+        return placed[:count]
 
     # ------------------------------------------------------------------------- losing and finding
 
@@ -287,7 +305,8 @@ class LslSource:
 
     def _refuse_other(self, inlet: pylsl.StreamInlet) -> None:
         """Raise unless the stream has the rate, channels and units of the one that was lost."""
-        spec, scale = describe_stream(full_info(inlet, 2.0), self._config.assume_unit)
+        spec = describe_stream(full_info(inlet, 2.0), self._config.assume_unit)
+        assert spec.sent is not None
         if spec.schema != self.spec.schema:
             raise SchemaMismatch(
                 f"A stream {spec.name!r} came back with {spec.n_channels} channels at "
@@ -295,91 +314,11 @@ class LslSource:
                 f"{self.spec.n_channels} at {self.spec.rate_hz:g} Hz in their order that were "
                 f"lost; it is refused: restore the sender's settings, or start a new session."
             )
-        if not np.array_equal(scale if scale is not None else 1, self._scale_or_one()):
+        if (spec.sent.dtype, spec.sent.microvolts) != (self._sent.dtype, self._sent.microvolts):
             raise SchemaMismatch(
-                f"The stream {spec.name!r} came back with other units; it is refused: restore "
-                f"the sender's settings, or start a new session."
+                f"The stream {spec.name!r} came back with other units or another number format; "
+                f"it is refused: restore the sender's settings, or start a new session."
             )
-
-    def _scale_or_one(self) -> NDArray[np.float32] | int:
-        return 1 if self._scale is None else self._scale
 
     def _tell(self, kind: EventKind, text: str) -> None:
         self._events.append(Event(kind=kind, text=text))
-
-
-class _Markers:
-    """The marker stream beside a signal: labels with the sample they belong to."""
-
-    def __init__(self, found: pylsl.StreamInfo, same_clock: bool) -> None:
-        self._wanted = {"name": found.name(), "source_id": found.source_id()}
-        self._same_clock = same_clock
-        self._inlet: pylsl.StreamInlet | None = None
-        self._offset: ClockOffset | None = None
-        self._finder: Finder | None = None
-        self._use(connect(found, _MARKERS_S))
-
-    def _use(self, inlet: pylsl.StreamInlet) -> None:
-        self._inlet, self._finder = inlet, None
-        # Two streams of one machine share its clock; measuring it twice would only add noise.
-        self._offset = None if self._same_clock else ClockOffset(inlet)
-
-    @classmethod
-    def beside(cls, config: LslConfig, signal: pylsl.StreamInfo) -> _Markers | None:
-        name = f"{signal.name()}-markers" if config.markers == "*" else config.markers
-        if not name:
-            return None
-        optional = config.markers == "*"
-        info = find_optional({"name": name}, 0.5 if optional else config.wait_s)
-        if info is None and optional:
-            return None
-        if info is None:
-            raise SourceUnavailable(
-                f"No LSL marker stream {name!r} answered within {config.wait_s:g} s: start it, or "
-                f'leave source.markers empty ("").'
-            )
-        _refuse_numbers(info)
-        return cls(info, info.hostname() == signal.hostname())
-
-    def take(self, timeline: Timeline, signal_offset_s: float) -> tuple[Marker, ...]:
-        inlet = self._inlet or self._found_again()
-        if inlet is None:
-            return ()
-        try:
-            labels, stamps = inlet.pull_chunk(0.0, 64)
-        except pylsl.util.LostError:
-            # The signal stream tells of the loss; without markers the decoder works on.
-            self.close()
-            self._finder = Finder(
-                self._wanted, _MARKERS_S, lambda other: _refuse_numbers(full_info(other, 2.0))
-            )
-            return ()
-        offset_s = signal_offset_s if self._offset is None else self._offset.seconds
-        return tuple(
-            Marker(
-                label=label[0],
-                sample=timeline.sample_at(stamp + offset_s - signal_offset_s),
-                lsl_raw_s=stamp,
-                lsl_corrected_s=stamp + offset_s,
-            )
-            for label, stamp in zip(labels, stamps, strict=True)
-        )
-
-    def _found_again(self) -> pylsl.StreamInlet | None:
-        inlet = self._finder.wait(0.0) if self._finder else None
-        if inlet is not None:
-            self._use(inlet)
-        return inlet
-
-    def close(self) -> None:
-        for helper in (self._finder, self._offset):
-            if helper is not None:
-                helper.stop()
-        if self._inlet is not None:
-            self._inlet.close_stream()
-        self._inlet = self._finder = self._offset = None
-
-
-def _refuse_numbers(info: pylsl.StreamInfo) -> None:
-    if info.channel_format() != pylsl.cf_string:
-        raise SchemaMismatch(f"The stream {info.name()!r} holds numbers, not marker texts.")

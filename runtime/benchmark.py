@@ -14,10 +14,12 @@ import numpy as np
 from .clock import MonotonicClock
 from .errors import ConfigError
 from .feedback import EvidenceFeedback
-from .loop import Loop, LoopConfig, Stages
+from .loop import Loop
+from .loop_config import LoopConfig
 from .messages import Channel, Chunk, Decision, Embedding, StreamSpec, Window
 from .realtime import RealtimeConfig, realtime
 from .signal.conditioning import ConditionConfig, StreamConditioner
+from .stages import Stages
 from .windows import WindowConfig
 
 

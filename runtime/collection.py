@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from .clock import VirtualClock
 from .errors import RecordingError
 from .feedback import EvidenceFeedback
-from .loop import Loop, LoopConfig, Stages
+from .loop import Loop
+from .loop_config import LoopConfig
 from .messages import Chunk, Decision, Embedding, Marker, Samples, StreamSpec, Window
-from .stages import Conditioner, Source
+from .stages import Conditioner, Source, Stages
 from .windows import WindowConfig
 
 

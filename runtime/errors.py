@@ -9,7 +9,8 @@ The tree::
     |   |-- SourceUnavailable  nothing answered, or too many did
     |   |-- SchemaMismatch     the stream is not the one the model was fitted on
     |   `-- UnitError          a unit that cannot be turned into microvolts
-    |-- RecordingError         a file that cannot be read, or holds nothing usable
+    |-- RecordingError         a file that cannot be read or written, or holds nothing usable
+    |   `-- ReplayDivergedError  a replay that asks for what the recorded run did not ask for
     |-- BundleError            a saved model that is damaged, altered or of another make
     |-- SamplesLost            a range of the ring that is not, or no longer, there
     `-- ConformanceError       an implementation that breaks its protocol
@@ -49,7 +50,11 @@ class UnitError(SourceError):
 
 
 class RecordingError(DiverloopError):
-    """A recording that cannot be read, or that holds nothing usable."""
+    """A recording that cannot be read or written, or that holds nothing usable."""
+
+
+class ReplayDivergedError(RecordingError):
+    """A replay that asks for what the recorded run did not ask for: it is another program."""
 
 
 class BundleError(DiverloopError):

@@ -141,6 +141,16 @@ class FanOut:
             events.append(self._events.popleft())
         return tuple(events)
 
+    def say(self, event: Event) -> None:
+        """Leave an event for the loop, which will tell it to everybody. Safe from any thread.
+
+        Parameters
+        ----------
+        event : Event
+            What befell a watcher.
+        """
+        self._events.append(event)
+
     def counts(self) -> tuple[WatcherCount, ...]:
         """How each watcher fares, in the order they were given; exact while nothing moves."""
         return tuple(
@@ -177,6 +187,30 @@ class FanOut:
         self._events.append(
             Event(kind=EventKind.OVERFLOW, text=text, count=count, at_ns=self._clock.now_ns())
         )
+
+
+class DirectFanOut(FanOut):
+    """Hands every message on at once, in the loop's own thread: for replays, which have time.
+
+    Parameters
+    ----------
+    watchers : sequence of Watcher
+        What one of them raises, `publish` raises.
+    """
+
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        super().__init__(())
+        self._direct = tuple(watchers)
+
+    def publish(self, message: Message) -> None:
+        """Hand a message to every watcher; return when all have taken it."""
+        for watcher in self._direct:
+            watcher.watch(message)
+
+    def close(self) -> None:
+        """Tell the watchers that no message comes any more."""
+        for watcher in self._direct:
+            watcher.close()
 
 
 class _Say(Protocol):

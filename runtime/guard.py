@@ -6,7 +6,9 @@ output is neutral.
 
 from __future__ import annotations
 
+from collections import deque
 from enum import StrEnum
+from functools import reduce
 
 from .messages import Command
 
@@ -67,18 +69,21 @@ def next_state(state: State, signal: Signal) -> State:
 
 
 class Guard:
-    """The state machine with a memory, as the loop uses it."""
+    """The state machine with a memory, as the loop uses it.
+
+    What persons do comes from other threads at any moment. It waits in a queue until the loop
+    looks, so that everything between two looks rests on one state, and a replay can look at the
+    same places.
+    """
 
     def __init__(self) -> None:
         self._state = State.DISARMED
-        # A latch of its own: a stop that comes from another thread is one assignment, which no
-        # transition of the loop's can undo.
-        self._stopped = False
+        self._told: deque[Signal] = deque()
 
     @property
     def state(self) -> State:
-        """Where it is."""
-        return State.STOPPED if self._stopped else self._state
+        """Where it is, counting what the loop has not looked at yet."""
+        return reduce(next_state, tuple(self._told), self._state)
 
     def tell(self, signal: Signal) -> bool:
         """Let something happen to it. May be called from any thread.
@@ -94,14 +99,24 @@ class Guard:
             Whether the state is another one now.
         """
         before = self.state
-        if signal is Signal.EMERGENCY_STOP:
-            self._stopped = True
-        elif before is not State.STOPPED:
-            self._state = next_state(before, signal)
-        elif signal is Signal.PERSON_RESETS:
-            self._state = next_state(before, signal)
-            self._stopped = False
+        self._told.append(signal)
         return self.state is not before
+
+    def take_in(self) -> tuple[Signal, ...]:
+        """Look at what was told since the last look. For the loop's thread.
+
+        Returns
+        -------
+        signals : tuple of Signal
+            What it heard, in order.
+        """
+        signals = []
+        while self._told:
+            # Applied before it leaves the queue: whoever asks meanwhile sees it at least once,
+            # and twice is harmless for everything that a person can do.
+            self._state = next_state(self._state, self._told[0])
+            signals.append(self._told.popleft())
+        return tuple(signals)
 
     def permit(self, command: Command) -> Command:
         """Let a command through, or make it neutral.
@@ -116,7 +131,14 @@ class Guard:
         command : Command
             The same, or neutral with the reason.
         """
-        self.tell(Signal.FAULT if command.label is None else Signal.ALL_CLEAR)
-        if self.state is State.ARMED or command.label is None:
+        self.take_in()
+        signal = Signal.FAULT if command.label is None else Signal.ALL_CLEAR
+        self._state = next_state(self._state, signal)
+        if self._state is State.ARMED or command.label is None:
             return command
-        return Command(label=None, reason=f"guard is {self.state}")
+        return Command(label=None, reason=f"guard is {self._state}")
+
+    def settled(self) -> State:
+        """The state after a look: what the loop reports. For the loop's thread."""
+        self.take_in()
+        return self._state

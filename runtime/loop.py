@@ -8,85 +8,33 @@ damaged or not yet settled samples is not decoded: it gives a neutral decision t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from .errors import ConfigError
 from .fanout import FanOut
 from .guard import Guard
 from .latency import LatencyBook, LatencyReport
+from .loop_config import LoopConfig
 from .messages import (
     Chunk,
     Decision,
     Embedding,
     Event,
     EventKind,
+    Promotion,
     StageTimes,
     StreamSpec,
     Turn,
     Window,
 )
+from .promotion import Promotions
 from .ring import Ring
-from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source
+from .stages import Adapter, Clock, Stages
 from .trust import Trust, describe_damage, finite_parts
 from .windows import Slot, WindowConfig
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoopConfig:
-    """When work is too late, and when data is too old.
-
-    Parameters
-    ----------
-    deadline_s : float
-        A window older than this is skipped once a newer one is complete, and a decision later
-        than this counts as missed; 0 stands for one window step. A sender that delivers in
-        packets longer than this needs more.
-    stale_s : float
-        Output turns neutral when nothing has come for this long, 0.1 to 1 s.
-    lead_s : float
-        How long before a window is complete the loop wakes to take in what is there, 0 to 1 s.
-    history_s : float
-        Signal kept in memory beyond what windows reach back, 0.5 to 600 s.
-    """
-
-    deadline_s: float = 0.0
-    stale_s: float = 0.25
-    lead_s: float = 0.005
-    history_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.deadline_s <= 60:
-            raise ConfigError(f"loop.deadline_s must be in [0, 60] s, got {self.deadline_s} s.")
-        if not 0.1 <= self.stale_s <= 1:
-            raise ConfigError(f"loop.stale_s must be in [0.1, 1] s, got {self.stale_s} s.")
-        if not 0 <= self.lead_s <= 1:
-            raise ConfigError(f"loop.lead_s must be in [0, 1] s, got {self.lead_s} s.")
-        if not 0.5 <= self.history_s <= 600:
-            raise ConfigError(f"loop.history_s must be in [0.5, 600] s, got {self.history_s} s.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
-    """The implementations a loop runs, in the order in which the data meets them.
-
-    Parameters
-    ----------
-    source, conditioner, encoder, adapter, feedback : objects
-        One of each protocol in `diverloop.runtime.stages`.
-    sinks : sequence of Sink
-        Each is asked to do what the one before it really did.
-    """
-
-    source: Source
-    conditioner: Conditioner
-    encoder: Encoder
-    adapter: Adapter
-    feedback: Feedback
-    sinks: Sequence[Sink] = ()
 
 
 class Loop:
@@ -106,6 +54,8 @@ class Loop:
         The last word; disarmed unless a person armed it.
     fanout : FanOut
         Who else is told.
+    promotions : Promotions, optional
+        Where other weights wait until they may take over.
     accept : callable, optional
         Called with the stream's description before anything is read; raises `SchemaMismatch` if
         it is not the stream that the model was fitted on.
@@ -120,11 +70,14 @@ class Loop:
         config: LoopConfig | None = None,
         guard: Guard | None = None,
         fanout: FanOut | None = None,
+        promotions: Promotions | None = None,
         accept: Callable[[StreamSpec], None] | None = None,
     ) -> None:
         self.guard = guard or Guard()
+        self.promotions = promotions or Promotions()
         self.book = LatencyBook()
         self._stages = stages
+        self._adapter = stages.adapter
         self._clock = clock
         self._window = window
         self._config = config or LoopConfig()
@@ -134,7 +87,6 @@ class Loop:
         self._stop_asked = False
         self._stale_ns = round(self._config.stale_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
-        self._guard_told = self.guard.state
         self._stale = False
         self._newest: Chunk | None = None
         self._arrived_ns = 0
@@ -143,6 +95,10 @@ class Loop:
     def stop(self) -> None:
         """Ask the loop to end after the current window. May be called from any thread."""
         self._stop_asked = True
+
+    def tell(self, event: Event) -> None:
+        """Let everybody know of something. May be called from any thread."""
+        self._fanout.say(event)
 
     def run(self) -> LatencyReport:
         """Run until the source ends or `stop` is called; close whatever was opened.
@@ -164,6 +120,8 @@ class Loop:
         )
 
     def _turn(self) -> None:
+        for promotion, adapter in self.promotions.take():
+            self._adopt(promotion, adapter)
         wanted = self._policy.wanted(self._ring.stop)
         if wanted > self._lead:
             # Most of a step is taken in ahead of time, so that little is left to do, and the
@@ -209,7 +167,7 @@ class Loop:
         if window is None or embedding is None:
             decision = self._neutral(self._trust.reason, slot)
         else:
-            decision = stages.adapter.decide(embedding, window)
+            decision = self._adapter.decide(embedding, window)
         decided_ns = clock.now_ns()
         self._act(decision, embedding, slot, cut_ns, encoded_ns, decided_ns)
 
@@ -222,9 +180,9 @@ class Loop:
         encoded_ns: int,
         decided_ns: int,
     ) -> None:
-        command = self._stages.feedback.advance(decision, decided_ns)
-        command = self.guard.permit(command)
+        asked = self.guard.permit(self._stages.feedback.advance(decision, decided_ns))
         fed_back_ns = self._clock.now_ns()
+        command = asked
         for sink in self._stages.sinks:
             command = sink.act(decision, command)
         times = StageTimes(
@@ -239,8 +197,27 @@ class Loop:
         )
         if embedding is not None:
             self._account(times)
-        turn = Turn(decision=decision, command=command, times=times, embedding=embedding)
-        self._fanout.publish(turn)
+        self._fanout.publish(
+            Turn(
+                decision=decision,
+                command=command,
+                times=times,
+                embedding=embedding,
+                asked=None if command is asked else asked,
+            )
+        )
+
+    def _adopt(self, promotion: Promotion, adapter: Adapter) -> None:
+        """Let other weights decide, if they speak of the same classes and are newer."""
+        was = self._adapter
+        self._fanout.publish(promotion)
+        if adapter.classes != was.classes or adapter.epoch <= was.epoch:
+            text = f"Weights of epoch {adapter.epoch} were refused: those of epoch {was.epoch} stay"
+            self._tell(self._event(EventKind.PROMOTED, f"{text}.", was.epoch))
+            return
+        self._adapter = adapter
+        text = f"Weights of epoch {adapter.epoch} took over: {promotion.reason}"
+        self._tell(self._event(EventKind.PROMOTED, text, adapter.epoch))
 
     def _in_time(self, slots: list[Slot]) -> Iterator[Slot]:
         """Windows that still matter: asked one by one, because decoding takes time."""
@@ -319,9 +296,10 @@ class Loop:
 
     def _report_changes(self) -> None:
         """Tell what watchers and persons did meanwhile, on other threads."""
-        if self.guard.state is not self._guard_told:
-            text = f"The guard went from {self._guard_told} to {self.guard.state}."
-            self._guard_told = self.guard.state
+        state = self.guard.settled()
+        if state is not self._guard_told:
+            text = f"The guard went from {self._guard_told} to {state}."
+            self._guard_told = state
             self._tell(self._event(EventKind.GUARD, text))
         for event in self._fanout.take_events():
             self._tell(event)
@@ -346,7 +324,7 @@ class Loop:
         return self._newest.lsl_raw_s - back_s, self._newest.lsl_corrected_s - back_s
 
     def _neutral(self, reason: str, slot: Slot) -> Decision:
-        classes = self._stages.adapter.classes
+        classes = self._adapter.classes
         raw_s, corrected_s = self._lsl_times(slot)
         return Decision(
             classes=classes,
@@ -355,7 +333,7 @@ class Loop:
             reason=reason,
             first_sample=slot.first,
             stop_sample=slot.stop,
-            epoch=self._stages.adapter.epoch,
+            epoch=self._adapter.epoch,
             marker=slot.marker,
             lsl_raw_s=raw_s,
             lsl_corrected_s=corrected_s,
@@ -393,6 +371,7 @@ class Loop:
             self._trust = Trust(stages.conditioner.settle_samples, capacity)
             self._arrived_ns = self._conditioned_ns = self._clock.now_ns()
             self._fanout.publish(self._spec)
-            self._tell(self._event(EventKind.GUARD, f"The guard is {self.guard.state}."))
+            self._guard_told = self.guard.settled()
+            self._tell(self._event(EventKind.GUARD, f"The guard is {self._guard_told}."))
             self._opened_ns = self._arrived_ns
             yield

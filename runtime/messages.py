@@ -16,11 +16,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .received import Received, Sent
 
 Samples = NDArray[np.floating]
 """Signal, shape (n_channels, n_times), microvolts."""
@@ -43,43 +47,6 @@ class Channel:
     name: str
     kind: str = "eeg"
     position_m: tuple[float, float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
-    """How a sender puts its rows on the wire, before they become microvolts.
-
-    Parameters
-    ----------
-    dtype : str
-        Number format as numpy writes it, little-endian, for example ``"<i2"``.
-    microvolts : tuple of float
-        What one unit of each channel is, in microvolts; exact in float32.
-    description : str
-        The sender's own description of the stream: the XML of an LSL stream.
-    """
-
-    dtype: str
-    microvolts: tuple[float, ...]
-    description: str = ""
-
-    def to_microvolts(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Turn rows as sent into signal; live and replayed samples pass through here.
-
-        Parameters
-        ----------
-        values : ndarray, shape (n_times, n_channels)
-            One row for each sample.
-
-        Returns
-        -------
-        samples : ndarray of float32, shape (n_channels, n_times)
-            Microvolts, in memory of its own.
-        """
-        samples = values.T.astype(np.float32, order="C")
-        if any(factor != 1 for factor in self.microvolts):
-            samples *= np.array(self.microvolts, np.float32)[:, None]
-        return samples
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,34 +154,15 @@ class Marker:
         LSL time as the sender stamped it; NaN where there is none.
     lsl_corrected_s : float
         The same moment in this machine's LSL clock; NaN where there is none.
+    stream : str
+        Which marker stream it came on; empty where there is one only.
     """
 
     label: str
     sample: int
     lsl_raw_s: float = math.nan
     lsl_corrected_s: float = math.nan
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
-    """Rows as they reached this process: nothing converted, dropped or put in order.
-
-    Parameters
-    ----------
-    values : ndarray, shape (n_rows, n_channels)
-        In the sender's own numbers, see `Sent`. Read-only for everybody.
-    stamps_s : ndarray of float64, shape (n_rows,)
-        The sender's time stamps.
-    first_row : int
-        How many rows had come before.
-    offset_s : float
-        What the sender's clock is behind this machine's: added to a stamp, it corrects it.
-    """
-
-    values: NDArray[np.generic]
-    stamps_s: NDArray[np.float64]
-    first_row: int
-    offset_s: float = 0.0
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,5 +358,33 @@ class Turn:
     asked: Command | None = field(default=None)
 
 
-Message = StreamSpec | Chunk | Turn | Event
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """Other weights that decide from here on; complete, so that a recording needs no other file.
+
+    Parameters
+    ----------
+    epoch : int
+        Of the new weights; larger than that of the old ones.
+    kind : str
+        The adapter's name in the catalogue.
+    settings : mapping
+        What was chosen for it.
+    arrays : mapping of str to ndarray
+        What it has learnt.
+    reason : str
+        Why, in one sentence.
+    who : str
+        A rule or a person.
+    """
+
+    epoch: int
+    kind: str
+    settings: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    reason: str
+    who: str = "rule"
+
+
+Message = StreamSpec | Chunk | Turn | Event | Promotion
 """What watchers receive."""

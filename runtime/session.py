@@ -19,7 +19,7 @@ from typing import Any
 from .catalog import CATALOG, find, nearest
 from .errors import ConfigError
 from .feedback import FeedbackConfig
-from .loop import LoopConfig
+from .loop_config import LoopConfig
 from .realtime import RealtimeConfig
 
 
@@ -61,6 +61,8 @@ class SessionConfig:
         What to ask the operating system for.
     step_s : float, optional
         Another window step than the model's.
+    participant, operator : str
+        Pseudonyms for the recording and its report; never names.
     """
 
     name: str
@@ -71,8 +73,11 @@ class SessionConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
     realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
     step_s: float | None = None
+    participant: str = ""
+    operator: str = ""
 
 
+_HEAD = ("name", "participant", "operator")
 _TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime")
 
 
@@ -138,7 +143,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     for table in ("session", "source", "model"):
         if table not in tables:
             raise ConfigError(f"The table [{table}] is missing; a session needs it.")
-    head = _checked("session", tables["session"], {"name": str})
+    head = _checked("session", tables["session"], dict.fromkeys(_HEAD, str))
     model = _checked("model", tables["model"], {"bundle": str, "step_s": float})
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
@@ -155,7 +160,43 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
         step_s=model.get("step_s"),
+        participant=head.get("participant", ""),
+        operator=head.get("operator", ""),
     )
+
+
+def tables_of(session: SessionConfig) -> dict[str, Any]:
+    """Write a session as the tables of a session file: the way back from `parse_session`.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+
+    Returns
+    -------
+    tables : dict
+        Plain values that JSON and TOML can hold; settings that are None are left out.
+    """
+    head = {key: getattr(session, key) for key in _HEAD if getattr(session, key)}
+    model = {"bundle": str(session.model), "step_s": session.step_s}
+    return {
+        "session": head,
+        "source": _part_table(session.source),
+        "model": _without_none(model),
+        "sinks": [_part_table(sink) for sink in session.sinks],
+        "feedback": _without_none(dataclasses.asdict(session.feedback)),
+        "loop": _without_none(dataclasses.asdict(session.loop)),
+        "realtime": _without_none(dataclasses.asdict(session.realtime)),
+    }
+
+
+def _part_table(part: PartConfig) -> dict[str, Any]:
+    return {"kind": part.kind, **_without_none(dataclasses.asdict(part.settings))}
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if value is not None}
 
 
 def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:

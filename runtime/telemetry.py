@@ -1,9 +1,6 @@
 """The wire to other processes: what watchers see, over ZeroMQ, to this machine only.
 
-A message is a multipart frame: topic, header, then one frame for each array in the message. The
-header is msgpack of (wire version, sequence number within the topic, message), where an array is
-replaced by (dtype, shape, which frame). Array frames are raw little-endian bytes in C order, so
-nothing is rounded and NaN survives.
+A message is a multipart, see `wire`.
 
 The sender never waits. ZeroMQ drops what a slow subscriber leaves lying; the sequence number lets
 each subscriber count what *it* lost, which the sender cannot know.
@@ -17,18 +14,14 @@ import ipaddress
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, get_origin
+from dataclasses import dataclass, replace
 
-import msgspec
-import numpy as np
 import zmq
 
 from .errors import ConfigError, DiverloopError
 from .latency import LatencyReport
-from .messages import Chunk, Event, EventKind, Message, StreamSpec, Turn
-
-WIRE_VERSION = 1
+from .messages import Chunk, Event, EventKind, Message, Promotion, StreamSpec, Turn
+from .wire import decode, encode
 
 _HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a usual session
 # The last thing a subscriber subscribes to. Subscriptions travel in byte order, so when this one
@@ -65,6 +58,7 @@ _TYPES: dict[bytes, type] = {
     b"chunk": Chunk,
     b"turn": Turn,
     b"event": Event,
+    b"promotion": Promotion,
     b"report": LatencyReport,
     b"score": Score,
 }
@@ -88,19 +82,7 @@ def encode_message(message: Telegram, sequence: int = 0) -> list[bytes]:
     frames : list of bytes
         Topic, header, and one frame for each array.
     """
-    bodies: list[bytes] = []
-
-    def plain(value: object) -> object:
-        if isinstance(value, np.ndarray):
-            little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-            bodies.append(little.tobytes())
-            return (little.dtype.str, value.shape, len(bodies) - 1)
-        if isinstance(value, np.generic):
-            return value.item()
-        raise NotImplementedError(f"{type(value).__name__} has no place on the wire.")
-
-    header = msgspec.msgpack.encode((WIRE_VERSION, sequence, message), enc_hook=plain)
-    return [_TOPICS[type(message)], header, *bodies]
+    return encode(_TOPICS[type(message)], message, sequence)
 
 
 def decode_message(frames: Sequence[bytes]) -> Telegram:
@@ -121,35 +103,8 @@ def decode_message(frames: Sequence[bytes]) -> Telegram:
     DiverloopError
         If the frames are not such a message, or of another wire version.
     """
-    return _decode(frames)[1]
-
-
-def _decode(frames: Sequence[bytes]) -> tuple[int, Telegram]:
-    def rebuilt(kind: type, value: Any) -> object:
-        if (get_origin(kind) or kind) is not np.ndarray:
-            raise NotImplementedError(f"{kind} has no place on the wire.")
-        dtype, shape, frame = value
-        return np.frombuffer(frames[2 + frame], _number(dtype)).reshape(shape).copy()
-
-    try:
-        version, sequence, raw = msgspec.msgpack.decode(
-            frames[1], type=tuple[int, int, msgspec.Raw]
-        )
-        if version != WIRE_VERSION:
-            raise ValueError(f"wire version {version} where {WIRE_VERSION} is understood")
-        return sequence, msgspec.msgpack.decode(raw, type=_TYPES[frames[0]], dec_hook=rebuilt)
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
-        raise DiverloopError(
-            f"Got {len(frames)} frames that are no message of this version ({error}); run the "
-            "same diverloop on both ends."
-        ) from error
-
-
-def _number(dtype: str) -> np.dtype[Any]:
-    made = np.dtype(dtype)
-    if made.kind not in "fiub":
-        raise ValueError(f"arrays of {dtype!r} are not carried")
-    return made
+    message: Telegram = decode(frames, _TYPES)[1]
+    return message
 
 
 class TelemetryPublisher:
@@ -204,6 +159,8 @@ class TelemetryPublisher:
             self._to_repeat[b"spec"] = message
         elif isinstance(message, Event) and message.kind is EventKind.GUARD:
             self._to_repeat[b"event"] = message
+        elif isinstance(message, Chunk) and message.received:
+            message = replace(message, received=())  # for the recorder; viewers want the signal
         self._welcome()
         self._send_posted()
         self._send(message)
@@ -326,7 +283,7 @@ class TelemetrySubscriber:
             return None
         frames = self._socket.recv_multipart()
         try:
-            sequence, message = _decode(frames)
+            sequence, message = decode(frames, _TYPES)
         except DiverloopError:
             self.unreadable += 1
             return None

@@ -71,17 +71,21 @@ class Placed:
         The signal.
     last_stamp_s : float
         The sender's stamp of the last column.
+    first_row : int
+        How many rows had been received before the first column; the others follow on it.
     """
 
     first_sample: int
     samples: Samples
     last_stamp_s: float
+    first_row: int = 0
 
 
 @dataclass(slots=True)
 class _Run:
     samples: Samples
     stamps: Stamps
+    first_row: int
 
     @property
     def size(self) -> int:
@@ -122,7 +126,9 @@ class Timeline:
         """Whether a first sample has come, so that moments can be turned into samples."""
         return self._next > 0
 
-    def place(self, samples: Samples, stamps_s: Stamps, arrived_s: float) -> list[Placed]:
+    def place(
+        self, samples: Samples, stamps_s: Stamps, arrived_s: float, first_row: int = 0
+    ) -> list[Placed]:
         """Give indices to samples that have just arrived.
 
         Parameters
@@ -133,6 +139,8 @@ class Timeline:
             The sender's time stamps.
         arrived_s : float
             When the last of them arrived, in seconds of a clock that never steps.
+        first_row : int
+            How many rows had been received before.
 
         Returns
         -------
@@ -144,9 +152,9 @@ class Timeline:
         if self._next == 0 and not self._held and math.isnan(self._clock.phase_s):
             self._clock.start(-1, float(stamps_s[0]) - self._clock.period_s)
         if self._is_next(stamps_s):
-            placed = [self._accept(_Run(samples, stamps_s))]
+            placed = [self._accept(_Run(samples, stamps_s, first_row))]
         else:
-            runs = _split(samples, stamps_s, self._clock)
+            runs = _split(samples, stamps_s, self._clock, first_row)
             placed = [item for run in runs for item in self._judge(run, arrived_s)]
         self._follow_arrival(float(stamps_s[-1]), arrived_s)
         self._check_rate()
@@ -279,7 +287,10 @@ class Timeline:
 
     def _accept(self, run: _Run) -> Placed:
         placed = Placed(
-            first_sample=self._next, samples=run.samples, last_stamp_s=float(run.stamps[-1])
+            first_sample=self._next,
+            samples=run.samples,
+            last_stamp_s=float(run.stamps[-1]),
+            first_row=run.first_row,
         )
         self._next += run.size
         self._clock.update(self._next - 1, placed.last_stamp_s)
@@ -382,8 +393,8 @@ class Timeline:
         )
 
 
-def _split(samples: Samples, stamps: Stamps, clock: SenderClock) -> list[_Run]:
+def _split(samples: Samples, stamps: Stamps, clock: SenderClock, first_row: int) -> list[_Run]:
     """Cut where the stamps do not go on from one sample to the next."""
     breaks = np.abs(np.diff(stamps) - clock.period_s) > 0.5 * clock.period_s
     edges = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(stamps)]
-    return [_Run(samples[:, a:b], stamps[a:b]) for a, b in pairwise(edges)]
+    return [_Run(samples[:, a:b], stamps[a:b], first_row + a) for a, b in pairwise(edges)]

@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
-DOORS = ("__main__.py", "assembly.py", "cli.py", "console.py", "demo.py", "running.py")
+DOORS = (
+    "__main__.py", "assembly.py", "cli.py", "console.py", "demo.py", "keeping.py",
+    "record_commands.py", "running.py",
+)  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
 HOMES = {
@@ -32,16 +35,26 @@ HOMES = {
     "brainflow": ("hardware/",),
     "mne_realtime": ("hardware/",),
     "serial": ("hardware/",),
-    "mne": ("hardware/",),
+    "mne": ("hardware/", "runtime/record/bids.py"),
     "gymnasium": ("rl/",),
     "sklearn": ("decoders/", "adapters/"),
     "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
-    "typer": ("cli.py", "console.py"),
-    "zmq": ("runtime/telemetry.py",),
+    "typer": ("cli.py", "console.py", "record_commands.py"),
+    "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
+    "cryptography": ("runtime/record/signing.py",),
+    "matplotlib": ("runtime/record/report/",),
+    "weasyprint": ("runtime/record/report/",),
+    "mne_bids": ("runtime/record/bids.py",),
+    "pybv": ("runtime/record/bids.py",),
+    "pynwb": ("runtime/record/nwb.py", "runtime/record/nwb_tables.py"),
+    "hdmf": ("runtime/record/nwb.py",),
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
-LAZY = ("PySide6", "mne", "pyqtgraph", "pyriemann", "sklearn", "torch")
+LAZY = (
+    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "pybv", "pynwb",
+    "pyqtgraph", "pyriemann", "sklearn", "torch", "weasyprint",
+)  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
     *LAZY,

@@ -155,14 +155,14 @@ def test_replay_says_how_fast_it_went_and_nothing_of_latency(folder, tmp_path):
 
 
 def test_run_decodes_live_and_stores_its_report(folder, tmp_path):
-    report = told("run", folder / "session.toml", "--reports", tmp_path)
+    report = told("run", folder / "session.toml", "--recordings", tmp_path)
     assert report["live"] is True
     assert report["counts"]["decoded"] > 0
     assert strict(Path(report["report"]).read_text(encoding="utf-8")) == report
 
 
 def test_run_prints_its_latencies_and_nothing_of_a_decision_that_was_not_made(folder, tmp_path):
-    command = ("run", folder / "session.toml", "--no-view", "--reports", tmp_path)
+    command = ("run", folder / "session.toml", "--no-view", "--recordings", tmp_path)
     text = call(*command, "--set", "source.duration_s=0.5").stdout
     assert "Latency" in text
     assert "0 windows due" in text

@@ -111,10 +111,11 @@ def seen(bundle, tmp_path_factory) -> Seen:
     folder, stream = tmp_path_factory.mktemp("live"), f"test-{uuid.uuid4().hex}"
     session, live, replayed = (folder / name for name in ("live.toml", "live", "replayed"))
     session.write_text(SESSION.format(stream=stream, bundle=bundle.as_posix()))
-    reports = ("--reports", folder / "reports", "--json")
     play = ("play", recording, "--name", stream, "--stop-s", PLAYED_S, "--json")
-    run = ("run", session, "--no-view", "--seconds", RUN_S, "--decisions", live, *reports)
-    again = ("replay", recording, "--model", bundle, "--decisions", replayed, *reports)
+    run = ("run", session, "--no-view", "--seconds", RUN_S, "--decisions", live)
+    run += ("--recordings", folder / "recordings", "--json")
+    again = ("replay", recording, "--model", bundle, "--decisions", replayed)
+    again += ("--reports", folder / "reports", "--json")
     with diverloop(*play) as player, diverloop(*run) as runner:
         received = listen(f"{stream}-out")
         played, report = said(player), said(runner)

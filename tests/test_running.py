@@ -125,7 +125,7 @@ def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file,
     log = tmp_path / "decisions"
     os.mkfifo(log)  # opens when the run opens its log, and delivers when it decides
     command = [sys.executable, "-m", "diverloop", "run", session_file, "--no-view", "--json"]
-    command += ["--decisions", log, "--reports", tmp_path / "reports"]
+    command += ["--decisions", log, "--recordings", tmp_path / "kept"]
     command += ["--set", "model.step_s=0.02"]  # fills the log's buffer sooner
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
@@ -142,7 +142,7 @@ def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file,
             process.kill()
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    (stored,) = (tmp_path / "reports").glob("*.json")
+    (stored,) = (tmp_path / "kept").glob("*/report.json")
     assert strict(stored.read_text(encoding="utf-8")) == strict(out)
 
 

@@ -29,10 +29,11 @@ from common import N_DEC, OUT_NAME, OUT_TYPE, C, Decoder, K  # the harness's own
 from diverloop.hardware.lsl_inlet import LslConfig, LslSource
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
-from diverloop.runtime.loop import Loop, Stages
+from diverloop.runtime.loop import Loop
 from diverloop.runtime.messages import Command, Decision, Embedding, StreamSpec, Window
 from diverloop.runtime.realtime import RealtimeConfig, realtime
 from diverloop.runtime.signal.conditioning import StreamConditioner
+from diverloop.runtime.stages import Stages
 from diverloop.runtime.windows import WindowConfig
 
 

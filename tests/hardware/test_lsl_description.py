@@ -27,21 +27,21 @@ def info(labels=("C3", "C4"), units=None, kinds=None, *, n=None, rate=100.0, num
 
 
 def test_names_kinds_rate_and_sender_are_taken_over():
-    spec, scale = describe_stream(info(units=("uV", "uV"), kinds=("EEG", "EOG")))
+    spec = describe_stream(info(units=("uV", "uV"), kinds=("EEG", "EOG")))
     assert [(row.name, row.kind) for row in spec.channels] == [("C3", "eeg"), ("C4", "eog")]
     assert (spec.name, spec.rate_hz, spec.source_id) == ("amp", 100.0, "serial-1")
-    assert scale is None
+    assert set(spec.sent.microvolts) == {1.0}
 
 
 def test_a_channel_without_a_kind_has_that_of_the_stream():
-    spec, _ = describe_stream(info(units=("uV", "uV")))
+    spec = describe_stream(info(units=("uV", "uV")))
     assert {row.kind for row in spec.channels} == {"eeg"}
 
 
 def test_every_channel_has_its_own_factor_to_microvolts():
     labels, units = ("a", "b", "c", "d"), ("V", "mV", "microvolts", "nV")
-    _, scale = describe_stream(info(labels, units))
-    np.testing.assert_allclose(scale, [1e6, 1e3, 1.0, 1e-3], rtol=1e-6)
+    spec = describe_stream(info(labels, units))
+    np.testing.assert_allclose(spec.sent.microvolts, [1e6, 1e3, 1.0, 1e-3], rtol=1e-6)
 
 
 def test_a_missing_unit_is_refused_with_the_way_out():
@@ -56,19 +56,19 @@ def test_an_unknown_unit_is_refused_with_what_is_allowed():
 
 @pytest.mark.parametrize("units", [None, ("arb", ""), ("counts", "arb")])
 def test_an_assumed_unit_takes_the_place_of_what_is_missing_or_unknown(units):
-    _, scale = describe_stream(info(units=units), assume_unit="mV")
-    np.testing.assert_array_equal(scale, [1e3, 1e3])
+    spec = describe_stream(info(units=units), assume_unit="mV")
+    np.testing.assert_array_equal(spec.sent.microvolts, [1e3, 1e3])
 
 
 def test_an_assumed_unit_does_not_overrule_a_known_one():
-    _, scale = describe_stream(info(units=("uV", "")), assume_unit="V")
-    np.testing.assert_array_equal(scale, np.array([1, 1e6], np.float32))
+    spec = describe_stream(info(units=("uV", "")), assume_unit="V")
+    np.testing.assert_array_equal(spec.sent.microvolts, np.array([1, 1e6], np.float32))
 
 
 @pytest.mark.parametrize("kind", ["MISC", "Stim", "TRIG", "aux", "counter"])
 def test_what_is_no_voltage_needs_no_unit_and_is_not_scaled(kind):
-    _, scale = describe_stream(info(units=("mV", ""), kinds=("EEG", kind)))
-    np.testing.assert_array_equal(scale, [1e3, 1])
+    spec = describe_stream(info(units=("mV", ""), kinds=("EEG", kind)))
+    np.testing.assert_array_equal(spec.sent.microvolts, [1e3, 1])
 
 
 def test_repeated_names_are_refused():
@@ -83,9 +83,9 @@ def test_a_description_of_another_number_of_channels_is_refused(n):
 
 
 def test_a_stream_without_a_description_has_numbered_channels():
-    spec, scale = describe_stream(info(None), assume_unit="uV")
+    spec = describe_stream(info(None), assume_unit="uV")
     assert spec.channel_names == ("ch1", "ch2")
-    assert scale is None
+    assert set(spec.sent.microvolts) == {1.0}
 
 
 def test_a_stream_of_events_is_refused_as_signal():
@@ -94,7 +94,7 @@ def test_a_stream_of_events_is_refused_as_signal():
 
 
 def test_a_stream_of_texts_is_refused_as_signal():
-    with pytest.raises(SchemaMismatch, match="'amp' holds text, not samples"):
+    with pytest.raises(SchemaMismatch, match="'amp' holds text, or numbers of a format"):
         describe_stream(info(units=("uV", "uV"), number="string"))
 
 
@@ -104,6 +104,15 @@ def test_places_are_read_as_millimetres():
     where = row.append_child("location")
     for axis, millimetres in zip("XYZ", ("-60", "0", "72.5"), strict=True):
         where.append_child_value(axis, millimetres)
-    spec, _ = describe_stream(stream)
+    spec = describe_stream(stream)
     assert spec.channels[0].position_m == pytest.approx((-0.06, 0.0, 0.0725))
     assert spec.channels[1].position_m is None
+
+
+@pytest.mark.parametrize("number", ["float32", "double64", "int8", "int16", "int32"])
+def test_the_number_format_and_the_senders_own_words_are_kept(number):
+    sent = describe_stream(info(units=("mV", "uV"), number=number)).sent
+    assert np.dtype(sent.dtype).name == {"double64": "float64"}.get(number, number)
+    assert "<name>amp</name>" in sent.description
+    rows = np.array([[2, 3]], sent.dtype)
+    np.testing.assert_array_equal(sent.to_microvolts(rows), [[2000], [3]])

@@ -131,17 +131,29 @@ def test_a_stop_that_comes_in_the_middle_of_a_transition_is_not_undone(monkeypat
     from diverloop.runtime import guard as module
 
     guard = Guard()
-    guard.tell(Signal.PERSON_ARMS)
     step = module.next_state
+    guard.tell(Signal.PERSON_ARMS)
 
     def interrupted(state, signal):
         after = step(state, signal)
-        if signal is Signal.FAULT:
+        if signal is Signal.PERSON_ARMS:
+            monkeypatch.setattr(module, "next_state", step)
             guard.tell(Signal.EMERGENCY_STOP)  # as another thread would, before the result is kept
         return after
 
     monkeypatch.setattr(module, "next_state", interrupted)
-    guard.tell(Signal.FAULT)
+    guard.take_in()
     assert guard.state is State.STOPPED
     guard.tell(Signal.ALL_CLEAR)
     assert guard.state is State.STOPPED
+
+
+def test_between_two_looks_of_the_loop_its_state_stands_still_and_persons_see_the_new_one():
+    guard = Guard()
+    guard.tell(Signal.PERSON_ARMS)
+    assert guard.state is State.ARMED
+    assert guard.take_in() == (Signal.PERSON_ARMS,)
+    assert guard.take_in() == ()
+    guard.tell(Signal.EMERGENCY_STOP)
+    assert guard.state is State.STOPPED
+    assert guard.settled() is State.STOPPED

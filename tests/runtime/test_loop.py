@@ -21,7 +21,8 @@ from diverloop.runtime.errors import ConfigError, SchemaMismatch
 from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Guard, Signal, State
-from diverloop.runtime.loop import Loop, LoopConfig, Stages
+from diverloop.runtime.loop import Loop
+from diverloop.runtime.loop_config import LoopConfig
 from diverloop.runtime.messages import (
     Channel,
     Chunk,
@@ -36,6 +37,7 @@ from diverloop.runtime.messages import (
     Window,
 )
 from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.stages import Stages
 from diverloop.runtime.timeline import Timeline
 from diverloop.runtime.windows import WindowConfig
 

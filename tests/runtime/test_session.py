@@ -16,7 +16,7 @@ from diverloop.hardware.null import NullConfig
 from diverloop.hardware.simulator import Fault, SimulatorConfig
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.feedback import FeedbackConfig
-from diverloop.runtime.loop import LoopConfig
+from diverloop.runtime.loop_config import LoopConfig
 from diverloop.runtime.realtime import RealtimeConfig
 from diverloop.runtime.session import SessionConfig, build, parse_session, read_session
 

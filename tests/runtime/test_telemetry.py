@@ -24,6 +24,7 @@ from diverloop.runtime.messages import (
     Event,
     EventKind,
     Marker,
+    Promotion,
     StageTimes,
     StreamSpec,
     Turn,
@@ -36,6 +37,7 @@ from diverloop.runtime.telemetry import (
     decode_message,
     encode_message,
 )
+from diverloop.runtime.wire import WIRE_VERSION
 
 LIMIT_MS = 20_000
 LIMIT_S = LIMIT_MS / 1e3
@@ -82,6 +84,13 @@ TURN = Turn(
     times=TIMES,
     embedding=Embedding(values=np.arange(5, dtype=np.float32), quality=0.7),
 )
+PROMOTION = Promotion(
+    epoch=3,
+    kind="linear",
+    settings={"temperature": 1.5},
+    arrays={"weights": np.eye(2, dtype=np.float32)},
+    reason="better than before",
+)
 BOOK = LatencyBook()
 BOOK.turn(TIMES)
 BOOK.count_refused("artefact", 2)
@@ -94,6 +103,7 @@ MESSAGES = {
     "turn": TURN,
     "neutral turn": Turn(decision=NEUTRAL, command=Command(label=None), times=TIMES),
     "event": EVENT,
+    "promotion": PROMOTION,
     "report": BOOK.report(filter_delay_s=0.02, window_s=1.0),
     "empty report": LatencyBook().report(),
     "score": SCORE,
@@ -109,6 +119,8 @@ def bits(value):
         return (type(value), *(bits(getattr(value, name)) for name in names))
     if isinstance(value, tuple):
         return tuple(bits(one) for one in value)
+    if isinstance(value, dict):
+        return {key: bits(one) for key, one in value.items()}
     if isinstance(value, float):
         return struct.pack("<d", value)
     return (type(value), value)
@@ -179,15 +191,21 @@ def header_of(*parts):
         [b"event", b"\xff\xff"],
         [b"unknown", encode_message(EVENT)[1]],
         [b"spec", encode_message(EVENT)[1]],
-        [b"event", header_of(2, 0, {"kind": "gap", "text": "x"})],
+        [b"event", header_of(WIRE_VERSION + 1, 0, {"kind": "gap", "text": "x"})],
         encode_message(CHUNK)[:2],
         [*encode_message(CHUNK)[:2], b"too short"],
         [
             b"chunk",
-            header_of(1, 0, {"samples": ["|O", [1], 0], "first_sample": 0, "arrived_ns": 0}),
+            header_of(
+                WIRE_VERSION, 0, {"samples": ["|O", [1], 0], "first_sample": 0, "arrived_ns": 0}
+            ),
             b"12345678",
         ],
-        [b"chunk", header_of(1, 0, {"samples": [1, 2], "first_sample": 0, "arrived_ns": 0}), b""],
+        [
+            b"chunk",
+            header_of(WIRE_VERSION, 0, {"samples": [1, 2], "first_sample": 0, "arrived_ns": 0}),
+            b"",
+        ],
     ],
 )
 def test_frames_that_are_no_message_are_refused_in_words(frames):

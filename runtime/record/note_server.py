@@ -1,0 +1,116 @@
+"""How a person's words reach a running recording: a socket of this machine.
+
+The recorder leaves its address in the folder of the session, so that whoever may write there may
+write notes, and nobody else finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+
+from ..errors import RecordingError
+from .contents import Note
+
+ADDRESS_FILE = "recorder.json"
+_LONGEST = 4000
+
+
+class NoteServer:
+    """Takes notes while it is entered as a context.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the address is left, readable by this user alone.
+    put : callable
+        Takes each note; called from the server's thread.
+    """
+
+    def __init__(self, folder: Path, put: Callable[[Note], None]) -> None:
+        self._file = folder / ADDRESS_FILE
+        self._put = put
+        self._token = secrets.token_hex(16)
+        self._ended = threading.Event()
+
+    def __enter__(self) -> NoteServer:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REP)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        card = {"address": f"tcp://127.0.0.1:{port}", "token": self._token, "pid": os.getpid()}
+        self._file.unlink(missing_ok=True)
+        with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
+            json.dump(card, f)
+        self._thread = threading.Thread(target=self._serve, name="notes", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._context.destroy(linger=0)
+        self._file.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        while not self._ended.is_set():
+            if self._socket.poll(100):
+                self._socket.send_string(self._answer(self._socket.recv()))
+
+    def _answer(self, request: bytes) -> str:
+        try:
+            said = json.loads(request)
+            text, who, token = str(said["text"]), str(said["who"]), said["token"]
+        except (ValueError, LookupError, TypeError):
+            return "refused: this is no note."
+        if not secrets.compare_digest(str(token), self._token):
+            return "refused: the token is not that of this recording."
+        if not 0 < len(text) <= _LONGEST:
+            return f"refused: a note has 1 to {_LONGEST} characters, got {len(text)}."
+        self._put(Note(text=text, who=who, at_ns=time.monotonic_ns()))
+        return "noted"
+
+
+def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) -> None:
+    """Write a note into a session that is being recorded.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's folder.
+    text : str
+        The note, at most 4000 characters.
+    who : str
+        Who writes it.
+    timeout_s : float
+        How long to wait for the recorder.
+
+    Raises
+    ------
+    RecordingError
+        If nothing is being recorded there, or the note was refused.
+    """
+    try:
+        card = json.loads((folder / ADDRESS_FILE).read_text())
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"Nothing is being recorded in {folder}: give the folder that the session named when "
+            f"it began."
+        ) from error
+    context = zmq.Context()
+    socket = context.socket(zmq.REQ)
+    try:
+        socket.connect(card["address"])
+        socket.send_json({"text": text, "who": who, "token": card["token"]})
+        answer = socket.recv_string() if socket.poll(round(timeout_s * 1000)) else "no answer"
+    finally:
+        context.destroy(linger=0)
+    if answer != "noted":
+        raise RecordingError(f"The note was not written ({answer}): say it again.")

@@ -1,0 +1,248 @@
+"""What determines a run from outside: the tape.
+
+The loop is a function of four things: what `Source.read` returned, what the clock said each time
+it was asked, what persons told the guard, and what the sinks answered. A recording that holds all
+four determines every decision, lateness and skipped windows included. The tape sits between the
+loop and its clock, source and guard, notes what passes, and changes nothing; chunks and answers
+reach the recorder as messages anyway, so what is left to note is small: a `Pass` for every call
+of `Source.read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..guard import Guard, Signal
+from ..messages import Chunk, Promotion, StreamSpec
+from ..promotion import Promotions
+from ..stages import Adapter, Clock, Source
+
+OPENING, NOTHING, CHUNK = "opening", "nothing", "chunk"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """What came from outside between one reading of the source and the next.
+
+    Parameters
+    ----------
+    number : int
+        0 is the opening of the loop, before anything was read.
+    outcome : str
+        What the reading gave: `OPENING` (there was none), `NOTHING` or `CHUNK`.
+    readings_ns : tuple of int
+        What the clock said, each time the loop asked.
+    heard : tuple of (int, str)
+        What persons told the guard, and at which of its looks in this pass it heard of it.
+    promotions : int
+        How many sets of weights the loop took out of the box at the end of this pass.
+    """
+
+    number: int
+    outcome: str
+    readings_ns: tuple[int, ...]
+    heard: tuple[tuple[int, str], ...] = ()
+    promotions: int = 0
+
+
+class Tape:
+    """Stands between a loop and what determines it.
+
+    Make the loop with its `clock`, `guard`, `promotions` and what `source` gives. Everything is
+    called from the loop's thread.
+
+    Parameters
+    ----------
+    clock : Clock
+        The clock of the session.
+    post : callable
+        Takes each `Pass` when it is over. Must not wait.
+    """
+
+    def __init__(self, clock: Clock, post: Callable[[Pass], None]) -> None:
+        self._post = post
+        self._readings: list[int] = []
+        self._heard: list[tuple[int, str]] = []
+        self._looks = 0
+        self._promoted = 0
+        self._number = 0
+        self._outcome = OPENING
+        self.clock = TapedClock(clock, self._readings)
+        self.guard = TapedGuard(self)
+        self.promotions = TapedPromotions(self)
+
+    def source(self, source: Source) -> TapedSource:
+        """Put the tape in front of a source."""
+        return TapedSource(source, self)
+
+    def begin_pass(self) -> None:
+        """The source is about to be read: what was noted so far belongs to the pass before."""
+        self._post(
+            Pass(
+                number=self._number,
+                outcome=self._outcome,
+                readings_ns=tuple(self._readings),
+                heard=tuple(self._heard),
+                promotions=self._promoted,
+            )
+        )
+        self._promoted = 0
+        self._number += 1
+        self._readings.clear()
+        self._heard.clear()
+        self._looks = 0
+
+    def note_outcome(self, chunk: Chunk | None) -> None:
+        """The source was read."""
+        self._outcome = NOTHING if chunk is None else CHUNK
+
+    def note_look(self, signals: tuple[Signal, ...]) -> None:
+        """The guard looked whether somebody had told it anything."""
+        self._heard += [(self._looks, str(signal)) for signal in signals]
+        self._looks += 1
+
+    def note_promotions(self, count: int) -> None:
+        """The loop looked whether other weights are there, and found so many."""
+        self._promoted += count
+
+
+class TapedClock:
+    """A clock whose every reading is kept.
+
+    Parameters
+    ----------
+    clock : Clock
+        What tells the time.
+    readings : list of int
+        Where readings go.
+    """
+
+    def __init__(self, clock: Clock, readings: list[int]) -> None:
+        self._clock = clock
+        self._readings = readings
+
+    def now_ns(self) -> int:
+        """The clock's reading, which is also kept."""
+        now_ns = self._clock.now_ns()
+        self._readings.append(now_ns)
+        return now_ns
+
+    def wait_until(self, deadline_ns: int) -> None:
+        """Wait as the clock does."""
+        self._clock.wait_until(deadline_ns)
+
+
+class TapedSource:
+    """A source whose readings divide the run into passes.
+
+    Parameters
+    ----------
+    source : Source
+        What is read.
+    tape : Tape
+        Who is told.
+    """
+
+    def __init__(self, source: Source, tape: Tape) -> None:
+        self._source = source
+        self._tape = tape
+        self._reading = False
+
+    @property
+    def spec(self) -> StreamSpec:
+        """Of the source."""
+        return self._source.spec
+
+    @property
+    def ended(self) -> bool:
+        """Of the source."""
+        return self._source.ended
+
+    def open(self) -> None:
+        """Open the source."""
+        self._source.open()
+        self._reading = True
+
+    def read(self, wanted: int, until_ns: int) -> Chunk | None:
+        """Read the source; one pass ends here, the next begins."""
+        self._tape.begin_pass()
+        chunk = self._source.read(wanted, until_ns)
+        self._tape.note_outcome(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """End the last pass, close the source."""
+        if self._reading:
+            self._reading = False
+            self._tape.begin_pass()
+        self._source.close()
+
+
+class TapedGuard(Guard):
+    """The guard of a session, telling the tape what persons told it.
+
+    Parameters
+    ----------
+    tape : Tape
+        Who is told.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self._tape = tape
+
+    def take_in(self) -> tuple[Signal, ...]:
+        """Take in what persons told it, and note it."""
+        signals = super().take_in()
+        self._tape.note_look(signals)
+        return signals
+
+
+class TapedPromotions(Promotions):
+    """The box for other weights, telling the tape how many were taken out.
+
+    Parameters
+    ----------
+    tape : Tape
+        Who is told.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self._tape = tape
+
+    def take(self) -> tuple[tuple[Promotion, Adapter], ...]:
+        """Take out what is there, and note how many."""
+        taken = super().take()
+        self._tape.note_promotions(len(taken))
+        return taken
+
+
+class ReplayedGuard(Guard):
+    """The guard of a replay: it hears what the recorded one heard, at the same look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: dict[int, list[Signal]] = {}
+        self._looks = 0
+
+    def begin_pass(self, heard: tuple[tuple[int, str], ...]) -> None:
+        """Take what the recorded guard heard in the pass that begins.
+
+        Parameters
+        ----------
+        heard : tuple of (int, str)
+            As in `Pass`.
+        """
+        self._looks = 0
+        self._due.clear()
+        for look, signal in heard:
+            self._due.setdefault(look, []).append(Signal(signal))
+
+    def take_in(self) -> tuple[Signal, ...]:
+        """Take in what the recorded guard took in here."""
+        for signal in self._due.get(self._looks, ()):
+            self.tell(signal)
+        self._looks += 1
+        return super().take_in()

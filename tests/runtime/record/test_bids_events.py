@@ -1,0 +1,107 @@
+"""The event tables of BIDS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from diverloop.runtime.messages import Marker
+from diverloop.runtime.record.bids_events import (
+    decision_columns,
+    decision_rows,
+    decisions_sidecar,
+    event_rows,
+    events_sidecar,
+    hed_label,
+)
+
+from .example import LOST, RATE_HZ, foreign, recording
+
+
+def kinds_of(rows):
+    return [row["trial_type"] for row in rows]
+
+
+def test_every_marker_keeps_its_label_and_its_sample():
+    record = recording()
+    rows = event_rows(record, [])
+    found = {(row["trial_type"], row["sample"]) for row in rows}
+    assert {(m.label, m.sample) for m in record.markers} <= found
+
+
+def test_onsets_follow_samples_and_rows_stand_in_order():
+    rows = event_rows(recording(), LOST)
+    assert all(row["onset"] == row["sample"] / RATE_HZ for row in rows)
+    assert [row["sample"] for row in rows] == sorted(row["sample"] for row in rows)
+
+
+def test_a_marker_says_on_which_of_several_streams_it_came():
+    record = replace(recording(), markers=(Marker(label="key", sample=1, stream="keys"),))
+    rows = {row["trial_type"]: row["text"] for row in event_rows(record, [])}
+    assert rows["key"] == "came on the marker stream keys"
+
+
+def test_each_hole_is_a_bad_gap_of_its_length():
+    rows = [row for row in event_rows(recording(), LOST) if row["trial_type"] == "BAD_gap"]
+    assert [(row["sample"], row["duration"]) for row in rows] == [(700, 80 / 250), (1990, 10 / 250)]
+
+
+def test_feedback_is_written_when_it_changes_and_lasts_until_the_next():
+    rows = [row for row in event_rows(recording(), []) if row["trial_type"].startswith("feedback")]
+    assert kinds_of(rows) == ["feedback/left", "feedback/neutral", "feedback/right"]
+    assert rows[0]["sample"] + round(rows[0]["duration"] * RATE_HZ) == rows[1]["sample"]
+
+
+def test_guard_promotion_faults_recoveries_selections_and_notes_have_their_types():
+    kinds = set(kinds_of(event_rows(recording(), [])))
+    assert {"guard", "promotion", "fault/stale", "recovery/fresh", "selection/left", "note"} < kinds
+
+
+def test_a_value_stands_for_one_trial_type():
+    rows = event_rows(recording(), LOST)
+    pairs = {(row["trial_type"], row["value"]) for row in rows}
+    assert len(pairs) == len({kind for kind, _ in pairs}) == len({code for _, code in pairs})
+
+
+def test_a_cue_is_told_from_another_marker():
+    rows = {row["trial_type"]: row["HED"] for row in event_rows(recording(), [])}
+    assert rows["left"] == "(Sensory-event, Cue, Label/left)"
+    assert rows["rest"] == "(Event, Label/rest)"
+
+
+def test_the_sidecar_describes_every_trial_type_that_occurs():
+    rows = event_rows(recording(), LOST)
+    assert set(events_sidecar(rows)["trial_type"]["Levels"]) == set(kinds_of(rows))
+
+
+def test_a_file_of_another_program_has_markers_alone():
+    assert kinds_of(event_rows(foreign(), [])) == [m.label for m in foreign().markers]
+
+
+def test_a_decision_states_its_window_probabilities_and_latency():
+    row = decision_rows(recording())[1]
+    assert (row["onset"], row["duration"]) == (0.5, 0.5)
+    assert (row["first_sample"], row["stop_sample"]) == (125, 250)
+    assert row["probability_left"] == 0.9
+    assert (row["label"], row["commanded"], row["latency_ms"]) == ("left", "left", 8.0)
+
+
+def test_an_abstention_has_a_reason_and_no_label_window_or_probability():
+    row = decision_rows(recording())[5]
+    assert row["trial_type"] == "abstention"
+    assert row["reason"] == "samples were lost"
+    unknown = ("label", "first_sample", "stop_sample", "probability_left", "commanded")
+    assert {row[name] for name in unknown} == {None}
+
+
+def test_the_sidecar_of_decisions_describes_every_column_but_hed():
+    columns = set(decision_columns(recording())) - {"HED"}
+    assert columns <= set(decisions_sidecar(recording()))
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("left", "left"), ("S  1/x", "S-1-x"), ("", "unnamed"), ("ä", "unnamed")]
+)
+def test_labels_keep_to_what_hed_allows(text, label):
+    assert hed_label(text) == label
