@@ -330,7 +330,12 @@ def version(json: AsJson = False) -> None:
     out.print(f"diverloop {__version__}. {NOTICE}")
 
 
-for command in (record_commands.verify, record_commands.note):
+for command in (
+    record_commands.verify,
+    record_commands.note,
+    record_commands.report,
+    record_commands.export,
+):
     app.command()(command)
 
 

@@ -6,9 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from .console import out, pace_sentence, plain_errors, print_json
+from .runtime.errors import ConfigError
 
 Recorded = Annotated[Path, typer.Argument(help="Folder of a session, or its recording.xdf.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
@@ -87,6 +89,87 @@ def note(
         print_json({"noted": text})
     else:
         out.print("Noted.")
+
+
+def export(
+    recording: Recorded,
+    bids: Annotated[Path | None, typer.Option(help="Root of a BIDS data set.")] = None,
+    nwb: Annotated[Path | None, typer.Option(help="NWB file to write.")] = None,
+    participant: Annotated[str, typer.Option(help="Pseudonym; derived if not given.")] = "",
+    session: Annotated[str, typer.Option(help="BIDS session label.")] = "01",
+    task: Annotated[str, typer.Option(help="BIDS task label.")] = "",
+    run: Annotated[int, typer.Option(help="BIDS run number.", min=1)] = 1,
+    line_hz: Annotated[float | None, typer.Option(help="Power line: 50 or 60.")] = None,
+    key: Annotated[
+        str, typer.Option(help="Secret behind pseudonyms and dates; this machine's own else.")
+    ] = "",
+    redact: Annotated[list[str] | None, typer.Option(help="Word to remove everywhere.")] = None,
+    identified: Annotated[
+        bool, typer.Option("--identified", help="Keep names, dates and texts as they are.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    assume_unit: Annotated[str | None, typer.Option(help="Unit where none is named.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Export a recording as BIDS or NWB, de-identified."""
+    from .reporting import house_secret, open_any
+    from .runtime.record.bids import BidsOptions, export_bids
+    from .runtime.record.deidentify import DeidentifyOptions
+    from .runtime.record.nwb import NwbOptions, export_nwb
+
+    with plain_errors(json):
+        if bids is None and nwb is None:
+            raise ConfigError("Say where to: --bids FOLDER, --nwb FILE.nwb, or both.")
+        privacy = DeidentifyOptions(
+            enabled=not identified,
+            participant=participant,
+            key=key or house_secret(),
+            redact=tuple(redact or ()),
+        )
+        record = open_any(recording, assume_unit)
+        made = []
+        if bids is not None:
+            options = BidsOptions(
+                session=session, task=task, run=run, line_hz=line_hz, overwrite=overwrite,
+                deidentify=privacy,
+            )  # fmt: skip
+            made.append(export_bids(record, bids, options))
+        if nwb is not None:
+            made.append(
+                export_nwb(record, nwb, NwbOptions(overwrite=overwrite, deidentify=privacy))
+            )
+    if json:
+        print_json({"exports": [msgspec.to_builtins(report, enc_hook=str) for report in made]})
+        return
+    for report in made:
+        out.print(f"Written: {report.path} ({len(report.files)} files).", highlight=False)
+        for remark in (*report.remarks, *report.privacy.remarks):
+            out.print(remark, highlight=False)
+    removed = made[0].privacy.removals
+    out.print(
+        f"De-identified: dates shifted, {len(removed)} texts cleaned. What the scan does not know "
+        f"stays: read the files before they leave the house."
+        if made[0].privacy.applied
+        else "[bold red]Not de-identified[/]: names, dates and texts are as they were recorded."
+    )
+
+
+def report(
+    recording: Recorded,
+    html: Annotated[Path | None, typer.Option(help="Where; beside the recording else.")] = None,
+    pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="A PDF beside it.")] = True,
+    json: AsJson = False,
+) -> None:
+    """Write the report of a session: one HTML file that needs nothing else, and a PDF."""
+    from .reporting import make_report
+
+    with plain_errors(json):
+        files = make_report(recording, html, pdf)
+    if json:
+        print_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        out.print(f"Report: {file}", highlight=False)
 
 
 def _plain(comparison: Any) -> dict[str, Any]:

@@ -60,6 +60,19 @@ class TrialScorer:
     def close(self) -> None:
         """Nothing to release."""
 
+    def outcomes(self) -> tuple[tuple[Marker, str | None], ...]:
+        """Every trial's cue, and what was decided; None where nothing was."""
+        return tuple(
+            (cue, self._decided(place))
+            for place, cue in enumerate(self._cues)
+            if cue.label in self._span.classes
+        )
+
+    def _decided(self, trial: int) -> str | None:
+        if trial not in self._evidence:
+            return None
+        return self._classes[int(np.argmax(self._evidence[trial]))]
+
     def report(self) -> AccuracyReport | None:
         """Scores over the trials that have at least one decision; None before the first."""
         evidence = dict(self._evidence)

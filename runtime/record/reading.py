@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,28 @@ def recording_file(path: str | Path) -> Path:
             f"There is no recording {file}: give a session's folder, or its {FILE}."
         )
     return file
+
+
+def holds_session(path: str | Path) -> bool:
+    """Whether a file is a recording of ours: an XDF file with a tape near its beginning.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file.
+
+    Returns
+    -------
+    ours : bool
+        False for everything else, files that cannot be read included.
+    """
+    if Path(path).suffix.lower() != ".xdf":
+        return False
+    try:
+        parts = islice(XdfReader(path), 8)
+        return any(isinstance(part, Header) and part.name == TAPE_NAME for part in parts)
+    except RecordingError:
+        return False
 
 
 class TapeReader:

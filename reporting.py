@@ -1,0 +1,122 @@
+"""What is made from a recording for others: the report, and exports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .adapters.performance import judge
+from .hardware.recordings import Recording, read_recording
+from .runtime.collection import TrialSpan
+from .runtime.messages import Chunk
+from .runtime.record.audit import verify_audit
+from .runtime.record.contents import Record
+from .runtime.record.reading import holds_session, open_record
+from .runtime.record.report import write_pdf, write_report
+from .runtime.record.signing import load_or_create_key
+
+_PIECE_S = 1.0
+
+
+def open_any(path: str | Path, assume_unit: str | None = None) -> Record:
+    """Open a session of ours, or a recording of any other program.
+
+    Parameters
+    ----------
+    path : str or Path
+        A session's folder, or a file in any format of `diverloop.hardware.recordings`.
+    assume_unit : str, optional
+        Unit of channels that name none.
+
+    Returns
+    -------
+    record : Record
+        Without decisions, if another program recorded it.
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read.
+    """
+    path = Path(path)
+    if path.is_dir() or holds_session(path):
+        return open_record(path)
+    return _foreign(read_recording(path, assume_unit=assume_unit))
+
+
+def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) -> tuple[Path, ...]:
+    """Write the report of a session.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for `open_any`.
+    html : Path, optional
+        Where; beside the recording if not given.
+    pdf : bool
+        Whether to write a PDF beside it.
+
+    Returns
+    -------
+    files : tuple of Path
+        What was written.
+
+    Raises
+    ------
+    RecordingError, ConfigError
+        If it cannot be read or written, or a package is missing.
+    """
+    record = open_any(path)
+    html = html or record.path.with_name("report.html")
+    performance = None
+    if record.card is not None:
+        start_s, stop_s = record.card.scores.get("span_s", (0.5, 4.0))
+        span = TrialSpan(classes=record.card.classes, start_s=start_s, stop_s=stop_s)
+        performance = judge(record.spec, record.markers, record.turns, span)
+    written = write_report(record, html, performance=performance, audit=_audit_words(record))
+    return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)
+
+
+def house_secret() -> str:
+    """What pseudonyms and shifts of dates hang on here, so that nobody elsewhere can guess them.
+
+    Returns
+    -------
+    secret : str
+        Derived from this user's signing key: the same at every export, unknown to others.
+    """
+    seed = load_or_create_key().seed
+    return hashlib.blake2b(b"pseudonyms", key=seed, digest_size=32).hexdigest()
+
+
+def _audit_words(record: Record) -> dict[str, str] | None:
+    if record.manifest is None:
+        return None
+    verdict = verify_audit(record.path.parent)
+    words = "whole and unaltered" if verdict.ok else f"NOT whole: {verdict.first_fault}"
+    return {
+        "Audit log": f"{words}; {verdict.n_entries} entries",
+        "Signed by": verdict.fingerprint,
+        "Last entry": verdict.head_hash,
+    }
+
+
+def _foreign(recording: Recording) -> Record:
+    def chunks() -> Iterator[Chunk]:
+        step = max(1, round(_PIECE_S * recording.spec.rate_hz))
+        for first, stop in recording.blocks(step):
+            samples = np.ascontiguousarray(recording.samples[:, first:stop])
+            yield Chunk(samples=samples, first_sample=first, arrived_ns=0)
+
+    return Record(
+        path=Path(recording.path),
+        spec=recording.spec,
+        n_times=recording.n_times,
+        chunks=chunks,
+        markers=recording.markers,
+        start_lsl_s=recording.start_lsl_s,
+        remarks=recording.notes,
+    )
