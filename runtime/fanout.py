@@ -1,7 +1,8 @@
 """Messages to whoever looks on, without ever waiting for one of them.
 
 Every watcher has a mailbox and a thread of its own. The loop puts a message into each mailbox and
-goes on; a watcher that is slow, stuck or broken costs the loop nothing and its neighbours nothing.
+goes on, and wakes the watchers when it has nothing to do itself; a watcher that is slow, stuck or
+broken costs the loop nothing and its neighbours nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from .clock import MonotonicClock
 from .errors import ConfigError
+from .mailbox import Newest, Queue
 from .messages import Event, EventKind, Message
 from .stages import Clock, Watcher
 
@@ -114,8 +116,10 @@ class FanOut:
         for lane in self._lanes:
             lane.start()
 
-    def publish(self, message: Message) -> None:
-        """Put a message into every mailbox. Never waits, never raises; called from one thread.
+    def put(self, message: Message) -> None:
+        """Put a message into every mailbox, and let the watchers sleep on until `wake`.
+
+        Never waits, never raises; called from one thread.
 
         Parameters
         ----------
@@ -124,6 +128,26 @@ class FanOut:
         """
         for lane in self._lanes:
             lane.put(message)
+
+    def wake(self) -> None:
+        """Wake the watchers that have something in their mailbox.
+
+        The loop does so when it is about to wait: awake any earlier, they would want the
+        interpreter while it computes.
+        """
+        for lane in self._lanes:
+            lane.wake()
+
+    def publish(self, message: Message) -> None:
+        """Put a message into every mailbox and wake the watchers at once.
+
+        Parameters
+        ----------
+        message : Message
+            Not to be changed any more.
+        """
+        self.put(message)
+        self.wake()
 
     def take_events(self) -> tuple[Event, ...]:
         """What happened to the watchers since the last call: overflow, failure.
@@ -195,14 +219,14 @@ class DirectFanOut(FanOut):
     Parameters
     ----------
     watchers : sequence of Watcher
-        What one of them raises, `publish` raises.
+        What one of them raises, `put` raises.
     """
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
         super().__init__(())
         self._direct = tuple(watchers)
 
-    def publish(self, message: Message) -> None:
+    def put(self, message: Message) -> None:
         """Hand a message to every watcher; return when all have taken it."""
         for watcher in self._direct:
             watcher.watch(message)
@@ -231,7 +255,7 @@ class _Lane:
         self.delivered = 0
         self._missed_dead = 0
         self._watcher = watcher
-        self._box = _Queue(config.lossless_bound) if self._lossless else _Newest()
+        self._box = Queue(config.lossless_bound) if self._lossless else Newest()
         self._say = say
         self._stopping = False
         self._bell = threading.Lock()
@@ -260,7 +284,10 @@ class _Lane:
             self._missed_dead += 1
             return
         self._box.put(message)
-        self._ring()
+
+    def wake(self) -> None:
+        if self._box.pending:
+            self._ring()
 
     def stop(self) -> None:
         self._stopping = True
@@ -325,60 +352,3 @@ class _Bulkhead:
             1,
         )
         return True
-
-
-class _Queue:
-    """Everything in order, up to a bound; a message that finds it full is dropped."""
-
-    def __init__(self, bound: int) -> None:
-        self._waiting: deque[Message] = deque()
-        self._bound = bound
-        self.dropped = 0
-
-    @property
-    def pending(self) -> int:
-        return len(self._waiting)
-
-    def put(self, message: Message) -> None:
-        if len(self._waiting) < self._bound:
-            self._waiting.append(message)
-        else:
-            self.dropped += 1
-
-    def take(self) -> Message | None:
-        return self._waiting.popleft() if self._waiting else None
-
-
-class _Newest:
-    """The newest message of each type; the type that has waited longest goes first.
-
-    The loop alone counts what was offered and the watcher's thread alone what was taken, so no
-    count is ever torn between them and no lock is needed.
-    """
-
-    def __init__(self) -> None:
-        self._slots: dict[type, tuple[int, Message]] = {}
-        self._offered = 0
-        self._taken = 0
-
-    @property
-    def pending(self) -> int:
-        return len(self._slots)
-
-    @property
-    def dropped(self) -> int:
-        return self._offered - self._taken - len(self._slots)
-
-    def put(self, message: Message) -> None:
-        self._offered += 1
-        self._slots[type(message)] = (self._offered, message)
-
-    def take(self) -> Message | None:
-        waiting = tuple(self._slots.items())  # one step of the interpreter: a consistent picture
-        if not waiting:
-            return None
-        oldest = min(waiting, key=lambda slot: slot[1][0])[0]
-        # It may have been replaced since by a newer one: so much the better.
-        message = self._slots.pop(oldest)[1]
-        self._taken += 1
-        return message

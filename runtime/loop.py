@@ -127,6 +127,7 @@ class Loop:
             # Most of a step is taken in ahead of time, so that little is left to do, and the
             # code is still in the processor's caches, when the last sample comes.
             wanted -= self._lead
+        self._fanout.wake()
         chunk = self._stages.source.read(wanted, self._wake_ns())
         if chunk is not None:
             self._receive(chunk)
@@ -138,7 +139,7 @@ class Loop:
 
     def _receive(self, chunk: Chunk) -> None:
         """Watchers, events, conditioning, ring, markers."""
-        self._fanout.publish(chunk)
+        self._fanout.put(chunk)
         for event in chunk.events:
             self._tell(replace(event, at_ns=chunk.arrived_ns))
             if event.lasting:
@@ -197,7 +198,7 @@ class Loop:
         )
         if embedding is not None:
             self._account(times)
-        self._fanout.publish(
+        self._fanout.put(
             Turn(
                 decision=decision,
                 command=command,
@@ -210,7 +211,7 @@ class Loop:
     def _adopt(self, promotion: Promotion, adapter: Adapter) -> None:
         """Let other weights decide, if they speak of the same classes and are newer."""
         was = self._adapter
-        self._fanout.publish(promotion)
+        self._fanout.put(promotion)
         if adapter.classes != was.classes or adapter.epoch <= was.epoch:
             text = f"Weights of epoch {adapter.epoch} were refused: those of epoch {was.epoch} stay"
             self._tell(self._event(EventKind.PROMOTED, f"{text}.", was.epoch))
@@ -345,7 +346,7 @@ class Loop:
 
     def _tell(self, event: Event) -> None:
         self.book.count_event(event)
-        self._fanout.publish(event)
+        self._fanout.put(event)
 
     @contextmanager
     def _opened(self) -> Iterator[None]:
@@ -370,7 +371,7 @@ class Loop:
             self._ring = Ring(conditioned.n_channels, capacity)
             self._trust = Trust(stages.conditioner.settle_samples, capacity)
             self._arrived_ns = self._conditioned_ns = self._clock.now_ns()
-            self._fanout.publish(self._spec)
+            self._fanout.put(self._spec)
             self._guard_told = self.guard.settled()
             self._tell(self._event(EventKind.GUARD, f"The guard is {self._guard_told}."))
             self._opened_ns = self._arrived_ns

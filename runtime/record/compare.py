@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..messages import Event, EventKind, Message, Turn
-from .entries import TurnEntry
+from .entries import TurnEntry, read_entry, write_entry
 from .exact import ExactReplay
 
 TOLERANCES: Mapping[str, float] = {
@@ -32,6 +32,8 @@ IGNORED: Mapping[str, str] = {
 """What is not compared, and why."""
 
 _OF_WATCHERS = (EventKind.OVERFLOW, EventKind.RECORDER)
+
+_Kept = TypeVar("_Kept", TurnEntry, Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,9 +141,9 @@ class Comparer:
     def watch(self, message: Message) -> None:
         """Compare a turn or an event; anything else determines the run and is equal."""
         if isinstance(message, Turn):
-            self._compare_turn(TurnEntry.of(message))
+            self._compare_turn(_as_kept(TurnEntry.of(message)))
         elif isinstance(message, Event) and message.kind not in _OF_WATCHERS:
-            self._compare_event(message)
+            self._compare_event(_as_kept(message))
 
     def close(self) -> None:
         """What was recorded and has not come again is a difference, if the session ended well.
@@ -150,7 +152,7 @@ class Comparer:
         """
         while (left := self._next()) is not None:
             name = "turn" if isinstance(left, TurnEntry) else f"event {left.kind}"
-            if self._replay.end is not None and self._replay.end.orderly:
+            if not self._replay.broke_off:
                 self._differs(self._place(left), name, "there", "missing")
             self._n["unfinished"] += isinstance(left, TurnEntry)
 
@@ -178,6 +180,8 @@ class Comparer:
 
     def _compare_turn(self, turn: TurnEntry) -> None:
         recorded = self._next()
+        if recorded is None and self._replay.broke_off:
+            return  # the loop was killed before this turn had reached the recorder
         place = self._place(turn)
         self._n["turns"] += 1
         if not isinstance(recorded, TurnEntry):
@@ -195,6 +199,8 @@ class Comparer:
 
     def _compare_event(self, event: Event) -> None:
         recorded = self._next()
+        if recorded is None and self._replay.broke_off:
+            return
         place = self._place(event)
         self._n["events"] += 1
         if not isinstance(recorded, Event):
@@ -242,10 +248,17 @@ def _flat(entry: TurnEntry | Event) -> Iterator[tuple[str, Any]]:
         return
     for name in ("decision", "command", "times", "asked"):
         part = getattr(entry, name)
+        yield name, "nothing" if part is None else "there"
         if part is None:
-            yield name, None
             continue
         yield from ((f"{name}.{key}", getattr(part, key)) for key in type(part).__slots__)
+
+
+def _as_kept(entry: _Kept) -> _Kept:
+    """An entry as a recording gives it back: numbers of numpy, for one, become plain ones."""
+    kept = read_entry(write_entry(entry))
+    assert isinstance(kept, type(entry))
+    return kept
 
 
 def _equal(before: Any, after: Any) -> bool:

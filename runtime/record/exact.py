@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..stages import Adapter
 from .entries import End, Entry, TurnEntry
 from .manifest import Manifest
 from .reading import TapeReader
-from .tape import CHUNK, Pass, ReplayedGuard
+from .tape import BROKEN, CHUNK, Pass, ReplayedGuard
 
 _OTHER = "it is not the same program, configuration or model."
 
@@ -88,8 +89,18 @@ class ExactReplay:
 
     @property
     def ended(self) -> bool:
-        """Whether the tape is at its end."""
-        return not self._has(self._passes)
+        """Whether there is no further pass that can be replayed."""
+        if not self._has(self._passes) or self._passes[0].outcome == BROKEN:
+            return True
+        # Passes travel lighter than chunks: of a loop that was killed, more of them arrived.
+        without = self._passes[0].outcome == CHUNK and not self._has(self._chunks)
+        return without and self.broke_off
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the recorded loop was killed or failed in mid-pass; known at the end."""
+        broken = any(left.outcome == BROKEN for left in self._passes)
+        return broken or self.end is None or not self.end.orderly
 
     def next_chunk(self) -> Chunk | None:
         """End the pass and begin the next: what the recorded source gave then.
@@ -115,11 +126,15 @@ class ExactReplay:
         return self._chunks.popleft()
 
     def answer(self, command: Command) -> Command:
-        """What the recorded sinks made of a command, if it is the one they were given."""
+        """What the recorded sinks made of a command, if it is the one they were given.
+
+        Its strength may be another one: that is for the comparison to judge.
+        """
         entry = self._acted.popleft() if self._has(self._acted) else None
-        if entry is None or entry.asked is None or entry.asked != command:
+        if entry is None or entry.asked is None:
             return command
-        return entry.command
+        given = replace(entry.asked, strength=command.strength)
+        return entry.command if given == command else command
 
     def next_result(self) -> TurnEntry | Event | None:
         """The next turn or event that was recorded; None at the end."""
@@ -127,6 +142,12 @@ class ExactReplay:
 
     def _begin_pass(self) -> Pass:
         current = self._passes.popleft()
+        if current.number != self._number + 1:
+            raise RecordingError(
+                f"{self._reader.file} holds pass {current.number} of the loop after pass "
+                f"{self._number}: a part of the recording is damaged, what comes before it can "
+                f"still be exported."
+            )
         self._number = current.number
         self._readings.extend(current.readings_ns)
         self.guard.begin_pass(current.heard)

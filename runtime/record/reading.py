@@ -117,7 +117,7 @@ class TapeReader:
                 self._tape = part.stream_id
             elif isinstance(part, NumericSamples) and part.stream_id == SIGNAL:
                 if self._signal:
-                    self._rows.add(part.values)
+                    self._rows.add(part.values, whole=not self._reader.remarks)
             elif isinstance(part, TextSamples) and part.stream_id == self._tape == TAPE:
                 for line in part.texts:
                     yield self._entry(line)
@@ -130,7 +130,11 @@ class TapeReader:
             self._sent = entry.sent or Sent(dtype="<f4", microvolts=(1.0,) * entry.n_channels)
             self._rows.most = max(1024, round(_KEPT_ROWS_S * entry.rate_hz))
         if isinstance(entry, ChunkEntry) and self._signal:
-            assert self._sent is not None
+            if self._sent is None:
+                raise RecordingError(
+                    f"{self.file} has samples before it says of which stream they are: its "
+                    f"beginning is damaged, and nothing in it can be replayed."
+                )
             if not entry.rows:
                 return entry.chunk(np.empty((len(self._sent.microvolts), 0), np.float32))
             return entry.chunk(self._sent.to_microvolts(self._rows.take(entry.rows)))
@@ -145,7 +149,10 @@ class _Rows:
         self._blocks: deque[tuple[int, NDArray[np.generic]]] = deque()
         self._stop = 0
 
-    def add(self, values: NDArray[np.generic]) -> None:
+    def add(self, values: NDArray[np.generic], *, whole: bool) -> None:
+        if not whole:  # rows may be missing before these: nobody knows their numbers any more
+            self._blocks.clear()
+            return
         self._blocks.append((self._stop, values))
         self._stop += len(values)
         while len(self._blocks) > 1 and self._stop - self._blocks[1][0] > self.most:

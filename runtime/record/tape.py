@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..guard import Guard, Signal
+from ..guard import Guard, Signal, State
 from ..messages import Chunk, Promotion, StreamSpec
 from ..promotion import Promotions
 from ..stages import Adapter, Clock, Source
 
-OPENING, NOTHING, CHUNK = "opening", "nothing", "chunk"
+OPENING, NOTHING, CHUNK, BROKEN = "opening", "nothing", "chunk", "broken"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Pass:
     number : int
         0 is the opening of the loop, before anything was read.
     outcome : str
-        What the reading gave: `OPENING` (there was none), `NOTHING` or `CHUNK`.
+        What the reading gave: `OPENING` (there was none), `NOTHING` or `CHUNK`; `BROKEN` for a
+        last pass that an error cut short, which cannot be replayed.
     readings_ns : tuple of int
         What the clock said, each time the loop asked.
     heard : tuple of (int, str)
@@ -68,6 +69,7 @@ class Tape:
         self._promoted = 0
         self._number = 0
         self._outcome = OPENING
+        self._whole = False
         self.clock = TapedClock(clock, self._readings)
         self.guard = TapedGuard(self)
         self.promotions = TapedPromotions(self)
@@ -89,13 +91,25 @@ class Tape:
         )
         self._promoted = 0
         self._number += 1
+        self._outcome = NOTHING
+        self._whole = False
         self._readings.clear()
         self._heard.clear()
         self._looks = 0
 
+    def end(self) -> None:
+        """No pass comes any more; the last one may have been cut short by an error."""
+        if not self._whole:
+            self._outcome = BROKEN
+        self.begin_pass()
+
     def note_outcome(self, chunk: Chunk | None) -> None:
         """The source was read."""
         self._outcome = NOTHING if chunk is None else CHUNK
+
+    def note_settled(self) -> None:
+        """The guard was settled, which is how the loop ends its opening and every pass."""
+        self._whole = True
 
     def note_look(self, signals: tuple[Signal, ...]) -> None:
         """The guard looked whether somebody had told it anything."""
@@ -175,7 +189,7 @@ class TapedSource:
         """End the last pass, close the source."""
         if self._reading:
             self._reading = False
-            self._tape.begin_pass()
+            self._tape.end()
         self._source.close()
 
 
@@ -197,6 +211,12 @@ class TapedGuard(Guard):
         signals = super().take_in()
         self._tape.note_look(signals)
         return signals
+
+    def settled(self) -> State:
+        """The state after a look, which is the last of a pass."""
+        state = super().settled()
+        self._tape.note_settled()
+        return state
 
 
 class TapedPromotions(Promotions):

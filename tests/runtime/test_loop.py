@@ -213,9 +213,13 @@ class Ledger:
         self.messages: list[object] = []
         self.waiting: list[Event] = []
         self.closed = 0
+        self.wakes = 0
 
-    def publish(self, message: object) -> None:
+    def put(self, message: object) -> None:
         self.messages.append(message)
+
+    def wake(self) -> None:
+        self.wakes += 1
 
     def take_events(self) -> tuple[Event, ...]:
         events, self.waiting = tuple(self.waiting), []
@@ -904,7 +908,10 @@ class Fragile:
         self._note("act")
         return command
 
-    def publish(self, message):
+    def put(self, message):
+        pass
+
+    def wake(self):
         pass
 
     def take_events(self):
