@@ -15,7 +15,7 @@ BIN = $(VENV)/bin
 # Twice quiet: errors only. One line of ours says what is being installed.
 PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 # No torch, no Qt, no GPU package: those are extras that a user asks for by name.
-EXTRAS = test,fit,mne
+EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
 
