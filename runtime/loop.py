@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from .fanout import FanOut
-from .guard import Guard
+from .guard import Guard, State
 from .latency import LatencyBook, LatencyReport
 from .loop_config import LoopConfig
 from .messages import (
@@ -85,6 +85,7 @@ class Loop:
         self._accept = accept or (lambda spec: None)
         self.first_decision_s = math.nan
         self._stop_asked = False
+        self._guard_told = State.DISARMED
         self._stale_ns = round(self._config.stale_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
         self._stale = False

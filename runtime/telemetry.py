@@ -103,8 +103,11 @@ def decode_message(frames: Sequence[bytes]) -> Telegram:
     DiverloopError
         If the frames are not such a message, or of another wire version.
     """
-    message: Telegram = decode(frames, _TYPES)[1]
-    return message
+    return _read(frames)[1]
+
+
+def _read(frames: Sequence[bytes]) -> tuple[int, Telegram]:
+    return decode(frames, _TYPES)
 
 
 class TelemetryPublisher:
@@ -283,7 +286,7 @@ class TelemetrySubscriber:
             return None
         frames = self._socket.recv_multipart()
         try:
-            sequence, message = decode(frames, _TYPES)
+            sequence, message = _read(frames)
         except DiverloopError:
             self.unreadable += 1
             return None

@@ -200,11 +200,11 @@ class Layout:
         n_times = chunk.samples.shape[1]
         if math.isfinite(chunk.lsl_raw_s):
             back: NDArray[np.float64] = np.arange(1 - n_times, 1) * period_s
-            return chunk.lsl_raw_s + back
+            return back + chunk.lsl_raw_s
         if math.isnan(self._grid_s):
             self._grid_s = self._now_s - chunk.stop_sample * period_s
         index: NDArray[np.float64] = np.arange(chunk.first_sample, chunk.stop_sample) * period_s
-        return self._grid_s + index
+        return index + self._grid_s
 
     # --------------------------------------------------------------------- markers and offsets
 
