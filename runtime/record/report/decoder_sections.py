@@ -159,6 +159,8 @@ def _confidence_caption(bins: tuple[ReliabilityBin, ...]) -> str:
 
 def delays(facts: Facts) -> list[Part]:
     """How fast the loop was, stage by stage."""
+    if not facts.timed:
+        return [missing("This session did not run in real time: its delays mean nothing.")]
     found = facts.course.delays_ms
     total_ms = found["total"]
     if not len(total_ms):

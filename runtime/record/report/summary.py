@@ -43,6 +43,11 @@ class Facts:
     course: Course
     performance: Performance | None
 
+    @property
+    def timed(self) -> bool:
+        """Whether it ran in real time, so that delays mean something."""
+        return self.record.manifest is None or self.record.manifest.live
+
 
 def sentences(facts: Facts) -> list[str]:
     """The summary, the most important first.
@@ -172,6 +177,8 @@ def interruptions(facts: Facts) -> str:
 
 def delays(facts: Facts) -> list[str]:
     """How fast the loop answered."""
+    if not facts.timed:
+        return ["It did not run in real time, so its delays mean nothing."]
     total_ms = facts.course.delays_ms["total"]
     if not len(total_ms):
         return []
@@ -275,6 +282,8 @@ def _lost(facts: Facts) -> Tile:
 
 
 def _delay(facts: Facts) -> Tile:
+    if not facts.timed:
+        return Tile(figure="–", name="Delay", detail="not in real time", state="none")  # noqa: RUF001
     total_ms = facts.course.delays_ms["total"]
     if not len(total_ms):
         return Tile(figure="–", name="Delay", detail="no decisions", state="none")  # noqa: RUF001

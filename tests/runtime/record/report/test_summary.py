@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 
-from diverloop.runtime.record.report import Score, summary
+from diverloop.runtime.record.report import Score, decoder_sections, summary
 from diverloop.runtime.record.report.course import Course
 from diverloop.runtime.record.report.locked import find_cues
 from diverloop.runtime.record.report.quality import Verdict
@@ -89,3 +89,15 @@ def test_tiles_call_for_a_look_exactly_where_something_was_wrong(whole):
         "Delay": "look",
         "Emergency stop": "look",
     }
+
+
+def test_of_a_session_that_did_not_run_in_real_time_no_delay_is_told(whole):
+    record, performance = whole
+    played = dataclasses.replace(record.manifest, live=False)
+    facts = facts_of(dataclasses.replace(record, manifest=played), performance)
+    text = " ".join(summary.sentences(facts))
+    assert "its delays mean nothing" in text
+    assert "in the median" not in text
+    (tile,) = [tile for tile in summary.tiles(facts) if tile.name == "Delay"]
+    assert (tile.detail, tile.state) == ("not in real time", "none")
+    assert "delays mean nothing" in str(decoder_sections.delays(facts))
