@@ -335,6 +335,7 @@ for command in (
     record_commands.note,
     record_commands.report,
     record_commands.export,
+    record_commands.repair,
 ):
     app.command()(command)
 
@@ -380,7 +381,10 @@ def _print_run(report: RunReport) -> None:
     for grant in report.grants:
         if not grant.obtained:
             out.print(f"Real time: {grant.name} refused: {grant.detail}", highlight=False)
-    if report.path:
+    if report.kept:
+        out.print(f"Recorded: {report.kept}", highlight=False)
+        out.print("A report for people: diverloop report, with that folder.", highlight=False)
+    elif report.path:
         out.print(f"Report: {report.path}")
 
 

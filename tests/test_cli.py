@@ -167,7 +167,7 @@ def test_run_prints_its_latencies_and_nothing_of_a_decision_that_was_not_made(fo
     assert "Latency" in text
     assert "0 windows due" in text
     assert "First decision" not in text
-    assert "Report:" in text
+    assert "Recorded:" in text
 
 
 def test_a_value_of_a_session_can_be_replaced(folder):
