@@ -1,43 +1,31 @@
-"""What a session keeps of itself: folder, audit log, recording, and what can be made from them."""
+"""What a session keeps of itself while it runs: folder, audit log, model, recording."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .assembly import Model, open_adapter, open_model
-from .runtime.bundle import load_bundle, save_bundle
+from .assembly import Model
+from .console import err
+from .runtime.bundle import save_bundle
 from .runtime.card import versions_now
-from .runtime.clock import MonotonicClock
 from .runtime.errors import RecordingError
-from .runtime.fanout import DirectFanOut
-from .runtime.feedback import EvidenceFeedback
 from .runtime.json_text import json_text
-from .runtime.latency import LatencyReport
-from .runtime.loop import Loop
-from .runtime.record.audit import (
-    AuditKind,
-    AuditLog,
-    AuditVerdict,
-    AuditWatcher,
-    read_audit,
-    verify_audit,
-)
-from .runtime.record.compare import Comparer, Comparison
-from .runtime.record.exact import ExactReplay, ReplayedSink, ReplayedSource
+from .runtime.record.audit import AuditKind, AuditLog, AuditWatcher
 from .runtime.record.link import FILE, RecorderLink
 from .runtime.record.manifest import Manifest, machine_now, utc_now
-from .runtime.record.reading import BUNDLE, open_record, recording_file
-from .runtime.record.signing import load_or_create_key
+from .runtime.record.reading import BUNDLE
+from .runtime.record.signing import PrivateKey, load_or_create_key
 from .runtime.record.tape import Tape
-from .runtime.session import SessionConfig, parse_session, tables_of
-from .runtime.stages import Clock, Stages, Watcher
+from .runtime.session import SessionConfig, tables_of
+from .runtime.stages import Clock, Watcher
 
 _SAVE_LIMIT_S = 600.0
+_PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +36,8 @@ class Keeping:
     ----------
     folder : Path
         Where everything lies.
+    model_sha256 : str
+        Hash of the model's copy.
     tape : Tape
         For `assemble`.
     watchers : tuple of Watcher
@@ -59,6 +49,7 @@ class Keeping:
     """
 
     folder: Path
+    model_sha256: str
     tape: Tape
     watchers: tuple[Watcher, ...]
     link: RecorderLink
@@ -70,6 +61,9 @@ def keep(
     session: SessionConfig, model: Model, clock: Clock, root: Path, *, live: bool, armed: bool
 ) -> Iterator[Keeping]:
     """Open a session's folder, its audit log and its recorder; finish them at the end.
+
+    However the session ends, its log says so: with the hash of the recording, and with what went
+    wrong if it failed.
 
     Parameters
     ----------
@@ -93,186 +87,75 @@ def keep(
 
     Raises
     ------
-    RecordingError
-        If something of it cannot be written: then the session does not start.
+    RecordingError, BundleError, ConfigError
+        If something of it cannot be written, or the key that signs cannot be used: then the
+        session does not start.
     """
+    key = load_or_create_key()
     folder = _new_folder(root, session.name)
-    audit = AuditLog.create(folder, load_or_create_key(), clock)
     who = session.operator or "operator"
-    try:
+    with closing(_new_log(folder, key, clock)) as audit, _ending(audit, who) as seal:
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
         manifest = _manifest(session, sha256, clock, live)
         _note_start(audit, manifest, who, armed)
         link = RecorderLink(folder, manifest)
         tape = Tape(clock, link.post)
         watchers = (link, AuditWatcher(audit))
-        with _closing(link):
-            yield Keeping(folder=folder, tape=tape, watchers=watchers, link=link, audit=audit)
-        if not link.done.is_set():
-            raise RecordingError(
-                f"The recording in {folder} was not on the disk {_SAVE_LIMIT_S:g} s after the end; "
-                f"{link.unsaved} messages are missing at its end: look at the disk."
+        with _finished(link, folder, seal):
+            yield Keeping(
+                folder=folder,
+                model_sha256=sha256,
+                tape=tape,
+                watchers=watchers,
+                link=link,
+                audit=audit,
             )
-        audit.append(
-            AuditKind.SESSION_ENDED,
-            who=who,
-            why="The session is over and its recording is complete.",
-            details={"recording_sha256": file_sha256(folder / FILE)},
-        )
-    finally:
-        audit.close()
 
 
 @contextmanager
-def _closing(link: RecorderLink) -> Iterator[None]:
+def _finished(link: RecorderLink, folder: Path, seal: dict[str, str]) -> Iterator[None]:
     """Wait until the recorder is done; a link that no loop has used is closed here."""
     try:
         yield
     finally:
         if not link.watched:
             link.close()
-        link.done.wait(_SAVE_LIMIT_S)
+        if not link.done.wait(_PATIENCE_S):
+            err.print(
+                f"Waiting for the disk: {link.unsaved} messages of the recording in {folder} are "
+                f"not on it yet; is it full? Nothing is lost while this program runs.",
+                highlight=False,
+                markup=False,
+            )
+        if link.done.wait(_SAVE_LIMIT_S):
+            seal["recording_sha256"] = file_sha256(folder / FILE)
+    if not link.done.is_set():
+        raise RecordingError(
+            f"The recording in {folder} was not on the disk {_SAVE_LIMIT_S:g} s after the end; "
+            f"{link.unsaved} messages are missing at its end: look at the disk."
+        )
+
+
+@contextmanager
+def _ending(audit: AuditLog, who: str) -> Iterator[dict[str, str]]:
+    """Put on record how the session ended, with what else is to be sealed then."""
+    seal: dict[str, str] = {}
+    try:
+        yield seal
+    except BaseException as error:
+        why = f"The session failed: {str(error) or type(error).__name__}"
+        seal["failure"] = type(error).__name__
+        with suppress(RecordingError):  # the disk may be what failed
+            audit.append(AuditKind.SESSION_ENDED, who="diverloop", why=why, details=seal)
+        raise
+    why = "The session is over and its recording is complete."
+    audit.append(AuditKind.SESSION_ENDED, who=who, why=why, details=seal)
 
 
 def file_sha256(path: Path) -> str:
     """Hash of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
-    """Run a recorded session again and compare every turn and event with what was recorded.
-
-    Parameters
-    ----------
-    path : str or Path
-        A session's folder, or its file; the model's copy lies beside the file.
-
-    Returns
-    -------
-    comparison : Comparison
-        What was found.
-    report : LatencyReport
-        Latencies, misses and losses, as the recorded run had them.
-
-    Raises
-    ------
-    RecordingError, BundleError
-        If the recording or the model cannot be read, or the replay is another run.
-    """
-    folder = recording_file(path).parent
-    replay = ExactReplay(path, open_adapter)
-    assert replay.manifest is not None
-    session = parse_session(replay.manifest.settings, folder)
-    bundle = load_bundle(folder / BUNDLE, sha256=replay.manifest.model_sha256)
-    model = open_model(bundle, session.step_s)
-    comparer = Comparer(replay)
-    stages = Stages(
-        source=ReplayedSource(replay),
-        conditioner=model.conditioner,
-        encoder=model.encoder,
-        adapter=model.adapter,
-        feedback=EvidenceFeedback(session.feedback),
-        sinks=(ReplayedSink(replay),),
-    )
-    loop = Loop(
-        stages,
-        clock=replay,
-        window=model.window,
-        config=session.loop,
-        guard=replay.guard,
-        fanout=DirectFanOut((comparer,)),
-        promotions=replay.promotions,
-        accept=model.accept,
-    )
-    report = loop.run()
-    return comparer.result(), report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """What can be proved of a recorded session.
-
-    Parameters
-    ----------
-    audit : AuditVerdict
-        Whether its log is whole and unaltered.
-    recording_fault : str
-        What is wrong with the file, in one sentence; empty if its hash is the one in the log, or
-        if the session was cut off before there was one.
-    sealed : bool
-        Whether the log holds the file's hash: the session ended in good order.
-    comparison : Comparison
-        Of a replay with what was recorded.
-    signal_s, wall_s : float
-        Length of the signal, and how long its replay took.
-    """
-
-    audit: AuditVerdict
-    recording_fault: str
-    sealed: bool
-    comparison: Comparison
-    signal_s: float
-    wall_s: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything holds."""
-        return self.audit.ok and not self.recording_fault and self.comparison.ok
-
-    def sentences(self) -> tuple[str, ...]:
-        """The result in words, what is wrong first."""
-        log = f"The audit log holds: {self.audit.n_entries} entries, signed by "
-        log += f"{self.audit.fingerprint}."
-        if self.audit.first_fault:
-            log = f"The audit log does not hold: {self.audit.first_fault}"
-        file = "The recording is the file that the log names."
-        if not self.sealed:
-            file = "The session was cut off: its log holds no hash of the recording."
-        speed = f"{self.signal_s:.1f} s of signal were replayed in {self.wall_s:.1f} s."
-        return (log, self.recording_fault or file, self.comparison.sentence(), speed)
-
-
-def verify(path: str | Path) -> Verification:
-    """Check everything that a recorded session proves.
-
-    Parameters
-    ----------
-    path : str or Path
-        A session's folder, or its file.
-
-    Returns
-    -------
-    verification : Verification
-        What was found.
-
-    Raises
-    ------
-    RecordingError, BundleError
-        If the recording or the model cannot be read, or the replay is another run.
-    """
-    file = recording_file(path)
-    audit = verify_audit(file.parent)
-    sealed = [
-        entry.details["recording_sha256"]
-        for entry in (read_audit(file.parent) if audit.ok else ())
-        if entry.what == AuditKind.SESSION_ENDED
-    ]
-    fault = ""
-    if sealed and file_sha256(file) != sealed[-1]:
-        fault = f"{file.name} is not the file that the log names: it was changed afterwards."
-    wall = MonotonicClock()
-    began_ns = wall.now_ns()
-    comparison, _ = replay_exact(file)
-    wall_s = (wall.now_ns() - began_ns) / 1e9
-    return Verification(
-        audit=audit,
-        recording_fault=fault,
-        sealed=bool(sealed),
-        comparison=comparison,
-        signal_s=open_record(file).duration_s,
-        wall_s=wall_s,
-    )
 
 
 def _new_folder(root: Path, name: str) -> Path:
@@ -294,6 +177,15 @@ def _new_folder(root: Path, name: str) -> Path:
     raise RecordingError(f"{root} has a hundred sessions of this second already; wait a second.")
 
 
+def _new_log(folder: Path, key: PrivateKey, clock: Clock) -> AuditLog:
+    try:
+        return AuditLog.create(folder, key, clock)
+    except RecordingError:
+        with suppress(OSError):
+            folder.rmdir()
+        raise
+
+
 def _manifest(session: SessionConfig, sha256: str, clock: Clock, live: bool) -> Manifest:
     return Manifest(
         session=session.name,
@@ -310,7 +202,6 @@ def _manifest(session: SessionConfig, sha256: str, clock: Clock, live: bool) -> 
 
 
 def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> None:
-    settings = hashlib.sha256(json_text(dict(manifest.settings)).encode()).hexdigest()
     audit.append(
         AuditKind.SESSION_STARTED,
         who=who,
@@ -321,7 +212,10 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> N
         AuditKind.CONFIGURATION,
         who=who,
         why="These settings were chosen.",
-        details={"settings_sha256": settings, "settings": json_text(dict(manifest.settings))},
+        details={
+            "settings_sha256": settings_sha256(manifest),
+            "settings": json_text(dict(manifest.settings)),
+        },
     )
     audit.append(
         AuditKind.MODEL,
@@ -331,3 +225,8 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> N
     )
     if armed:
         audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})
+
+
+def settings_sha256(manifest: Manifest) -> str:
+    """Hash of the settings on a tape, in hexadecimal; the log names it."""
+    return hashlib.sha256(json_text(dict(manifest.settings)).encode()).hexdigest()

@@ -18,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, not
 
 def replay_exactly(recording: Path, json: bool) -> None:
     """Run a recorded session again; end with 1 if it came out otherwise."""
-    from .keeping import replay_exact
+    from .proving import replay_exact
     from .runtime.clock import MonotonicClock
     from .runtime.record.reading import open_record
 
@@ -46,7 +46,7 @@ def replay_exactly(recording: Path, json: bool) -> None:
 
 def verify(recording: Recorded, json: AsJson = False) -> None:
     """Prove a recorded session: audit log, file, and a replay compared field by field."""
-    from .keeping import verify as verified
+    from .proving import verify as verified
     from .runtime.record.compare import IGNORED, TOLERANCES
 
     with plain_errors(json):
@@ -58,7 +58,9 @@ def verify(recording: Recorded, json: AsJson = False) -> None:
                 "audit": asdict(found.audit),
                 "recording_fault": found.recording_fault,
                 "sealed": found.sealed,
-                "replay": _plain(found.comparison),
+                "failure": found.failure,
+                "replay": _plain(found.comparison) if found.comparison else None,
+                "replay_fault": found.replay_fault,
                 "tolerances": dict(TOLERANCES),
                 "ignored": dict(IGNORED),
                 "signal_s": found.signal_s,
@@ -170,6 +172,18 @@ def report(
         return
     for file in files:
         out.print(f"Report: {file}", highlight=False)
+
+
+def repair(recording: Recorded, json: AsJson = False) -> None:
+    """Make a recording that was cut off readable for every program."""
+    from .runtime.record.repair import repair as repaired
+
+    with plain_errors(json):
+        done = repaired(recording)
+    if json:
+        print_json(msgspec.to_builtins(done, enc_hook=str))
+    else:
+        out.print(done.sentence(), highlight=False)
 
 
 def _plain(comparison: Any) -> dict[str, Any]:

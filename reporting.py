@@ -70,7 +70,7 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
         If it cannot be read or written, or a package is missing.
     """
     record = open_any(path)
-    html = html or record.path.with_name("report.html")
+    html = html or record.path.with_name(_report_name(record))
     performance = None
     if record.card is not None:
         start_s, stop_s = record.card.scores.get("span_s", (0.5, 4.0))
@@ -78,6 +78,11 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
         performance = judge(record.spec, record.markers, record.turns, span)
     written = write_report(record, html, performance=performance, audit=_audit_words(record))
     return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)
+
+
+def _report_name(record: Record) -> str:
+    """A session has its folder to itself; files of other programs may share theirs."""
+    return "report.html" if record.manifest else f"{record.path.stem}-report.html"
 
 
 def house_secret() -> str:

@@ -187,7 +187,7 @@ def run_session(
         ended_ns, wall_ended_ns = clock.now_ns(), wall.now_ns()
     report = RunReport(
         session=session.name,
-        model=model.sha256,
+        model=keeping.model_sha256 if keeping else model.sha256,
         live=options.live,
         signal_s=(ended_ns - began_ns) / 1e9,
         wall_s=(wall_ended_ns - wall_began_ns) / 1e9,

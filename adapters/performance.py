@@ -19,7 +19,8 @@ from ..runtime.record.report import Judged, Performance, ReliabilityBin, Score
 from .scores import accuracy_report, information_transfer_rate
 from .trial_scorer import TrialScorer
 
-_PAUSE_S = 20.0  # between two cues: a break that divides blocks
+_PAUSE_S = 20.0  # between two cues: a break that divides blocks,
+_PAUSE_STEPS = 3  # if it is also so many times longer than from one cue to the next
 _PARTS = 4  # of a session without breaks, so that learning or tiring can be seen
 _FEWEST = 5  # trials in a part
 _BINS = 8
@@ -52,7 +53,7 @@ def judge(
     scorer.watch(Chunk(samples=nothing, first_sample=0, arrived_ns=0, markers=tuple(markers)))
     for turn in turns:
         scorer.watch(turn)
-    outcomes = scorer.outcomes()
+    outcomes = _over(scorer.outcomes(), turns, round(span.stop_s * spec.rate_hz))
     if all(predicted is None for _, predicted in outcomes):
         return None
     trials = [
@@ -79,16 +80,24 @@ def judge(
 _Outcome = tuple[Marker, str | None]
 
 
+def _over(outcomes: Sequence[_Outcome], turns: Sequence[Turn], length: int) -> tuple[_Outcome, ...]:
+    """Without trials that the end of the session cut off before anything was decided."""
+    end = max((turn.decision.stop_sample for turn in turns), default=-1)
+    return tuple(
+        (cue, predicted)
+        for cue, predicted in outcomes
+        if predicted is not None or cue.sample + length <= end
+    )
+
+
 def _blocks(
     outcomes: Sequence[_Outcome], rate_hz: float
 ) -> Iterator[tuple[str, Sequence[_Outcome]]]:
     """Parts of a session: between its breaks, or quarters if it has none."""
-    pauses = [
-        place
-        for place, (before, after) in enumerate(pairwise(outcomes), start=1)
-        if after[0].sample - before[0].sample > _PAUSE_S * rate_hz
-    ]
     n = len(outcomes)
+    steps = np.diff([cue.sample for cue, _ in outcomes])
+    longest = max(_PAUSE_S * rate_hz, _PAUSE_STEPS * np.median(steps)) if n > 1 else 0
+    pauses = [place for place, step in enumerate(steps.tolist(), start=1) if step > longest]
     if not pauses and n >= _PARTS * _FEWEST:
         pauses = [round(n * part / _PARTS) for part in range(1, _PARTS)]
     for start, stop in pairwise([0, *pauses, n]):
@@ -112,7 +121,9 @@ def _score(
     n_classes = len(span.classes)
     rate = None
     if selection_s > 0 and n_classes > 1:
-        rate = information_transfer_rate(report.accuracy, n_classes, selection_s)
+        # A trial without an answer takes its time, too, and carries nothing.
+        answer_s = selection_s * len(trials) / len(decided)
+        rate = information_transfer_rate(report.accuracy, n_classes, answer_s)
     return Score(
         name=name,
         n=report.n,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pylsl
 
 from ..runtime.errors import SchemaMismatch, SourceUnavailable
@@ -65,8 +67,15 @@ class LslMarkers:
         if names == "*":
             info = find_optional({"name": f"{signal.name()}-markers"}, 0.5)
             return (cls(info, info.hostname() == signal.hostname()),) if info else ()
-        wanted = [name.strip() for name in names.split(",") if name.strip()]
-        return tuple(cls._named(name, wait_s, signal.hostname()) for name in wanted)
+        # A name that is given twice is still one stream.
+        wanted = dict.fromkeys(name.strip() for name in names.split(",") if name.strip())
+        found: list[LslMarkers] = []
+        with ExitStack() as undo:
+            for name in wanted:
+                found.append(cls._named(name, wait_s, signal.hostname()))
+                undo.callback(found[-1].close)
+            undo.pop_all()
+        return tuple(found)
 
     @classmethod
     def _named(cls, name: str, wait_s: float, signal_host: str) -> LslMarkers:

@@ -1,7 +1,9 @@
 """Read XDF: one signal stream, and the markers of every stream that speaks in words.
 
-Clocks are brought together by the file's own clock offsets; the stamps are not smoothed by the
-reader, because `placement` has to see them as they came to tell what was lost.
+In a session of our own, what the loop wrote about itself (tape, events, notes) is passed over: it
+comes in words, too, but it is no cue. Clocks are brought together by the file's own clock
+offsets; the stamps are not smoothed by the reader, because `placement` has to see them as they
+came to tell what was lost.
 """
 
 from __future__ import annotations
@@ -19,11 +21,13 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import RecordingError, UnitError
 from ..runtime.messages import Channel, Marker, StreamSpec
+from ..runtime.record.layout import EVENTS_NAME, NOTES_NAME, TAPE_NAME
 from ..runtime.units import microvolts_per
 from .placement import Placement, believable, place
 from .recordings import Recording, check_signal, data_id_of
 
 _KINDS = ("eeg", "ecog", "seeg", "lfp", "eog", "emg")
+_OWN_WORDS = (TAPE_NAME, EVENTS_NAME, NOTES_NAME)
 _RATE_OFF = 0.01  # share of the nominal rate from which the true one is worth a note
 _BROKEN = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError,
@@ -248,7 +252,7 @@ def _markers(streams: list[Stream], placed: Placement) -> tuple[tuple[Marker, ..
 def _spoken(stream: Stream) -> Iterator[tuple[float, str]]:
     """Stamp in seconds and label of everything a marker stream says."""
     numbers_as_markers = _rate_hz(stream) == 0 and "marker" in _said(stream, "type").lower()
-    if not (_is_words(stream) or numbers_as_markers):
+    if not (_is_words(stream) or numbers_as_markers) or _said(stream, "name") in _OWN_WORDS:
         return
     for stamp_s, row in zip(stream["time_stamps"], stream["time_series"], strict=True):
         if np.isfinite(stamp_s):

@@ -178,7 +178,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
     tables : dict
         Plain values that JSON and TOML can hold; settings that are None are left out.
     """
-    head = {key: getattr(session, key) for key in _HEAD if getattr(session, key)}
+    head = {key: getattr(session, key) for key in _HEAD if key == "name" or getattr(session, key)}
     model = {"bundle": str(session.model), "step_s": session.step_s}
     return {
         "session": head,

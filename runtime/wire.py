@@ -12,10 +12,13 @@ from typing import Any, get_origin
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from .errors import DiverloopError
 
 WIRE_VERSION = 2
+
+_NUMBERS = frozenset(np.dtype(code).newbyteorder("<").str for code in "?bBhHiIqQefd")
 
 
 def encode(topic: bytes, message: object, sequence: int = 0) -> list[bytes]:
@@ -77,7 +80,10 @@ def decode(frames: Sequence[bytes], types: Mapping[bytes, Any]) -> tuple[int, An
         if (get_origin(kind) or kind) is not np.ndarray:
             raise NotImplementedError(f"{kind} has no place on the wire.")
         dtype, shape, frame = value
-        return np.frombuffer(frames[2 + frame], _number(dtype)).reshape(shape).copy()
+        if frame < 0:
+            raise ValueError(f"there is no frame {frame}")
+        flat = np.frombuffer(frames[2 + frame], number_type(dtype))
+        return shaped(flat, shape)
 
     try:
         version, sequence, raw = msgspec.msgpack.decode(
@@ -93,8 +99,50 @@ def decode(frames: Sequence[bytes], types: Mapping[bytes, Any]) -> tuple[int, An
         ) from error
 
 
-def _number(dtype: str) -> np.dtype[Any]:
-    made = np.dtype(dtype)
-    if made.kind not in "fiub":
+def number_type(dtype: str) -> np.dtype[Any]:
+    """What numpy calls a format, if arrays of it are carried.
+
+    Parameters
+    ----------
+    dtype : str
+        As it came; numpy would evaluate some texts as Python, so only known ones are given to it.
+
+    Returns
+    -------
+    number : dtype
+        Of whole numbers, floating-point numbers or truths, little-endian.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if dtype not in _NUMBERS:
         raise ValueError(f"arrays of {dtype!r} are not carried")
+    return np.dtype(dtype)
+
+
+def shaped(flat: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+    """Numbers in a row as an array of a shape, in memory of its own.
+
+    Parameters
+    ----------
+    flat : ndarray, shape (n,)
+        The numbers.
+    shape : sequence of int
+        As it came.
+
+    Returns
+    -------
+    array : ndarray
+        Of exactly that shape.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the numbers do not fill it.
+    """
+    made = flat.reshape(shape).copy()
+    if made.shape != tuple(shape):  # numpy takes a negative length for "whatever fits"
+        raise ValueError(f"{flat.size} numbers do not make an array of shape {tuple(shape)}")
     return made

@@ -49,6 +49,9 @@ _lsl_folder = Path(tempfile.mkdtemp(prefix="diverloop-lsl-"))
 (_lsl_folder / "lsl_api.cfg").write_text(_LSL_CONFIG.format(run=uuid.uuid4().hex))
 os.environ["LSLAPICFG"] = str(_lsl_folder / "lsl_api.cfg")
 
+# A key of the suite's own signs what tests record: the user's is not read, nor made.
+os.environ["DIVERLOOP_HOME"] = str(_lsl_folder / "home")
+
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 if "DIVERLOOP_DATA" not in os.environ and _BESIDE.is_dir():
     os.environ["DIVERLOOP_DATA"] = str(_BESIDE)

@@ -23,7 +23,7 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "assembly.py", "cli.py", "console.py", "demo.py", "keeping.py",
-    "record_commands.py", "reporting.py", "running.py",
+    "proving.py", "record_commands.py", "reporting.py", "running.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.

@@ -19,9 +19,12 @@ from diverloop import console, running
 from diverloop.assembly import open_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import SimulatorConfig
+from diverloop.proving import verify
 from diverloop.running import RunOptions, RunReport, run_session, span_of
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import BundleError
+from diverloop.runtime.record.note_server import send_note
+from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
 
 from .test_assembly import fitted, saved
@@ -121,7 +124,7 @@ def session_file(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file, tmp_path, number):
+def test_a_signal_closes_the_run_cleanly_and_all_of_it_is_kept(session_file, tmp_path, number):
     log = tmp_path / "decisions"
     os.mkfifo(log)  # opens when the run opens its log, and delivers when it decides
     command = [sys.executable, "-m", "diverloop", "run", session_file, "--no-view", "--json"]
@@ -134,6 +137,8 @@ def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file,
         try:
             with log.open(encoding="utf-8") as decisions:
                 decisions.readline()
+                (folder,) = (tmp_path / "kept").iterdir()
+                send_note(folder, "moved", "p1")
                 process.send_signal(number)
                 decisions.read()
             out, err = process.communicate(timeout=60)
@@ -142,8 +147,43 @@ def test_a_signal_closes_the_run_cleanly_and_the_report_is_written(session_file,
             process.kill()
     assert process.returncode == 0, err
     assert "Traceback" not in err
-    (stored,) = (tmp_path / "kept").glob("*/report.json")
-    assert strict(stored.read_text(encoding="utf-8")) == strict(out)
+    report = strict(out)
+    assert report["recording"] == str(folder)
+    assert strict((folder / "report.json").read_text(encoding="utf-8")) == report
+    verification, record = verify(folder), open_record(folder)
+    assert verification.ok, verification.sentences()
+    assert verification.sealed
+    assert verification.comparison.n_decoded == report["counts"]["decoded"]
+    assert [(note.text, note.who) for note in record.notes] == [("moved", "p1")]
+    assert record.remarks == ()
+    assert record.start_ns < record.notes[0].at_ns
+    assert 0 < record.sample_at(record.notes[0].at_ns) < record.n_times
+
+
+def test_what_a_run_reports_is_that_of_its_recording(tmp_path):
+    report = ran(8.0, recordings=tmp_path)
+    record = open_record(report.kept)
+    assert report.path == report.kept / "report.json"
+    assert strict(report.path.read_text(encoding="utf-8"))["recording"] == str(report.kept)
+    assert report.model == record.manifest.model_sha256
+    assert record.n_times == 2000
+    assert sum(turn.decision.label is not None for turn in record.turns) == report.latency.decoded
+
+
+def test_a_recorded_run_decides_as_one_that_is_not_recorded(tmp_path):
+    ran(8.0, decisions=tmp_path / "without")
+    ran(8.0, decisions=tmp_path / "with", recordings=tmp_path / "kept")
+    without, recorded = (read_decisions(tmp_path / name) for name in ("without", "with"))
+    assert len(recorded) == len(without) > 50
+    for before, after in zip(without, recorded, strict=True):
+        assert before["probabilities"] == after["probabilities"]
+        assert before["command"] == after["command"]
+
+
+def test_without_a_place_for_recordings_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert ran(4.0).kept is None
+    assert not list(tmp_path.iterdir())
 
 
 class Recorded(list):

@@ -61,6 +61,16 @@ def event_rows(record: Record, lost: Sequence[tuple[int, int]]) -> list[Row]:
         row["onset"] = row["sample"] / record.spec.rate_hz
         row["duration"] = row["duration"] / record.spec.rate_hz
         row["value"] = codes[row["trial_type"]]
+    return _tagged_once(rows)
+
+
+def _tagged_once(rows: list[Row]) -> list[Row]:
+    """Leave a tag out where it stands already at the same moment: HED wants every tag once."""
+    said = set()
+    for row in rows:
+        if (row["onset"], row["HED"]) in said:
+            row["HED"] = None
+        said.add((row["onset"], row["HED"]))
     return rows
 
 
@@ -204,10 +214,12 @@ def decision_rows(record: Record) -> list[Row]:
     Returns
     -------
     rows : list of dict
-        Onset and duration are those of the window that was judged; the decision came at its
-        end, and acted `latency_ms` later. A turn without a window starts when it was due.
+        In order of their onset. Onset and duration are those of the window that was judged; the
+        decision came at its end, and acted `latency_ms` later. A turn without a window starts
+        when it was due.
     """
-    return [_decision_row(turn, record) for turn in record.turns]
+    rows = [_decision_row(turn, record) for turn in record.turns]
+    return _tagged_once(sorted(rows, key=lambda row: row["onset"]))
 
 
 def _decision_row(turn: Turn, record: Record) -> Row:

@@ -148,8 +148,11 @@ class Comparer:
     def close(self) -> None:
         """What was recorded and has not come again is a difference, if the session ended well.
 
-        After a session that was killed, it is what the loop did in its last, unfinished pass.
+        After a session that was killed, it is what the loop did in its last, unfinished pass. A
+        replay that stopped because it diverged has not come to the rest.
         """
+        if self._replay.diverged:
+            return
         while (left := self._next()) is not None:
             name = "turn" if isinstance(left, TurnEntry) else f"event {left.kind}"
             if not self._replay.broke_off:
@@ -224,7 +227,8 @@ class Comparer:
         one, other = np.atleast_1d(before), np.atleast_1d(after)
         if one.shape != other.shape or not np.array_equal(np.isnan(one), np.isnan(other)):
             return False
-        far = np.abs(one - other)
+        with np.errstate(invalid="ignore"):  # infinity from infinity is NaN, and no difference
+            far = np.abs(one - other)
         largest = float(np.nanmax(far)) if not np.isnan(far).all() else 0.0
         self._largest[name] = max(self._largest[name], largest)
         return largest <= TOLERANCES[name]

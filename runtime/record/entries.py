@@ -30,6 +30,7 @@ from ..messages import (
     StreamSpec,
     Turn,
 )
+from ..wire import number_type, shaped
 from .contents import Note
 from .manifest import Manifest
 from .tape import Pass
@@ -225,4 +226,4 @@ def _rebuilt(kind: type, value: Any) -> object:
     if isinstance(value, list):
         return np.array(value, np.float64)
     data = base64.b64decode(value["base64"], validate=True)
-    return np.frombuffer(data, np.dtype(value["dtype"])).reshape(value["shape"]).copy()
+    return shaped(np.frombuffer(data, number_type(value["dtype"])), value["shape"])

@@ -55,6 +55,8 @@ class ExactReplay:
         self._acted: deque[TurnEntry] = deque()
         self._readings: deque[int] = deque()
         self._number = -1
+        self.diverged = False
+        """Whether the replay stopped with `ReplayDivergedError`."""
         self.end: End | None = None
         self.manifest: Manifest | None = None
         self.spec: StreamSpec | None = None
@@ -78,7 +80,7 @@ class ExactReplay:
             If it was not asked.
         """
         if not self._readings:
-            raise ReplayDivergedError(
+            raise self._diverged(
                 f"In pass {self._number} the loop asked for the time once more than the "
                 f"recorded one did: {_OTHER}"
             )
@@ -114,14 +116,14 @@ class ExactReplay:
             lacks the chunk.
         """
         if self._readings:
-            raise ReplayDivergedError(
+            raise self._diverged(
                 f"In pass {self._number} the loop asked for the time {len(self._readings)} times "
                 f"less than the recorded one did: {_OTHER}"
             )
         if self._begin_pass().outcome != CHUNK:
             return None
         if not self._has(self._chunks):
-            raise ReplayDivergedError(
+            raise self._diverged(
                 f"The chunk of pass {self._number} is missing on the tape: the recorder was too "
                 f"slow and lost it, as an event in the recording says."
             )
@@ -141,6 +143,10 @@ class ExactReplay:
     def next_result(self) -> TurnEntry | Event | None:
         """The next turn or event that was recorded; None at the end."""
         return self._results.popleft() if self._has(self._results) else None
+
+    def _diverged(self, text: str) -> ReplayDivergedError:
+        self.diverged = True
+        return ReplayDivergedError(text)
 
     def _begin_pass(self) -> Pass:
         current = self._passes.popleft()

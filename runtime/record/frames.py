@@ -5,8 +5,10 @@ A message is a count of parts, the length of each, then the parts: see `wire` fo
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..errors import RecordingError
@@ -34,6 +36,25 @@ TOPICS = {kind: topic for topic, kind in TYPES.items()}
 
 _MOST_PARTS = 100_000
 _LONGEST_PART = 1 << 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How far a file is on the disk, and what its recorder knew there that is not in it.
+
+    Parameters
+    ----------
+    bytes : int
+        Length to which all is on the disk; 0 for a file that is to be made.
+    grid_s : float
+        Stamp of sample 0 in a stream without stamps of its own; NaN while there is none.
+    row_shift : int
+        What to add to a source's count of its rows to have the file's.
+    """
+
+    bytes: int = 0
+    grid_s: float = math.nan
+    row_shift: int = 0
 
 
 def pack(parts: Sequence[bytes]) -> bytes:

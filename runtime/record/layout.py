@@ -19,20 +19,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RecordingError
 from ..messages import Channel, Chunk, Event, Marker, Promotion, StreamSpec
-from ..received import Received
+from ..received import Received, Sent
 from .contents import Note
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry, write_entry
+from .frames import Kept
 from .manifest import Manifest
 from .tape import Pass
 from .xdf_chunks import stream_xml
-from .xdf_format import TEXT_FORMAT
+from .xdf_format import NUMBER_FORMATS, TEXT_FORMAT, tally_of
 from .xdf_write import XdfWriter
 
 SIGNAL, TAPE, DECISIONS, EVENTS, NOTES, FIRST_MARKERS = 1, 2, 3, 4, 5, 10
@@ -50,6 +53,8 @@ DECISION_COLUMNS = (
 """Columns of the decision stream before the probabilities, which are named ``p:<class>``."""
 
 _OFFSET_EVERY_S = 5.0
+_KEPT_BLOCKS = 16  # a row is used within a fraction of a second of its arrival
+_SAME_OFFSET_S = 1e-8  # two stamps of hours, subtracted, differ in their last bits
 
 
 @dataclass(slots=True)
@@ -58,28 +63,30 @@ class Begun:
 
     Parameters
     ----------
-    streams : dict of str to int
-        Names and numbers of its streams.
+    streams : dict of int to str
+        Numbers and names of its streams.
     spec : StreamSpec, optional
         What is being recorded.
-    stop_sample : int
-        Stream index one past the last sample in it.
+    ended : bool
+        Whether the last line of its tape is a good end.
+    grid_s, row_shift
+        As in `Kept`.
     """
 
-    streams: dict[str, int] = field(default_factory=dict)
+    streams: dict[int, str] = field(default_factory=dict)
     spec: StreamSpec | None = None
-    stop_sample: int = 0
+    ended: bool = False
+    grid_s: float = math.nan
+    row_shift: int = 0
 
     def learn(self, lines: Sequence[str]) -> None:
         """Read lines of its tape, in order."""
         for line in lines:
-            if not line.startswith(('{"spec"', '{"chunk"')):
-                continue
-            entry = read_entry(line)
+            # Hours of a tape are read in seconds if most of it is not parsed.
+            entry = read_entry(line) if line.startswith(('{"spec"', '{"end"')) else None
+            self.ended = isinstance(entry, End) and entry.orderly
             if isinstance(entry, StreamSpec):
                 self.spec = entry
-            elif isinstance(entry, ChunkEntry) and entry.rows:
-                self.stop_sample = entry.first_sample + sum(b - a for a, b in entry.rows)
 
 
 class Layout:
@@ -103,20 +110,29 @@ class Layout:
     ) -> None:
         self._writer = writer
         self._insist = insist
-        self._streams = begun.streams
+        self._announced = set(begun.streams)
+        self._markers = {
+            name: number for number, name in begun.streams.items() if number >= FIRST_MARKERS
+        }
         self._spec = begun.spec
-        self._grid_s = math.nan
-        if begun.spec and begun.stop_sample:
-            last_s = writer.tallies[SIGNAL].last_s
-            self._grid_s = last_s - (begun.stop_sample - 1) / begun.spec.rate_hz
-        self._offsets: dict[int, tuple[float, float]] = {}
-        self._now_s = 0.0
+        self._grid_s = begun.grid_s
+        tallies = writer.tallies
+        n_rows = tallies[SIGNAL].count if SIGNAL in tallies else 0
+        self._rows = _RowNumbers(begun.row_shift, n_rows)
+        self._offsets = {n: tally.offsets[-1] for n, tally in tallies.items() if tally.offsets}
+        self._now_s = tallies[TAPE].last_s if TAPE in tallies else 0.0
         for number, name, kind in (
             (TAPE, TAPE_NAME, "Tape"),
             (EVENTS, EVENTS_NAME, "Events"),
             (NOTES, NOTES_NAME, "Notes"),
         ):
-            self._announce_texts(number, name, kind)
+            if number not in self._announced:
+                self._announce_texts(number, name, kind)
+                self._put_offset(number, self._now_s, 0.0)
+
+    def kept(self) -> Kept:
+        """What a later recorder has to be told, if all that was put is on the disk."""
+        return Kept(bytes=self._writer.position, grid_s=self._grid_s, row_shift=self._rows.shift)
 
     def put(self, message: Manifest | StreamSpec | Chunk | TurnEntry | Event | Pass | Any) -> None:
         """Write one message.
@@ -150,42 +166,40 @@ class Layout:
 
     def _announce_signal(self, spec: StreamSpec) -> None:
         self._spec = spec
-        if spec.name in self._streams:
+        if SIGNAL in self._announced:
             return
-        self._streams[spec.name] = SIGNAL
-        xml: bytes | str = stream_xml(
-            name=spec.name,
-            type="EEG",
-            channel_format="float32",
-            nominal_srate=spec.rate_hz,
-            source_id=spec.source_id,
-            created_at=self._now_s,
-            channels=spec.channels,
-        )
-        if spec.sent is not None and spec.sent.description:
-            xml = spec.sent.description
+        xml = _description(spec, self._now_s)
         self._insist(lambda: self._writer.add_stream(SIGNAL, xml))
+        self._announced.add(SIGNAL)
 
     def _put_chunk(self, chunk: Chunk) -> None:
         self._now_s = chunk.arrived_ns / 1e9
-        count = self._writer.tallies[SIGNAL].count
-        rows = chunk.rows
         for received in chunk.received:
             self._put_received(received)
-        if not chunk.received and not rows and chunk.samples.shape[1]:
-            values = np.ascontiguousarray(chunk.samples.T, "<f4")
-            stamps_s = self._grid(chunk)
-            self._write_rows(SIGNAL, values, stamps_s)
-            behind_s = chunk.lsl_corrected_s - chunk.lsl_raw_s
-            self._put_offset(SIGNAL, float(stamps_s[-1]), 0.0 if math.isnan(behind_s) else behind_s)
-            rows = ((count, count + len(values)),)
+        rows = self._rows.of_file(chunk.rows)
+        if not (chunk.received or chunk.rows) and chunk.samples.shape[1]:
+            rows = (self._put_samples(chunk),)
         for marker in chunk.markers:
             self._put_marker(marker)
         self._put_entry(ChunkEntry.of(chunk, rows))
 
     def _put_received(self, received: Received) -> None:
+        if not len(received.stamps_s):
+            return
+        first = self._writer.tallies[SIGNAL].count
         self._write_rows(SIGNAL, received.values, received.stamps_s)
+        self._rows.add(received.first_row, len(received.stamps_s), first)
         self._put_offset(SIGNAL, float(received.stamps_s[-1]), received.offset_s)
+
+    def _put_samples(self, chunk: Chunk) -> tuple[int, int]:
+        """Write samples that did not come as rows of a sender; give the numbers of their rows."""
+        first = self._writer.tallies[SIGNAL].count
+        values = np.ascontiguousarray(chunk.samples.T, "<f4")
+        stamps_s = self._grid(chunk)
+        self._write_rows(SIGNAL, values, stamps_s)
+        offset_s = chunk.lsl_corrected_s - chunk.lsl_raw_s
+        self._put_offset(SIGNAL, float(stamps_s[-1]), 0.0 if math.isnan(offset_s) else offset_s)
+        return first, first + len(values)
 
     def _write_rows(
         self, stream: int, values: NDArray[np.generic], stamps_s: NDArray[np.float64]
@@ -199,33 +213,32 @@ class Layout:
         period_s = 1 / self._spec.rate_hz
         n_times = chunk.samples.shape[1]
         if math.isfinite(chunk.lsl_raw_s):
-            back: NDArray[np.float64] = np.arange(1 - n_times, 1) * period_s
+            back = np.arange(1 - n_times, 1, dtype=np.float64) * period_s
             return back + chunk.lsl_raw_s
         if math.isnan(self._grid_s):
             self._grid_s = self._now_s - chunk.stop_sample * period_s
-        index: NDArray[np.float64] = np.arange(chunk.first_sample, chunk.stop_sample) * period_s
+        index = np.arange(chunk.first_sample, chunk.stop_sample, dtype=np.float64) * period_s
         return index + self._grid_s
 
     # --------------------------------------------------------------------- markers and offsets
 
     def _put_marker(self, marker: Marker) -> None:
         name = marker.stream or f"{self._signal_name}-markers"
-        if name not in self._streams:
-            number = max(FIRST_MARKERS - 1, *self._streams.values()) + 1
-            self._announce_texts(number, name, "Markers")
-        stream, stamp_s = self._streams[name], marker.lsl_raw_s
+        if name not in self._markers:
+            self._announce_texts(FIRST_MARKERS + len(self._markers), name, "Markers")
+            self._markers[name] = FIRST_MARKERS + len(self._markers)
+        stream, stamp_s = self._markers[name], marker.lsl_raw_s
         if math.isnan(stamp_s):
             stamp_s = self._grid_s + marker.sample / self._rate_hz
         if math.isnan(stamp_s):
             stamp_s = self._now_s
         self._insist(lambda: self._writer.write_texts(stream, [marker.label], [stamp_s]))
         offset_s = marker.lsl_corrected_s - marker.lsl_raw_s
-        if not math.isnan(offset_s):
-            self._put_offset(stream, stamp_s, offset_s)
+        self._put_offset(stream, stamp_s, 0.0 if math.isnan(offset_s) else offset_s)
 
     def _put_offset(self, stream: int, stamp_s: float, offset_s: float) -> None:
         at_s, before_s = self._offsets.get(stream, (-math.inf, math.nan))
-        if offset_s == before_s and abs(stamp_s - at_s) < _OFFSET_EVERY_S:
+        if abs(offset_s - before_s) < _SAME_OFFSET_S and abs(stamp_s - at_s) < _OFFSET_EVERY_S:
             return
         self._offsets[stream] = (stamp_s, offset_s)
         self._insist(lambda: self._writer.write_offset(stream, stamp_s, offset_s))
@@ -244,7 +257,7 @@ class Layout:
         decision, command, times = turn.decision, turn.command, turn.times
         self._now_s = times.acted_ns / 1e9
         names = (*DECISION_COLUMNS, *(f"p:{label}" for label in decision.classes))
-        if DECISIONS_NAME not in self._streams:
+        if DECISIONS not in self._announced:
             self._announce_decisions(names)
         place = {label: index for index, label in enumerate(decision.classes)}
         row = [
@@ -256,7 +269,6 @@ class Layout:
         self._write_rows(DECISIONS, np.array([row], "<f8"), np.array([self._now_s]))
 
     def _announce_decisions(self, names: tuple[str, ...]) -> None:
-        self._streams[DECISIONS_NAME] = DECISIONS
         xml = stream_xml(
             name=DECISIONS_NAME,
             type="Decisions",
@@ -267,15 +279,13 @@ class Layout:
             description={"notice": "Investigational, not a medical device."},
         )
         self._insist(lambda: self._writer.add_stream(DECISIONS, xml))
+        self._announced.add(DECISIONS)
         self._put_offset(DECISIONS, self._now_s, 0.0)
 
     def _announce_texts(self, number: int, name: str, kind: str) -> None:
-        if name in self._streams:
-            return
-        self._streams[name] = number
         xml = stream_xml(name=name, type=kind, channel_format=TEXT_FORMAT, created_at=self._now_s)
         self._insist(lambda: self._writer.add_stream(number, xml))
-        self._put_offset(number, self._now_s, 0.0)
+        self._announced.add(number)
 
     def _put_entry(self, entry: Entry) -> None:
         self._put_text(TAPE, write_entry(entry))
@@ -283,3 +293,75 @@ class Layout:
     def _put_text(self, stream: int, text: str) -> None:
         now_s = self._now_s
         self._insist(lambda: self._writer.write_texts(stream, [text], [now_s]))
+
+
+class _RowNumbers:
+    """Which row of the file is which of a source: others, once the recorder missed some.
+
+    Parameters
+    ----------
+    shift : int
+        What to add to the source's numbers, as an earlier recorder left it.
+    n_rows : int
+        Rows in the file.
+    """
+
+    def __init__(self, shift: int, n_rows: int) -> None:
+        self.shift = shift
+        self._blocks: list[tuple[float, int, int]] = [(-math.inf, n_rows - shift, shift)]
+
+    def add(self, source_row: int, n_rows: int, file_row: int) -> None:
+        """Rows were written.
+
+        Parameters
+        ----------
+        source_row : int
+            The source's number of the first of them.
+        n_rows : int
+            How many.
+        file_row : int
+            The file's number of the first of them.
+        """
+        first, _, shift = self._blocks[-1]
+        self.shift = file_row - source_row
+        if self.shift == shift:
+            self._blocks[-1] = first, source_row + n_rows, shift
+        else:
+            self._blocks.append((source_row, source_row + n_rows, self.shift))
+            del self._blocks[:-_KEPT_BLOCKS]
+
+    def of_file(self, rows: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        """The file's numbers of rows that a source numbered; none, if it lacks one of them."""
+        found = [
+            (max(start, first) + shift, min(stop, end) + shift)
+            for start, stop in rows
+            for first, end, shift in self._blocks
+            if start < end and stop > first
+        ]
+        n_wanted = sum(stop - start for start, stop in rows)
+        if sum(stop - start for start, stop in found) != n_wanted:
+            return ()
+        return tuple((int(start), int(stop)) for start, stop in found)
+
+
+def _description(spec: StreamSpec, now_s: float) -> bytes | str:
+    """The sender's own, to the letter, where rows can be written under it; else one of ours."""
+    sent = spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
+    written = np.dtype(sent.dtype)
+    with suppress(RecordingError):
+        tally = tally_of(sent.description)
+        if (NUMBER_FORMATS.get(tally.channel_format), tally.channel_count) == (
+            written,
+            spec.n_channels,
+        ):
+            return sent.description
+    return stream_xml(
+        name=spec.name,
+        type="EEG",
+        channel_format=next(name for name, kind in NUMBER_FORMATS.items() if kind == written),
+        nominal_srate=spec.rate_hz,
+        source_id=spec.source_id,
+        created_at=now_s,
+        channels=spec.channels,
+        unit="microvolts" if set(sent.microvolts) == {1.0} else "",
+    )

@@ -3,13 +3,16 @@
 The recorder is a process of its own. Every message stays in memory here until the recorder says
 that it is on the disk; if the recorder dies, another is started, cuts the file back to what was
 said to be kept, and is sent the rest again. So a recorder can be killed at any moment and the
-file is whole. The loop notices nothing: all of this happens on the watcher's thread.
+file is whole. The loop notices nothing: all of this happens on the watcher's thread, and that
+waits for the recorder only when too much is on its way.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import select
 import subprocess
 import sys
 import threading
@@ -17,17 +20,18 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ..errors import ConfigError, RecordingError
 from ..messages import Chunk, Event, EventKind, Message, Turn
 from ..wire import encode
 from .entries import End, TurnEntry
-from .frames import TOPICS, pack
+from .frames import TOPICS, Kept, pack
 from .manifest import Manifest
 from .tape import Pass
 
@@ -36,6 +40,13 @@ FILE = "recording.xdf"
 
 _START_LIMIT_S = 20.0
 _RETRY_S = 1.0
+_PATIENCE_S = 0.25
+_TELL_EVERY_S = 10.0
+_FINISH_TRIES = 5
+_PIPE_BYTES = 1 << 20  # the most that a user may have on Linux, and more than any message of ours
+_UNENCODABLE = (
+    TypeError, ValueError, LookupError, OverflowError, NotImplementedError, msgspec.MsgspecError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +80,7 @@ class RecorderLink:
     Parameters
     ----------
     folder : Path
-        The session's folder; the recorder writes `FILE` in it.
+        The session's folder; the recorder writes `FILE` in it, which must not be there yet.
     manifest : Manifest
         The first line of the tape.
     config : LinkConfig, optional
@@ -98,10 +109,12 @@ class RecorderLink:
         self._saved = threading.Condition()
         self._waiting_bytes = 0
         self._number = 0
-        self._told_at_s = -60.0
-        self._kept_bytes = 0
+        self._told_at_s: dict[str, float] = {}
+        self._kept = Kept()
         self._closed = False
-        self._recorder = _Recorder(folder, 0, 0, self._heard)
+        self._retry_at_s = time.monotonic() + _RETRY_S
+        self._recorder = _Recorder(folder, self._kept, 0, self._heard)
+        self._recorder.await_beginning()
         self._send(manifest)
 
     @property
@@ -119,7 +132,7 @@ class RecorderLink:
         self._passes.append(entry)
 
     def watch(self, message: Message) -> None:
-        """Hand a message to the recorder."""
+        """Hand a message to the recorder; waits only while more than allowed is unsaved."""
         self.watched = True
         self._send_passes()
         if isinstance(message, Turn):
@@ -139,10 +152,14 @@ class RecorderLink:
         self._closed = True
         self._send_passes()
         self._send(End(reason="The session ended.", orderly=True))
-        while not self._all_saved(_RETRY_S):
-            if not self._recorder.alive:
-                self._replace_recorder()
-        self._recorder.finish()
+        self._wait_until(lambda: not self._unsaved)
+        for _ in range(_FINISH_TRIES):
+            if self._recorder.finish():
+                break
+            # Everything is on the disk; what it died over are the footers.
+            self._replace_recorder()
+        else:
+            self._recorder.finish()
         self.done.set()
 
     # ---------------------------------------------------------------------------------- sending
@@ -152,62 +169,77 @@ class RecorderLink:
             self._send(self._passes.popleft())
 
     def _send(self, message: Any) -> None:
-        packed = pack(encode(TOPICS[type(message)], message, self._number))
-        self._make_room()
+        try:
+            packed = pack(encode(TOPICS[type(message)], message, self._number))
+        except _UNENCODABLE as error:
+            self._complain(
+                "unencodable",
+                f"A {type(message).__name__} could not be recorded ({error}), all else goes on: "
+                f"this is a fault of the program, please report it.",
+            )
+            return
+        most = self._config.unsaved_mib << 20
+        self._wait_until(lambda: self._waiting_bytes <= most)
         with self._saved:
             self._unsaved.append(_Unsaved(self._number, packed, time.monotonic()))
             self._waiting_bytes += len(packed)
         self._number += 1
-        if not self._recorder.write(packed):
-            self._replace_recorder()
+        self._recorder.take(packed)
+        self._see_to_recorder()
 
-    def _make_room(self) -> None:
-        limit = self._config.unsaved_mib << 20
-        while self._waiting_bytes > limit:
-            with self._saved:
-                self._saved.wait(_RETRY_S)
-            if not self._recorder.alive:
-                self._replace_recorder()
+    def _wait_until(self, so: Callable[[], bool]) -> None:
+        """Keep the recorder at work until something is so."""
+        while not so():
+            self._see_to_recorder()
+            if not self._recorder.push():
+                self._recorder.await_room(_PATIENCE_S)
+            else:
+                with self._saved:
+                    self._saved.wait_for(so, _PATIENCE_S)
             self._complain_of_lag()
+
+    def _see_to_recorder(self) -> None:
+        if not self._recorder.alive and time.monotonic() >= self._retry_at_s:
+            self._replace_recorder()
 
     def _replace_recorder(self) -> None:
         """Start another recorder where the last one is known to have kept everything."""
-        self._recorder.finish()
+        self._retry_at_s = time.monotonic() + _RETRY_S
+        self._recorder.finish()  # what it had said is heard, then
+        refusal = self._recorder.refusal
         with self._saved:
             waiting = list(self._unsaved)
-            kept = self._kept_bytes
+            kept = self._kept
         first = waiting[0].number if waiting else self._number
         try:
             self._recorder = _Recorder(self._folder, kept, first, self._heard)
         except RecordingError as error:
-            self._complain(f"{error} Messages are kept in memory meanwhile.")
-            threading.Event().wait(_RETRY_S)
-            return
-        self.restarts += 1
-        self._complain(
-            f"The recorder had died and was started again; {len(waiting)} messages that were not "
-            f"on the disk yet are sent again, nothing is lost."
-        )
-        for unsaved in waiting:
-            if not self._recorder.write(unsaved.packed):
-                return  # the next message, or `close`, tries again
+            refusal = str(error)
+        else:
+            self.restarts += 1
+            for unsaved in waiting:
+                self._recorder.take(unsaved.packed)
+        if refusal:
+            self._complain("refusal", f"{refusal} Messages are kept in memory meanwhile.")
+        else:
+            self._complain(
+                "death",
+                f"The recorder had died and was started again; {len(waiting)} messages that were "
+                f"not on the disk yet are sent again, nothing is lost.",
+            )
 
     # ---------------------------------------------------------------------------------- hearing
 
     def _heard(self, said: dict[str, Any]) -> None:
         """What the recorder says; on the thread that listens to it."""
         if "problem" in said:
-            self._complain(said["problem"])
+            self._complain("problem", said["problem"])
             return
         with self._saved:
             while self._unsaved and self._unsaved[0].number <= said["saved"]:
                 self._waiting_bytes -= len(self._unsaved.popleft().packed)
-            self._kept_bytes = said["bytes"]
+            self._kept = Kept(**said["kept"])
             self._saved.notify_all()
-
-    def _all_saved(self, timeout_s: float) -> bool:
-        with self._saved:
-            return self._saved.wait_for(lambda: not self._unsaved, timeout_s)
 
     def _complain_of_lag(self) -> None:
         with self._saved:
@@ -215,15 +247,17 @@ class RecorderLink:
         lag_s = time.monotonic() - oldest_s
         if lag_s > self._config.lag_s:
             self._complain(
+                "lag",
                 f"The recording is {lag_s:.0f} s behind on its way to the disk; nothing is lost "
-                f"yet: is the disk full or slow?"
+                f"yet: is the disk full or slow?",
             )
 
-    def _complain(self, text: str) -> None:
+    def _complain(self, of: str, text: str) -> None:
+        """Tell people of a trouble; of each sort once in a while, because most come in swarms."""
         now_s = time.monotonic()
-        if now_s - self._told_at_s < 10 and "died" not in text:
+        if now_s - self._told_at_s.get(of, -math.inf) < _TELL_EVERY_S:
             return
-        self._told_at_s = now_s
+        self._told_at_s[of] = now_s
         self.tell(Event(kind=EventKind.RECORDER, text=text, at_ns=time.monotonic_ns()))
 
 
@@ -235,51 +269,80 @@ class _Unsaved:
 
 
 class _Recorder:
-    """The process, the pipe to it, and the thread that listens to what it says."""
+    """The process, the pipe to it, and the thread that listens to what it says.
+
+    A message for which the pipe has no room waits here: it goes with the next `take` or `push`.
+    """
 
     def __init__(
-        self, folder: Path, kept_bytes: int, first: int, heard: Callable[[dict[str, Any]], None]
+        self, folder: Path, kept: Kept, first: int, heard: Callable[[dict[str, Any]], None]
     ) -> None:
         command = [
             sys.executable, "-m", "diverloop.runtime.record.recorder",
-            str(folder / FILE), str(kept_bytes), str(first),
+            str(folder / FILE), json.dumps(asdict(kept)), str(first),
         ]  # fmt: skip
-        # A session of its own: Ctrl-C in the terminal is for the loop, which then says goodbye.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+        try:
+            # A session of its own: Ctrl-C in the terminal is for the loop, which says goodbye then.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as error:
+            raise RecordingError(f"The recorder cannot be started: {error}.") from error
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin.fileno()
+        _unblock(self._pipe)
         self.pid = self._process.pid
+        self.refusal = ""
+        """Why it would not begin; empty while there is no reason."""
         self._heard = heard
-        self._ready = threading.Event()
-        self._refusal = ""
+        self._waiting: deque[memoryview] = deque()
+        self._answered = threading.Event()
+        self._ready = False
+        self.alive = True
         self._listener = threading.Thread(target=self._listen, name="recorder", daemon=True)
         self._listener.start()
-        if not self._ready.wait(_START_LIMIT_S):
-            self._refusal = f"it did not answer within {_START_LIMIT_S:g} s."
-        if self._refusal or not self.alive:
+
+    def await_beginning(self) -> None:
+        """Return when it has begun its file; raise `RecordingError` if it does not."""
+        if not self._answered.wait(_START_LIMIT_S):
+            self._process.kill()
+        if not self._ready:
             self.finish()
-            raise RecordingError(
-                f"The recorder cannot work: {self._refusal or 'it ended at once.'}"
-            )
+            limit = f"The recorder did not begin within {_START_LIMIT_S:g} s, or ended at once."
+            raise RecordingError(self.refusal or limit)
 
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def take(self, packed: bytes) -> None:
+        """Hand a message over, now or when there is room."""
+        self._waiting.append(memoryview(packed))
+        self.push()
 
-    def write(self, packed: bytes) -> bool:
-        """Whether it could be handed over; waits while the recorder is busy."""
-        assert self._process.stdin is not None
+    def push(self) -> bool:
+        """Put into the pipe what there is room for; whether nothing is left."""
         try:
-            self._process.stdin.write(packed)
-            self._process.stdin.flush()
-        except (OSError, ValueError):
+            while self._waiting:
+                rest = self._waiting[0][os.write(self._pipe, self._waiting[0]) :]
+                if rest:
+                    self._waiting[0] = rest
+                else:
+                    self._waiting.popleft()
+        except BlockingIOError:
             return False
+        except OSError:
+            self._waiting.clear()  # it has died: the next one will be sent all of it
         return True
 
-    def finish(self) -> None:
-        """Close the pipe and wait for the end; kill it if it is stuck."""
+    def await_room(self, limit_s: float) -> None:
+        """Return when the pipe has room, or after so long."""
+        room = select.poll()
+        room.register(self._pipe, select.POLLOUT)
+        room.poll(limit_s * 1e3)
+
+    def finish(self) -> bool:
+        """Close the pipe and wait for the end, or make one; whether it was a good one."""
         assert self._process.stdin is not None
-        with suppress(OSError, ValueError):
+        assert self._process.stdout is not None
+        self._pipe = -1  # the number may soon be that of another file
+        with suppress(OSError):
             self._process.stdin.close()
         try:
             self._process.wait(_START_LIMIT_S)
@@ -287,16 +350,33 @@ class _Recorder:
             self._process.kill()
             self._process.wait()
         self._listener.join()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._process.stdout.close()
+        return self._process.returncode == 0
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            said = json.loads(line)
+            try:
+                said = json.loads(line)
+            except ValueError:  # it was killed in the middle of a word
+                continue
             if "refusal" in said:
-                self._refusal = said["refusal"]
-            elif "ready" not in said:
+                self.refusal = f"The recorder cannot work: {said['refusal']}"
+            elif "ready" in said:
+                self._ready = True
+                self._answered.set()
+            else:
                 self._heard(said)
-            self._ready.set()
-        self._ready.set()
+        self.alive = False
+        self._answered.set()
+
+
+def _unblock(pipe: int) -> None:
+    """Let writing to a full pipe fail instead of wait; where that is not to be had, it waits."""
+    with suppress(AttributeError, OSError):
+        os.set_blocking(pipe, False)
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # this user has a lower limit
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)

@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import zmq
@@ -21,6 +22,7 @@ from .contents import Note
 
 ADDRESS_FILE = "recorder.json"
 _LONGEST = 4000
+_MOST_BYTES = 1 << 16  # a longer request is nobody's note
 
 
 class NoteServer:
@@ -31,12 +33,17 @@ class NoteServer:
     folder : Path
         Where the address is left, readable by this user alone.
     put : callable
-        Takes each note; called from the server's thread.
+        Takes each note, and returns when it is on the disk; called from the server's thread.
+    complain : callable
+        Takes a sentence, if notes cannot be sent: a recording goes on without.
     """
 
-    def __init__(self, folder: Path, put: Callable[[Note], None]) -> None:
+    def __init__(
+        self, folder: Path, put: Callable[[Note], None], complain: Callable[[str], None]
+    ) -> None:
         self._file = folder / ADDRESS_FILE
         self._put = put
+        self._complain = complain
         self._token = secrets.token_hex(16)
         self._ended = threading.Event()
 
@@ -44,37 +51,47 @@ class NoteServer:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.REP)
         self._socket.setsockopt(zmq.LINGER, 0)
-        port = self._socket.bind_to_random_port("tcp://127.0.0.1")
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _MOST_BYTES)
+        try:
+            self._leave_word(self._socket.bind_to_random_port("tcp://127.0.0.1"))
+        except (OSError, zmq.ZMQError) as error:
+            self._complain(f"Notes cannot be sent to this recording ({error}).")
+        self._thread = threading.Thread(target=self._serve, name="notes", daemon=True)
+        self._thread.start()
+        return self
+
+    def _leave_word(self, port: int) -> None:
         card = {"address": f"tcp://127.0.0.1:{port}", "token": self._token, "pid": os.getpid()}
         self._file.unlink(missing_ok=True)
         with os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
             json.dump(card, f)
-        self._thread = threading.Thread(target=self._serve, name="notes", daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
         self._context.destroy(linger=0)
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._file.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         while not self._ended.is_set():
             if self._socket.poll(100):
-                self._socket.send_string(self._answer(self._socket.recv()))
+                self._socket.send_string(self._answer(b"".join(self._socket.recv_multipart())))
 
     def _answer(self, request: bytes) -> str:
         try:
             said = json.loads(request)
-            text, who, token = str(said["text"]), str(said["who"]), said["token"]
-        except (ValueError, LookupError, TypeError):
+            text, who, token = str(said["text"]), str(said["who"]), str(said["token"])
+        except (ValueError, LookupError, TypeError, RecursionError):
             return "refused: this is no note."
-        if not secrets.compare_digest(str(token), self._token):
+        if not secrets.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             return "refused: the token is not that of this recording."
         if not 0 < len(text) <= _LONGEST:
             return f"refused: a note has 1 to {_LONGEST} characters, got {len(text)}."
-        self._put(Note(text=text, who=who, at_ns=time.monotonic_ns()))
+        try:
+            self._put(Note(text=text, who=who, at_ns=time.monotonic_ns()))
+        except RecordingError as error:
+            return f"refused: {error}"
         return "noted"
 
 
@@ -99,7 +116,8 @@ def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) ->
     """
     try:
         card = json.loads((folder / ADDRESS_FILE).read_text())
-    except (OSError, ValueError) as error:
+        address, token = card["address"], card["token"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise RecordingError(
             f"Nothing is being recorded in {folder}: give the folder that the session named when "
             f"it began."
@@ -107,8 +125,8 @@ def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) ->
     context = zmq.Context()
     socket = context.socket(zmq.REQ)
     try:
-        socket.connect(card["address"])
-        socket.send_json({"text": text, "who": who, "token": card["token"]})
+        socket.connect(address)
+        socket.send_json({"text": text, "who": who, "token": token})
         answer = socket.recv_string() if socket.poll(round(timeout_s * 1000)) else "no answer"
     finally:
         context.destroy(linger=0)

@@ -27,8 +27,10 @@ from ..errors import ConfigError, RecordingError
 from ..messages import Channel
 from .bids_tables import INTRACRANIAL, lost_ranges, unique_names
 from .contents import Record
-from .deidentify import DeidentifyOptions, ExportReport, deidentify
+from .deidentify import DeidentifyOptions, DeidentifyReport, ExportReport, deidentify
+from .manifest import utc_now
 from .nwb_tables import add_decisions, add_happenings, add_markers
+from .pseudonym import shifted
 
 _SIGNAL = "ElectricalSeries"
 _VOLTS = 1e-6  # NWB wants volts, as a factor on the stored microvolts
@@ -126,7 +128,7 @@ def export_nwb(record: Record, path: str | Path, options: NwbOptions | None = No
     _refuse(cleaned, channels, path, options)
     lost = lost_ranges(cleaned)
     with _quiet():
-        file = _empty_file(cleaned, privacy.participant, options)
+        file = _empty_file(cleaned, privacy, options)
         series = _signal_series(cleaned)
         _add_signal(file, series, cleaned, channels, lost, options)
         add_markers(file, cleaned)
@@ -163,7 +165,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _empty_file(record: Record, subject: str, options: NwbOptions) -> Any:
+def _empty_file(record: Record, privacy: DeidentifyReport, options: NwbOptions) -> Any:
     """The file with everything that is said of the session as a whole."""
     from pynwb import NWBFile
     from pynwb.file import Subject
@@ -175,6 +177,8 @@ def _empty_file(record: Record, subject: str, options: NwbOptions) -> Any:
         session_description=options.description,
         identifier=str(uuid.uuid4()),
         session_start_time=_started(record) or _NO_DATE,
+        # A session is often exported on its own day: that date moves with all others.
+        file_create_date=_moment(shifted(utc_now(), privacy.shift_days)) or _NO_DATE,
         session_id=(manifest.session if manifest else "").replace("/", "-") or None,
         experiment_description=f"{_NOTICE}{model}",
         keywords=["brain-computer interface", "closed loop", "decoding"],
@@ -183,7 +187,7 @@ def _empty_file(record: Record, subject: str, options: NwbOptions) -> Any:
         source_script=f"diverloop {version}, command export",
         source_script_file_name="diverloop/runtime/record/nwb.py",
         subject=Subject(
-            subject_id=f"sub-{subject}",
+            subject_id=f"sub-{privacy.participant}",
             species=options.species,
             sex=options.sex,
             age=options.age,
@@ -194,7 +198,10 @@ def _empty_file(record: Record, subject: str, options: NwbOptions) -> Any:
 
 def _started(record: Record) -> datetime | None:
     """When the recording started, if that is known."""
-    utc = record.manifest.started_utc if record.manifest else ""
+    return _moment(record.manifest.started_utc) if record.manifest else None
+
+
+def _moment(utc: str) -> datetime | None:
     return datetime.fromisoformat(utc) if utc else None
 
 

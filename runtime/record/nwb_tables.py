@@ -104,8 +104,10 @@ def add_decisions(file: NWBFile, record: Record) -> None:
     for name, description in _DECISION_COLUMNS.items():
         table.add_column(name, description)
     table.add_column("probabilities", f"Of {', '.join(classes)}, in this order; NaN if not decoded")
-    for turn in record.turns:
-        table.add_row(**_decision(turn, record))
+    # A turn without a window starts when it was due, later than the next turn's window.
+    rows = [_decision(turn, record) for turn in record.turns]
+    for row in sorted(rows, key=lambda row: row["start_time"]):
+        table.add_row(**row)
     module = file.create_processing_module("decoding", "What the closed loop decoded and did")
     module.add(table)
 

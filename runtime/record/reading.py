@@ -113,8 +113,8 @@ class TapeReader:
         """
         self._rows = _Rows()
         for part in self._reader:
-            if isinstance(part, Header) and part.name == TAPE_NAME:
-                self._tape = part.stream_id
+            if isinstance(part, Header) and (part.stream_id, part.name) == (TAPE, TAPE_NAME):
+                self._tape = part.stream_id  # a sender may call its stream so, too
             elif isinstance(part, NumericSamples) and part.stream_id == SIGNAL:
                 if self._signal:
                     self._rows.add(part.values, whole=not self._reader.remarks)
@@ -135,7 +135,7 @@ class TapeReader:
                     f"{self.file} has samples before it says of which stream they are: its "
                     f"beginning is damaged, and nothing in it can be replayed."
                 )
-            if not entry.rows:
+            if all(start == stop for start, stop in entry.rows):
                 return entry.chunk(np.empty((len(self._sent.microvolts), 0), np.float32))
             return entry.chunk(self._sent.to_microvolts(self._rows.take(entry.rows)))
         return entry
@@ -238,7 +238,10 @@ class _Found:
     @property
     def remarks(self) -> tuple[str, ...]:
         if self._end is None:
-            return ("The recording breaks off: the recorder was stopped, or the power was cut.",)
+            return (
+                "The recording breaks off: the recorder was stopped, or the power was cut; "
+                "`diverloop repair` gives it an end.",
+            )
         return () if self._end.orderly else (self._end.reason,)
 
     def add(self, entry: Entry | Chunk) -> None:

@@ -120,3 +120,32 @@ def test_every_change_is_told():
         on_change=told.append,
     )
     assert [(report.n, report.n_correct) for report in told] == [(1, 1), (1, 0), (1, 0)]
+
+
+def test_outcomes_name_every_trial_and_what_was_decided():
+    found = scorer(
+        cues(("left", 0), ("rest", 450), ("right", 500), ("left", 1000)),
+        turn(200, 0.9),
+        turn(300, 0.3),
+        turn(700, 0.6),
+        turn(1200, 0.2, neutral=True),
+    ).outcomes()
+    assert [(cue.label, cue.sample, decided) for cue, decided in found] == [
+        ("left", 0, "left"),
+        ("right", 500, "left"),
+        ("left", 1000, None),
+    ]
+
+
+def test_outcomes_agree_with_the_report():
+    made = scorer(cues(("left", 0), ("right", 500)), turn(300, 0.9), turn(700, 0.6))
+    decided = [(cue.label, said) for cue, said in made.outcomes() if said]
+    report = made.report()
+    assert sum(cue == said for cue, said in decided) == report.n_correct == 1
+    assert len(decided) == report.n == 2
+
+
+def test_without_a_cue_there_is_no_outcome():
+    assert scorer().outcomes() == ()
+    assert scorer(turn(200, 0.9)).outcomes() == ()
+    assert scorer(cues(("rest", 0)), turn(200, 0.9)).outcomes() == ()

@@ -15,6 +15,7 @@ from diverloop.runtime.clock import MonotonicClock, VirtualClock
 from diverloop.runtime.conformance import check_source
 from diverloop.runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable, UnitError
 from diverloop.runtime.messages import Chunk, Event, EventKind
+from diverloop.runtime.received import Received
 
 from .test_lsl_link import START_S, Sender, at_last, unique
 
@@ -34,6 +35,7 @@ class Pair:
         self.source = LslSource(config, self.clock)
         self.events: list[Event] = []
         self.chunks: list[Chunk] = []
+        self.received: list[Received] = []
 
     def __enter__(self) -> Pair:
         self.source.open()
@@ -48,6 +50,7 @@ class Pair:
         if chunk is not None:
             self.events += chunk.events
             self.chunks += [chunk] if chunk.samples.shape[1] else []
+            self.received += chunk.received
         return chunk
 
     def take(self, n: int) -> np.ndarray:
@@ -239,8 +242,10 @@ def test_a_sender_that_dies_before_its_first_sample_starts_the_stream_when_it_re
         ({"rate_hz": 200.0}, "3 channels at 200 Hz"),
         ({"unit": "mV"}, "other units"),
         ({"unit": "arb"}, "'arb'"),
+        ({"number": "int16"}, "another number format"),
+        ({"number": "double64"}, "another number format"),
     ],
-    ids=["order", "rate", "unit", "unknown unit"],
+    ids=["order", "rate", "unit", "unknown unit", "whole numbers", "longer numbers"],
 )
 def test_a_sender_that_returns_changed_is_refused_until_the_right_one_is_back(changes, why):
     with Pair() as pair:
@@ -381,6 +386,191 @@ def test_it_is_a_source():
     finally:
         stopped.set()
         thread.join(10)
+
+
+# ------------------------------------------------------------------------- rows as they were sent
+
+FORMATS = [
+    ("float32", "<f4"), ("double64", "<f8"), ("int8", "|i1"), ("int16", "<i2"), ("int32", "<i4"),
+]  # fmt: skip
+
+
+def check_rows(pair: Pair) -> np.ndarray:
+    """Everything received, after a check that every chunk can be made from it again."""
+    rows = np.concatenate([one.values for one in pair.received])
+    counts = [len(one.values) for one in pair.received]
+    assert [one.first_row for one in pair.received] == [0, *np.cumsum(counts)[:-1].tolist()]
+    assert all(len(one.stamps_s) == len(one.values) > 0 for one in pair.received)
+    sent, used = pair.source.spec.sent, []
+    for chunk in pair.chunks:
+        values = np.concatenate([rows[start:stop] for start, stop in chunk.rows])
+        used += [row for start, stop in chunk.rows for row in range(start, stop)]
+        again = sent.to_microvolts(values)
+        assert again.dtype == chunk.samples.dtype
+        assert again.shape == chunk.samples.shape
+        assert again.tobytes() == np.ascontiguousarray(chunk.samples).tobytes()
+    assert len(set(used)) == len(used)
+    return rows
+
+
+@pytest.mark.parametrize(("number", "dtype"), FORMATS)
+@pytest.mark.parametrize("unit", ["uV", "mV", "nV"])
+def test_rows_are_received_in_the_senders_own_numbers_and_unit(number, dtype, unit):
+    with Pair(number=number, unit=unit) as pair:
+        size = np.dtype(dtype)
+        values = np.random.default_rng(1).uniform(-100, 100, (3, 120)).astype(size)
+        for first in range(0, 120, 40):
+            pair.sender.send(values[:, first : first + 40])
+            pair.take(40)
+        sent = pair.source.spec.sent
+        rows = check_rows(pair)
+    assert (sent.dtype, rows.dtype) == (dtype, size)
+    factor = {"uV": 1.0, "mV": 1e3, "nV": float(np.float32(1e-3))}[unit]
+    assert sent.microvolts == (factor,) * 3
+    assert pair.name in sent.description
+    assert rows.tobytes() == np.ascontiguousarray(values.T).tobytes()
+    stamps = np.concatenate([one.stamps_s for one in pair.received])
+    np.testing.assert_allclose(stamps, START_S + np.arange(120) / 100, rtol=0, atol=1e-9)
+
+
+def test_every_bit_pattern_of_a_float_is_received_and_becomes_signal_as_it_is():
+    bits = np.array(
+        [0x00000001, 0x80000000, 0x7FC12345, 0xFFC00001, 0x7F800000, 0xFF800000, 0x3F800001, 0, 1],
+        np.uint32,
+    )
+    with Pair() as pair:
+        pair.sender.send(bits.view(np.float32).reshape(3, 3))
+        pair.take(3)
+        rows = check_rows(pair)
+    assert rows.tobytes() == np.ascontiguousarray(bits.reshape(3, 3).T).tobytes()
+
+
+def test_doubles_are_kept_as_doubles_where_the_signal_is_single():
+    values = np.full((3, 20), 1 / 3)
+    with Pair(number="double64") as pair:
+        pair.sender.send(values)
+        pair.take(20)
+        rows = check_rows(pair)
+    assert (rows == 1 / 3).all()
+    assert (pair.chunks[0].samples == np.float32(1 / 3)).all()
+
+
+def test_rows_and_stamps_that_were_handed_out_are_not_overwritten():
+    with Pair() as pair:
+        pair.sender.send_some(50, seed=1)
+        pair.take(50)
+        first = pair.received[0]
+        values, stamps = first.values.copy(), first.stamps_s.copy()
+        for seed in range(2, 6):
+            pair.sender.send_some(50, seed=seed)
+            pair.take(50)
+        np.testing.assert_array_equal(first.values, values)
+        np.testing.assert_array_equal(first.stamps_s, stamps)
+        for one, other in pairwise(pair.received):
+            assert not np.shares_memory(one.values, other.values)
+            assert not np.shares_memory(one.stamps_s, other.stamps_s)
+
+
+@pytest.mark.parametrize("number", ["float32", "int16"])
+def test_rows_that_came_twice_or_in_another_order_are_received_as_they_came(number):
+    dtype = {"float32": np.float32, "int16": np.int16}[number]
+    with Pair(number=number) as pair:
+        values = np.random.default_rng(2).integers(-9999, 9999, (3, 100)).astype(dtype)
+
+        def send(first: int, stop: int) -> None:
+            last_s = START_S + (stop - 1) / 100
+            pair.sender.signal.push_chunk(np.ascontiguousarray(values[:, first:stop].T), last_s)
+
+        order = [(0, 40), (40, 50), (40, 50), (60, 70), (50, 60), (70, 100)]
+        for first, stop in order:
+            send(first, stop)
+            pair.clock.advance(round((stop - first) * 1e7))
+            n = sum(len(one.values) for one in pair.received) + stop - first
+            at_last(lambda n=n: (pair.read(), sum(len(r.values) for r in pair.received) == n)[1])
+        rows = check_rows(pair)
+        got = np.concatenate([chunk.samples for chunk in pair.chunks], axis=1)
+    came = np.concatenate([values[:, first:stop] for first, stop in order], axis=1)
+    np.testing.assert_array_equal(rows, came.T)
+    np.testing.assert_array_equal(got, values.astype(np.float32))
+    assert {EventKind.DUPLICATE, EventKind.REORDERED} <= set(pair.kinds())
+    named = [span for chunk in pair.chunks for span in chunk.rows]
+    assert (70, 80) in named  # what came late stands before what had come before it
+    assert not any(start <= 50 < stop for start, stop in named)  # the repeat is in no chunk
+
+
+def test_rows_are_counted_on_through_a_hole_and_a_restart():
+    with Pair() as pair:
+        pair.sender.send_some(50)
+        pair.take(50)
+        pair.sender.pass_over(30)
+        pair.sender.send_some(50, seed=1)
+        pair.take(50)
+        pair.restart(away=100)
+        pair.await_event(EventKind.SOURCE_BACK)
+        pair.sender.send_some(50, seed=2)
+        pair.take(50)
+        rows = check_rows(pair)
+    assert len(rows) == 150
+    assert [chunk.rows[0] for chunk in pair.chunks][-1] == (100, 150)
+    assert pair.chunks[-1].first_sample == 230
+
+
+def test_rows_that_are_held_back_have_been_received_all_the_same():
+    with Pair() as pair:
+        pair.sender.send_some(50)
+        pair.take(50)
+        pair.sender.pass_over(3)  # so late that it may be jitter: what comes is held back
+        pair.sender.send_some(2, seed=1)
+        chunk = at_last(pair.read)
+        assert chunk.samples.shape[1] == 0
+        assert (chunk.rows, [len(one.values) for one in chunk.received]) == ((), [2])
+        pair.sender.send_some(50, seed=2)
+        pair.take(52)
+        rows = check_rows(pair)
+    assert len(rows) == 102
+    assert not any(one.first_row == 50 for one in pair.chunks[-1].received)
+    assert pair.chunks[1].rows[0][0] == 50
+
+
+# ---------------------------------------------------------------------- several marker streams
+
+
+def test_markers_of_several_streams_say_which_they_came_on():
+    name = unique()
+    cues, keys = (Words(f"{name}-{kind}") for kind in ("cues", "keys"))
+    with Pair(markers=f" {cues.name} ,, {keys.name},") as pair:
+        pair.sender.send_some(100)
+        pair.take(100)
+        cues.say("left", START_S + 0.3)
+        keys.say("space", START_S + 0.5)
+        cues.say("right", START_S + 0.7)
+        markers = []
+        at_last(lambda: (markers.extend((pair.read() or NOTHING).markers), len(markers) == 3)[1])
+    assert sorted((one.stream, one.label, one.sample) for one in markers) == [
+        (cues.name, "left", 30), (cues.name, "right", 70), (keys.name, "space", 50),
+    ]  # fmt: skip
+
+
+def test_the_marker_stream_that_goes_with_a_signal_is_named_too():
+    with Pair(markers="*", words=True) as pair:
+        pair.sender.send_some(50)
+        pair.take(50)
+        pair.sender.say("cue", START_S + 0.2)
+        (marker,) = at_last(lambda: (pair.read() or NOTHING).markers)
+    assert (marker.label, marker.stream) == ("cue", f"{pair.name}-markers")
+
+
+class Words:
+    """A marker stream of its own."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._outlet = pylsl.StreamOutlet(
+            pylsl.StreamInfo(name, "Markers", 1, 0.0, "string", f"{name}-id")
+        )
+
+    def say(self, label: str, at_s: float) -> None:
+        self._outlet.push_sample([label], at_s)
 
 
 @pytest.mark.parametrize(

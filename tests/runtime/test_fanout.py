@@ -7,7 +7,7 @@ import pytest
 
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError
-from diverloop.runtime.fanout import FanOut, FanOutConfig
+from diverloop.runtime.fanout import DirectFanOut, FanOut, FanOutConfig
 from diverloop.runtime.messages import Chunk, Event, EventKind, StreamSpec
 
 LIMIT_S = 20.0
@@ -203,3 +203,83 @@ def test_a_bound_out_of_range_is_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ConfigError, match=rf"{name} must be .* got {value}"):
         FanOutConfig(**wrong)
+
+
+# ------------------------------------------------------------------------- what others have to say
+
+
+def test_what_is_said_waits_for_the_loop_in_order_and_is_told_once():
+    fanout = FanOut([])
+    said = [event(number) for number in range(3)]
+    for one in said:
+        fanout.say(one)
+    assert fanout.take_events() == tuple(said)
+    assert fanout.take_events() == ()
+
+
+def test_nothing_that_several_threads_say_at_once_is_lost():
+    fanout = FanOut([])
+    threads = [
+        threading.Thread(target=lambda k=k: [fanout.say(event(50 * k + n)) for n in range(50)])
+        for k in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    told = [one.count for one in fanout.take_events()]
+    assert sorted(told) == list(range(200))
+    for k in range(4):
+        own = [count for count in told if count // 50 == k]
+        assert own == sorted(own)
+
+
+def test_what_nobody_takes_does_not_fill_the_memory():
+    fanout = FanOut([])
+    for number in range(1000):
+        fanout.say(event(number))
+    assert [one.count for one in fanout.take_events()] == list(range(744, 1000))
+
+
+# -------------------------------------------------------------------------------- without a mailbox
+
+
+class Here(Collector):
+    """Notes on which thread it is called."""
+
+    def watch(self, message):
+        assert threading.current_thread() is threading.main_thread()
+        super().watch(message)
+
+
+def test_a_direct_fan_out_has_handed_a_message_on_when_it_returns():
+    one, other = Here(), Here(lossless=False)
+    before = threading.active_count()
+    fanout = DirectFanOut([one, other])
+    for number in range(5):
+        message = chunk(number)
+        (fanout.put if number % 2 else fanout.publish)(message)
+        assert one.seen[-1] is other.seen[-1] is message
+        fanout.wake()
+        assert len(one.seen) == len(other.seen) == number + 1
+    assert threading.active_count() == before
+    assert one.closed_in is None
+    fanout.close()
+    assert one.closed_in is other.closed_in is threading.main_thread()
+
+
+def test_what_a_watcher_of_a_direct_fan_out_raises_is_raised():
+    good, bad, later = Collector(), Collector(fails_at=event(2)), Collector()
+    fanout = DirectFanOut([good, bad, later])
+    fanout.put(event(1))
+    with pytest.raises(LookupError, match="the disk is gone"):
+        fanout.put(event(2))
+    assert (len(good.seen), len(bad.seen), len(later.seen)) == (2, 1, 1)
+    assert fanout.take_events() == ()
+
+
+def test_a_direct_fan_out_passes_on_what_is_said():
+    fanout = DirectFanOut([Collector()])
+    fanout.say(event(1))
+    assert fanout.take_events() == (event(1),)
+    assert fanout.counts() == ()

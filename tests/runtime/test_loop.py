@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diverloop.runtime.clock import MonotonicClock, VirtualClock
-from diverloop.runtime.errors import ConfigError, SchemaMismatch
+from diverloop.runtime.errors import SchemaMismatch
 from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Guard, Signal, State
@@ -32,6 +32,7 @@ from diverloop.runtime.messages import (
     Event,
     EventKind,
     Marker,
+    Promotion,
     StreamSpec,
     Turn,
     Window,
@@ -1298,33 +1299,6 @@ def test_memory_holds_a_window_and_the_history_asked_for(history_s, capacity):
     assert loop._ring.capacity == capacity
 
 
-# -------------------------------------------------------------------------------- settings
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "allowed"),
-    [
-        ("deadline_s", -0.1, "[0, 60] s"), ("deadline_s", 61.0, "[0, 60] s"),
-        ("deadline_s", math.nan, "[0, 60] s"),
-        ("stale_s", 0.09, "[0.1, 1] s"), ("stale_s", 1.1, "[0.1, 1] s"),
-        ("lead_s", -0.001, "[0, 1] s"), ("lead_s", 1.1, "[0, 1] s"),
-        ("history_s", 0.4, "[0.5, 600] s"), ("history_s", 601.0, "[0.5, 600] s"),
-    ],
-)  # fmt: skip
-def test_a_setting_out_of_range_is_refused_by_name(key, value, allowed):
-    with pytest.raises(ConfigError) as caught:
-        LoopConfig(**{key: value})
-    assert f"loop.{key} must be in {allowed}, got {value} s" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "edge",
-    [{"deadline_s": 60}, {"stale_s": 0.1}, {"stale_s": 1}, {"lead_s": 1}, {"history_s": 0.5}],
-)
-def test_the_ends_of_the_ranges_are_allowed(edge):
-    assert LoopConfig(**edge) == LoopConfig(**edge)
-
-
 # ------------------------------------------------------------------ what lasts, what starves
 
 
@@ -1378,3 +1352,177 @@ def test_lateness_is_judged_again_after_every_window_of_a_burst():
     slow = Rig(parcels((0, 300), size=300), config=config, work_ns=lambda at_ns: 70 * MS_NS).run()
     assert slow.ranges == [(50, 250), (100, 300)]
     assert slow.report.skipped_late == 1
+
+
+# ------------------------------------------------------------- other weights, other acts
+
+
+class Fixed:
+    """An adapter that always says the same, of its epoch."""
+
+    def __init__(self, epoch: int, classes=("left", "right"), label="left") -> None:
+        self.epoch, self.classes, self._label = epoch, classes, label
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        return Decision(
+            classes=self.classes,
+            probabilities=np.array([0.9, 0.1]),
+            label=self._label,
+            first_sample=window.first_sample,
+            stop_sample=window.stop_sample,
+            epoch=self.epoch,
+        )
+
+
+def promote(epoch: int, reason: str = "it was better") -> Promotion:
+    return Promotion(epoch=epoch, kind="fixed", settings={}, reason=reason)
+
+
+def promoted(*offers: tuple[int, Fixed], stop: int = 1000) -> Rig:
+    """A run with `Fixed(1)`, to which others are offered while windows are encoded."""
+    rig = Rig(parcels((0, stop)))
+    rig.reader = Fixed(1)
+    loop = rig.loop()
+    waiting = list(offers)
+
+    def offer(at_ns: int) -> int:
+        while waiting and at_ns >= waiting[0][0] * MS_NS:
+            _, adapter = waiting.pop(0)
+            loop.promotions.offer(promote(adapter.epoch), adapter)
+        return 0
+
+    rig.eye._work_ns = offer
+    rig.report = loop.run()
+    assert not waiting
+    return rig
+
+
+def test_other_weights_take_over_between_two_windows_and_watchers_know_from_where():
+    rig = promoted((500, Fixed(2, label="right")))
+    epochs = [turn.decision.epoch for turn in rig.ledger.turns]
+    # Offered while the window that ends at 500 was encoded: it still decides, the next does not.
+    stops = [turn.decision.stop_sample for turn in rig.ledger.turns]
+    assert [stop for stop, epoch in zip(stops, epochs, strict=True) if epoch == 1][-1] == 500
+    assert epochs == [1] * epochs.count(1) + [2] * epochs.count(2)
+    assert {t.decision.label for t in rig.ledger.turns if t.decision.epoch == 2} == {"right"}
+    kinds = [type(m).__name__ for m in rig.ledger.messages if not isinstance(m, Chunk)]
+    assert kinds.count("Promotion") == 1
+    (told,) = rig.ledger.events(EventKind.PROMOTED)
+    assert (told.text, told.count) == ("Weights of epoch 2 took over: it was better", 2)
+    assert told.sample == 500
+    assert rig.report.events["promoted"] == 1
+    place = rig.ledger.messages.index(told)
+    assert isinstance(rig.ledger.messages[place - 1], Promotion)
+    before = [m for m in rig.ledger.messages[:place] if isinstance(m, Turn)]
+    assert {turn.decision.epoch for turn in before} == {1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [Fixed(1), Fixed(0), Fixed(2, ("right", "left")), Fixed(2, ("left", "right", "feet"))],
+    ids=["same epoch", "older", "another order", "more classes"],
+)
+def test_weights_that_are_not_newer_or_speak_of_other_classes_are_refused_and_told(other):
+    rig = promoted((500, other))
+    assert {turn.decision.epoch for turn in rig.ledger.turns} == {1}
+    assert {turn.decision.classes for turn in rig.ledger.turns} == {("left", "right")}
+    (told,) = rig.ledger.events(EventKind.PROMOTED)
+    assert told.text == f"Weights of epoch {other.epoch} were refused: those of epoch 1 stay."
+    assert told.count == 1
+    assert sum(isinstance(message, Promotion) for message in rig.ledger.messages) == 1
+
+
+def test_several_promotions_are_judged_in_the_order_in_which_they_came():
+    offers = ((500, Fixed(3)), (500, Fixed(2)), (500, Fixed(4)), (700, Fixed(4)), (700, Fixed(5)))
+    rig = promoted(*offers)
+    assert [event.text.split(":")[0] for event in rig.ledger.events(EventKind.PROMOTED)] == [
+        "Weights of epoch 3 took over", "Weights of epoch 2 were refused",
+        "Weights of epoch 4 took over", "Weights of epoch 4 were refused",
+        "Weights of epoch 5 took over",
+    ]  # fmt: skip
+    assert sorted({turn.decision.epoch for turn in rig.ledger.turns}) == [1, 4, 5]
+
+
+def test_weights_offered_before_the_start_decide_from_the_first_window_on():
+    rig = Rig(parcels((0, 500)))
+    rig.reader = Fixed(1)
+    loop = rig.loop()
+    loop.promotions.offer(promote(7), Fixed(7))
+    loop.run()
+    assert {turn.decision.epoch for turn in rig.ledger.turns} == {7}
+
+
+def test_a_neutral_decision_after_a_promotion_names_the_new_weights():
+    rig = Rig(spoilt(parcels((0, 1500)), 900, 1500))
+    rig.reader = Fixed(1)
+    loop = rig.loop()
+    loop.promotions.offer(promote(2), Fixed(2))
+    loop.run()
+    assert rig.neutral
+    assert {decision.epoch for decision in rig.neutral} == {2}
+
+
+class Wilful(Hand):
+    """A sink with a will of its own."""
+
+    def __init__(self, clock: VirtualClock, answer) -> None:
+        super().__init__(clock)
+        self._answer = answer
+
+    def act(self, decision: Decision, command: Command) -> Command:
+        return self._answer(super().act(decision, command))
+
+
+def test_a_turn_says_what_was_asked_only_if_the_sinks_did_something_else():
+    busy = Command(label=None, reason="the device is busy")
+    rig = Rig(parcels((0, 1000)))
+    odd = Wilful(rig.clock, lambda c: busy if len(odd.asked) % 2 else c)
+    rig.run(sinks=(odd, rig.hand))
+    assert len(rig.ledger.turns) == 17
+    for number, (turn, (_, _, asked)) in enumerate(zip(rig.ledger.turns, odd.asked, strict=True)):
+        if number % 2:
+            assert turn.asked is None
+            assert turn.command is asked
+        else:
+            assert turn.asked is asked
+            assert turn.command is busy
+        assert rig.hand.asked[number][2] is turn.command
+
+
+def test_an_answer_that_is_equal_and_yet_another_object_is_told_with_what_was_asked():
+    rig = Rig(parcels((0, 1000)))
+    rig.run(sinks=(Wilful(rig.clock, replace),))
+    assert all(turn.asked == turn.command for turn in rig.ledger.turns)
+
+
+def test_two_sinks_of_which_the_second_undoes_the_first_did_what_was_asked():
+    rig = Rig(parcels((0, 1000)))
+    first = Wilful(rig.clock, lambda command: Command(label=None))
+    rig.run(sinks=(first, Wilful(rig.clock, lambda command: first.asked[-1][2])))
+    assert {turn.asked for turn in rig.ledger.turns} == {None}
+
+
+def test_what_anybody_tells_reaches_all_watchers_and_is_counted_once():
+    rig = Rig(parcels((0, 1000)))
+    rig.ledger = Saying()
+    loop = rig.loop()
+    words = [Event(kind=EventKind.RECORDER, text=f"It lags {n}.", at_ns=n) for n in range(3)]
+    threads = [threading.Thread(target=loop.tell, args=(word,)) for word in words[:2]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    rig.eye._work_ns = lambda at_ns: loop.tell(words.pop()) or 0 if len(words) == 3 else 0
+    report = loop.run()
+    told = rig.ledger.events(EventKind.RECORDER)
+    assert sorted(event.text for event in told) == ["It lags 0.", "It lags 1.", "It lags 2."]
+    assert report.events["recorder"] == 3
+    assert told[-1].at_ns == 2
+    assert all(turn.command.label for turn in rig.ledger.turns)
+
+
+class Saying(Ledger):
+    """A ledger to which events can be said, as to a fan-out."""
+
+    def say(self, event: Event) -> None:
+        self.waiting = [*self.waiting, event]

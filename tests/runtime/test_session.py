@@ -2,23 +2,34 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import math
 import string
+import types
+import typing
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from diverloop.hardware.lsl_inlet import LslConfig
 from diverloop.hardware.null import NullConfig
 from diverloop.hardware.simulator import Fault, SimulatorConfig
+from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.loop_config import LoopConfig
 from diverloop.runtime.realtime import RealtimeConfig
-from diverloop.runtime.session import SessionConfig, build, parse_session, read_session
+from diverloop.runtime.session import (
+    PartConfig,
+    SessionConfig,
+    build,
+    parse_session,
+    read_session,
+    tables_of,
+)
 
 TEXT = """
 [session]
@@ -426,3 +437,114 @@ def test_any_override_is_taken_or_refused_as_a_setting(tmp_path_factory, key, te
     path.write_text(TEXT, encoding="utf-8")
     with suppress(ConfigError):
         assert isinstance(read_session(path, {key: text}), SessionConfig)
+
+
+# ------------------------------------------------------------------------------ there and back
+
+SHIPPED = sorted((Path(__file__).resolve().parents[2] / "sessions").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_tables_of_a_shipped_session_give_the_session_again(path):
+    session = read_session(path)
+    tables = tables_of(session)
+    assert parse_session(tables, path.parent) == session
+    # As a recording keeps them: through JSON, in which every tuple is a list.
+    assert parse_session(json.loads(json.dumps(tables)), Path()) == session
+
+
+def test_there_are_shipped_sessions_and_one_with_everything(file):
+    assert len(SHIPPED) >= 4
+    session = read_session(file)
+    assert parse_session(json.loads(json.dumps(tables_of(session))), Path("/")) == session
+
+
+NUMBERS = {float: (0.0, 1.0, 0.5, 0.25, 2.0, 12.0, 60.0, 250.0), int: (0, 1, 2, 60, 99)}
+
+
+def of_type(wanted: object) -> st.SearchStrategy:
+    """Values of a setting's type; not all of them are allowed."""
+    origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin in (types.UnionType, typing.Union):
+        return st.one_of(of_type(one) for one in inner)
+    if origin is tuple and inner[-1] is Ellipsis:
+        return st.lists(of_type(inner[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*(of_type(one) for one in inner))
+    if dataclasses.is_dataclass(wanted):
+        return made_of(wanted)
+    if wanted is type(None):
+        return st.none()
+    if wanted is bool:
+        return st.booleans()
+    if wanted is str:
+        words = st.sampled_from(["left", "feet", "eeg16", "gap", "12", "motor_imagery", "ssvep"])
+        return words | st.text('aZ9 _-.~/\\"\u00fc\u5de6', max_size=6)
+    return st.sampled_from(NUMBERS[wanted])
+
+
+@st.composite
+def made_of(draw, cls: type) -> object:
+    """Settings of a class, with any of its fields set, as far as they are allowed."""
+    hints = typing.get_type_hints(cls)
+    entries = dataclasses.fields(cls)
+    needed = [
+        one.name for one in entries
+        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    ]  # fmt: skip
+    others = [one.name for one in entries if one.name not in needed]
+    chosen = draw(st.lists(st.sampled_from(others), unique=True, max_size=4)) if others else []
+    values = {name: draw(of_type(hints[name])) for name in [*needed, *chosen]}
+    while True:
+        try:
+            return cls(**values)
+        except ConfigError:
+            assume(chosen)
+            values.pop(chosen.pop())
+
+
+def parts(kind: str) -> st.SearchStrategy:
+    """A stage of any name in the catalogue with any settings."""
+    return st.sampled_from(sorted(CATALOG[kind])).flatmap(
+        lambda name: made_of(find(kind, name).Config).map(
+            lambda config: PartConfig(kind=name, settings=config)
+        )
+    )
+
+
+SESSIONS_OF_ANY_KIND = st.builds(
+    SessionConfig,
+    name=st.text(max_size=8),
+    source=parts("source"),
+    model=st.sampled_from([Path("/m/b"), Path("/m/\u00fc b.bundle"), Path("/m/~x")]),
+    sinks=st.lists(parts("sink"), max_size=3).map(tuple),
+    feedback=made_of(FeedbackConfig),
+    loop=made_of(LoopConfig),
+    realtime=made_of(RealtimeConfig),
+    step_s=st.none() | st.sampled_from([0.05, 0.1, 1.0]),
+    participant=st.text(max_size=4),
+    operator=st.text(max_size=4),
+)
+
+
+@settings(max_examples=120, suppress_health_check=[HealthCheck.filter_too_much])
+@given(session=SESSIONS_OF_ANY_KIND)
+def test_the_tables_of_any_session_give_the_session_again(session):
+    tables = tables_of(session)
+    assert parse_session(tables, Path("/rooms")) == session
+    again = parse_session(json.loads(json.dumps(tables)), Path("/rooms"))
+    assert again == session
+    assert tables_of(again) == tables
+
+
+@pytest.mark.parametrize("kind", ["source", "sink"])
+def test_no_settings_have_a_key_called_kind_of_their_own(kind):
+    """It would hide the name of the stage in the table that both share."""
+    for name in CATALOG[kind]:
+        assert "kind" not in {one.name for one in dataclasses.fields(find(kind, name).Config)}
+
+
+def test_a_relative_model_counts_from_the_folder_again():
+    session = parsed()
+    relative = dataclasses.replace(session, model=Path("b"))
+    assert parse_session(tables_of(relative), Path("/rooms")) == session

@@ -3,6 +3,7 @@ placed sample can be compared with the index it was given."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -237,3 +238,126 @@ def test_indices_do_not_depend_on_how_the_stream_was_cut(cuts, lost, rate):
         turn += 1
     assert got == numbers[: len(got)].tolist()
     assert len(numbers) - len(got) <= 0.2 * rate + max(cuts)
+
+
+# ------------------------------------------------------------------ which rows a run is made of
+
+
+@st.composite
+def mistreated(draw) -> list[Packet]:
+    """Packets that are lost, repeated, swapped, torn, held up, or jump in time, in any mixture."""
+    rate = 250.0
+    packets = list(stream(rate, 12, packet_s=draw(st.sampled_from([0.004, 0.02, 0.1]))))
+    n = len(packets)
+    for _ in range(draw(st.integers(1, 8))):
+        at = draw(st.integers(n // 4, len(packets) - 8))
+        kind = draw(st.sampled_from(["lose", "repeat", "swap", "tear", "late", "step", "shake"]))
+        one = packets[at]
+        if kind == "lose":
+            del packets[at : at + draw(st.integers(1, 6))]
+        elif kind == "repeat":
+            packets.insert(at + draw(st.integers(1, 3)), dataclasses.replace(one))
+        elif kind == "swap":
+            other = at + draw(st.integers(1, 3))
+            packets[at], packets[other] = packets[other], one
+        elif kind == "tear" and len(one.stamps) > 2:
+            cut = draw(st.integers(1, len(one.stamps) - 1))
+            packets[at] = Packet(one.first + cut, one.stamps[cut:], one.arrived_s)
+        elif kind == "late":
+            one.stamps = one.stamps + draw(st.floats(0, 0.3))
+        elif kind == "step":
+            step_s = draw(st.sampled_from([0.5, -0.5, 0.2]))
+            for packet in packets[at:]:
+                packet.stamps = packet.stamps + step_s
+        elif kind == "shake":
+            one.stamps = one.stamps + np.linspace(0, draw(st.floats(0, 0.05)), len(one.stamps))
+    return packets
+
+
+@given(packets=mistreated(), joined=st.integers(1, 4))
+def test_every_run_knows_which_received_rows_it_is_made_of(packets, joined):
+    timeline = Timeline(250.0)
+    rows = np.zeros((2, 0))
+    used: list[int] = []
+    stop = 0
+    for at in range(0, len(packets), joined):
+        group = packets[at : at + joined]
+        samples = np.hstack([packet.samples for packet in group])
+        # Noise, so that no two rows are alike by chance, and a repeat is one only if it is.
+        samples = np.vstack([samples, np.sin(samples[:1] * 12.9898) * 43758.5453])
+        stamps = np.concatenate([packet.stamps for packet in group])
+        first_row = rows.shape[1]
+        rows = np.hstack([rows.reshape(3, -1), samples]) if rows.size else samples
+        placed = timeline.place(samples, stamps, group[-1].arrived_s, first_row)
+        for run in placed:
+            size = run.samples.shape[1]
+            assert size
+            assert run.first_sample >= stop
+            stop = run.first_sample + size
+            own = range(run.first_row, run.first_row + size)
+            np.testing.assert_array_equal(run.samples, rows[:, own.start : own.stop])
+            used += own
+    assert len(set(used)) == len(used)
+
+
+@given(packets=mistreated())
+def test_rows_that_no_run_is_made_of_were_dropped_as_repeats_or_are_still_held(packets):
+    timeline = Timeline(250.0)
+    n_rows, used, dropped = 0, 0, 0
+    for packet in packets:
+        size = len(packet.stamps)
+        used += sum(
+            run.samples.shape[1]
+            for run in timeline.place(packet.samples, packet.stamps, packet.arrived_s, n_rows)
+        )
+        n_rows += size
+        dropped += sum(
+            event.count for event in timeline.take_events() if event.kind is EventKind.DUPLICATE
+        )
+    held = sum(run.size for run in timeline._held)
+    assert used + dropped + held == n_rows
+
+
+def test_without_a_number_rows_count_from_each_call():
+    (placed,) = Timeline(100.0).place(np.zeros((1, 3)), np.arange(3) / 100, 1.0)
+    assert placed.first_row == 0
+
+
+@pytest.mark.parametrize("fault", ["swap", "repeat", "lose"])
+def test_rows_of_a_single_fault_are_named_one_by_one(fault):
+    packets = list(stream(250.0, 4, packet_s=0.02))
+    packets = {
+        "swap": [*packets[:100], packets[101], packets[100], *packets[102:]],
+        "repeat": [*packets[:101], packets[100], *packets[101:]],
+        "lose": [*packets[:100], *packets[101:]],
+    }[fault]
+    timeline, n_rows, found = Timeline(250.0), 0, []
+    for packet in packets:
+        found += [
+            (run.first_row, run.first_sample, run.samples.shape[1])
+            for run in timeline.place(packet.samples, packet.stamps, packet.arrived_s, n_rows)
+        ]
+        n_rows += len(packet.stamps)
+    near = [one for one in found if 490 <= one[1] <= 515]
+    assert (
+        near
+        == {
+            "swap": [
+                (490, 490, 5),
+                (495, 495, 5),
+                (505, 500, 5),
+                (500, 505, 5),
+                (510, 510, 5),
+                (515, 515, 5),
+            ],
+            "repeat": [
+                (490, 490, 5),
+                (495, 495, 5),
+                (500, 500, 5),
+                (510, 505, 5),
+                (515, 510, 5),
+                (520, 515, 5),
+            ],
+            "lose": [(490, 490, 5), (495, 495, 5), (500, 505, 5), (505, 510, 5), (510, 515, 5)],
+        }[fault]
+    )
