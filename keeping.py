@@ -94,7 +94,7 @@ def keep(
     key = load_or_create_key()
     folder = _new_folder(root, session.name)
     who = session.operator or "operator"
-    with closing(_new_log(folder, key, clock)) as audit, _ending(audit, who) as seal:
+    with closing(_new_log(folder, key, clock)) as audit, _Ending(audit, who) as seal:
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
         manifest = _manifest(session, sha256, clock, live)
         _note_start(audit, manifest, who, armed)
@@ -136,20 +136,29 @@ def _finished(link: RecorderLink, folder: Path, seal: dict[str, str]) -> Iterato
         )
 
 
-@contextmanager
-def _ending(audit: AuditLog, who: str) -> Iterator[dict[str, str]]:
-    """Put on record how the session ended, with what else is to be sealed then."""
-    seal: dict[str, str] = {}
-    try:
-        yield seal
-    except BaseException as error:
-        why = f"The session failed: {str(error) or type(error).__name__}"
-        seal["failure"] = type(error).__name__
+class _Ending:
+    """Puts on record how the session ended, with what else is to be sealed then."""
+
+    def __init__(self, audit: AuditLog, who: str) -> None:
+        self._audit = audit
+        self._who = who
+        self._seal: dict[str, str] = {}
+
+    def __enter__(self) -> dict[str, str]:
+        return self._seal
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if error is None:
+            self._append(self._who, "The session is over and its recording is complete.")
+            return
+        self._seal["failure"] = type(error).__name__
         with suppress(RecordingError):  # the disk may be what failed
-            audit.append(AuditKind.SESSION_ENDED, who="diverloop", why=why, details=seal)
-        raise
-    why = "The session is over and its recording is complete."
-    audit.append(AuditKind.SESSION_ENDED, who=who, why=why, details=seal)
+            self._append("diverloop", f"The session failed: {str(error) or type(error).__name__}")
+
+    def _append(self, who: str, why: str) -> None:
+        self._audit.append(AuditKind.SESSION_ENDED, who=who, why=why, details=self._seal)
 
 
 def file_sha256(path: Path) -> str:

@@ -23,6 +23,7 @@ from scipy.ndimage import median_filter
 HOLE_S = 0.5
 """A hole longer than this is one, however much the stamps scatter."""
 
+_OFFSET_ERROR_S = 1e-4  # of LSL's measurement, streams of one machine differ by 1 to 5e-5 s
 _CLOCKED_WITHIN = 0.05  # of the nominal period
 _CLOCKED_SHARE = 0.9
 _WINDOW_S = 5.0  # over which a rate is measured when single intervals mean nothing
@@ -68,8 +69,9 @@ class Placement:
         early_s, late_s = self.stamps_s[0] - stamp_s, stamp_s - self.stamps_s[-1]
         if max(early_s, late_s) * self.rate_hz > 1:
             return None
-        # Two stamps that mean the same moment differ by rounding, a thousandth of a sample.
-        return int(np.ceil(at - 1e-3))
+        # Two stamps that mean the same moment differ by the error of two streams' clock offsets.
+        same = max(1e-3, min(_OFFSET_ERROR_S * self.rate_hz, 0.25))
+        return int(np.ceil(at - same))
 
 
 def place(stamps_s: NDArray[np.float64], nominal_hz: float) -> Placement:

@@ -40,7 +40,7 @@ class Sent:
             Microvolts, in memory of its own.
         """
         samples = values.T.astype(np.float32, order="C")
-        if any(factor != 1 for factor in self.microvolts):
+        if set(self.microvolts) != {1.0}:
             samples *= np.array(self.microvolts, np.float32)[:, None]
         return samples
 

@@ -312,6 +312,6 @@ def test_a_log_on_a_full_disk_does_not_hide_why_the_session_failed(tmp_path, mon
     with (
         closing(Full()) as log,
         pytest.raises(ConfigError, match="the true reason"),
-        keeping._ending(log, "somebody"),
+        keeping._Ending(log, "somebody"),
     ):
         raise ConfigError("the true reason")

@@ -18,9 +18,16 @@ import pytest
 
 from diverloop.assembly import FitPlan, fit_model, recordings
 from diverloop.hardware.lsl_outlet import FIXED
+from diverloop.hardware.recordings import Recording, read_recording
+from diverloop.proving import verify
 from diverloop.runtime.bundle import save_bundle
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.decision_log import read_decisions
+from diverloop.runtime.record.bids import BidsOptions, export_bids
+from diverloop.runtime.record.contents import Record
+from diverloop.runtime.record.deidentify import DeidentifyOptions
+from diverloop.runtime.record.nwb import NwbOptions, export_nwb
+from diverloop.runtime.record.reading import open_record
 
 from .data import recording_path
 
@@ -189,3 +196,67 @@ def test_the_loss_of_the_sender_is_reported_and_the_run_ends_at_its_time(seen):
     assert seen.report["counts"]["decoded"] == len([r for r in seen.live if r["label"]])
     assert seen.report["counts"]["skipped_late"] == 0
     assert seen.report["wall_s"] >= PLAYED_S
+
+
+# --- what the session left ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def played() -> Recording:
+    """What the player played."""
+    return read_recording(recording_path("mi/eegmmidb_S001_R10.npz")).excerpt(0.0, PLAYED_S)
+
+
+@pytest.fixture(scope="module")
+def recorded(seen) -> Record:
+    """What the session recorded of it."""
+    return open_record(seen.report["recording"])
+
+
+def cues(recording: Record | Recording) -> list[tuple[str, int]]:
+    return [(marker.label, marker.sample) for marker in recording.markers]
+
+
+def test_the_live_session_replays_exactly_and_is_sealed(seen):
+    verification = verify(seen.report["recording"])
+    assert verification.ok, verification.sentences()
+    assert verification.sealed
+    assert verification.comparison.n_decided == seen.report["counts"]["decoded"]
+
+
+def test_the_recording_holds_what_was_played_bit_for_bit(recorded, played):
+    assert recorded.spec.schema == played.spec.schema
+    assert recorded.spec.sent is not None
+    assert np.array_equal(recorded.samples(), played.samples)
+    assert cues(recorded) == cues(played) != []
+
+
+def test_any_xdf_reader_finds_the_same_in_it(recorded, played):
+    foreign = read_recording(recorded.path)
+    assert foreign.spec.schema == played.spec.schema
+    assert np.array_equal(foreign.samples, played.samples)
+    assert cues(foreign) == cues(played)
+    assert (foreign.gaps, foreign.notes) == ((), ())
+
+
+def test_it_comes_back_whole_from_an_export(recorded, played, tmp_path):
+    mne_bids = pytest.importorskip("mne_bids", reason="pip install 'diverloop[export]'")
+    pynwb = pytest.importorskip("pynwb", reason="pip install 'diverloop[export]'")
+    privacy = DeidentifyOptions(participant="P1", key="k")
+    export_bids(recorded, tmp_path / "bids", BidsOptions(task="mi", deidentify=privacy))
+    export_nwb(recorded, tmp_path / "one.nwb", NwbOptions(deidentify=privacy))
+    raw = mne_bids.read_raw_bids(
+        mne_bids.BIDSPath(
+            subject="P1", session="01", task="mi", run="1", datatype="eeg", root=tmp_path / "bids"
+        ),
+        verbose="error",
+    )
+    assert np.array_equal((raw.get_data() * 1e6).astype(np.float32), played.samples)
+    at = raw.time_as_index(raw.annotations.onset, use_rounding=True).tolist()
+    assert set(cues(played)) <= set(zip(raw.annotations.description.tolist(), at, strict=True))
+    found = raw.get_montage().get_positions()["ch_pos"]
+    for channel in recorded.spec.channels:
+        assert tuple(found[channel.name]) == channel.position_m
+    with pynwb.NWBHDF5IO(tmp_path / "one.nwb", "r") as file:
+        (series,) = file.read().acquisition.values()
+        assert np.array_equal(series.data[:].T, played.samples)

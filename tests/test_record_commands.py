@@ -166,11 +166,11 @@ def test_labels_that_bids_does_not_know_are_refused(tmp_path):
 
 
 def test_a_report_is_written_where_it_is_wanted(tmp_path):
-    path = tmp_path / "mine.html"
+    path, recording = tmp_path / "mine.html", write_npz(tmp_path / "run.npz", seconds=4.0)
     assert told("report", folder_of(), "--no-pdf", "--html", path) == {"files": [str(path)]}
     assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
-    result = call("report", folder_of(), "--no-pdf", "--html", path)
-    assert "".join(result.stdout.split()) == f"Report:{path}"
+    result = call("report", recording, "--no-pdf")
+    assert "".join(result.stdout.split()) == f"Report:{tmp_path}/run-report.html"
 
 
 def test_a_report_of_nothing_is_refused(tmp_path):

@@ -114,7 +114,7 @@ def test_the_report_of_a_session_that_was_touched_and_cut_says_so(tmp_path):
 
 
 def test_the_report_of_a_file_of_another_program_lies_beside_it_under_its_name(tmp_path):
-    path = write_npz(tmp_path / "run.npz", seconds=20.0)
+    path = write_npz(tmp_path / "run.npz", seconds=8.0)
     (html,) = make_report(path, pdf=False)
     assert html == tmp_path / "run-report.html"
     assert "Not a diagnosis" in html.read_text(encoding="utf-8")

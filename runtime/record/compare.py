@@ -118,7 +118,13 @@ class Comparison:
             f"{self.n_events} events are equal; {self.n_decoded} windows were decoded, "
             f"{self.n_decided} decided for a class, {self.n_commanded} commands were not neutral; "
             f"{self.n_bit_equal} of {self.n_decoded} embeddings are equal to the last bit."
+            f"{self._left()}"
         )
+
+    def _left(self) -> str:
+        if not self.unfinished:
+            return ""
+        return f" The loop broke off in mid-pass: {self.unfinished} turns of it cannot be replayed."
 
 
 class Comparer:
@@ -224,6 +230,8 @@ class Comparer:
     def _same(self, name: str, before: Any, after: Any) -> bool:
         if name not in TOLERANCES:
             return _equal(before, after)
+        if np.array_equal(before, after, equal_nan=True):
+            return True
         one, other = np.atleast_1d(before), np.atleast_1d(after)
         if one.shape != other.shape or not np.array_equal(np.isnan(one), np.isnan(other)):
             return False
@@ -266,5 +274,9 @@ def _as_kept(entry: _Kept) -> _Kept:
 
 
 def _equal(before: Any, after: Any) -> bool:
+    if type(before) is not type(after):
+        return False
+    if isinstance(before, int | str):
+        return bool(before == after)
     # As text, numbers keep every bit, NaN equals NaN, and -0.0 is not 0.0.
-    return type(before) is type(after) and repr(before) == repr(after)
+    return repr(before) == repr(after)

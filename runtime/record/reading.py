@@ -163,11 +163,13 @@ class _Rows:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _between(self, start: int, stop: int) -> list[NDArray[np.generic]]:
-        found = [
-            values[max(start - first, 0) : stop - first]
-            for first, values in self._blocks
-            if first < stop and first + len(values) > start
-        ]
+        found = []
+        for first, values in reversed(self._blocks):  # what is asked for is among the newest
+            if first + len(values) <= start:
+                break
+            if first < stop:
+                found.append(values[max(start - first, 0) : stop - first])
+        found.reverse()
         if sum(map(len, found)) != stop - start:
             raise RecordingError(
                 f"The tape asks for rows {start} to {stop} of the signal, which are not there: a "

@@ -90,12 +90,14 @@ class Recorder:
         self._running = True
         syncing = threading.Thread(target=self._keep_syncing, name="sync", daemon=True)
         syncing.start()
-        with NoteServer(folder, self._note, self._say_problem), suppress(_LeaveError):
-            self._say({"ready": True})
-            while (parts := self._next(pipe)) is not None:
-                self._take(parts)
-        self._ended.set()
-        syncing.join()
+        try:
+            with NoteServer(folder, self._note, self._say_problem), suppress(_LeaveError):
+                self._say({"ready": True})
+                while (parts := self._next(pipe)) is not None:
+                    self._take(parts)
+        finally:
+            self._ended.set()
+            syncing.join()
         self._report()
         if not self._orderly:
             # After the last word to the session: if it lives, its next recorder cuts this off.
@@ -148,7 +150,7 @@ class Recorder:
                 act()
                 return
             except RecordingError as error:
-                if not isinstance(error.__cause__, OSError) or self._leaving or not self._running:
+                if not _of_disk(error) or self._leaving or not self._running:
                     raise
                 if tries % _TELL_EVERY == 0:
                     self._say_problem(f"{error} The recorder keeps trying.")
@@ -238,8 +240,16 @@ class _LeaveError(BaseException):
     """Somebody wants the recorder to end while it waits for a message."""
 
 
+def _of_disk(error: BaseException | None) -> bool:
+    return isinstance(error, RecordingError) and isinstance(error.__cause__, OSError)
+
+
 class _Bulkhead:
-    """Keeps what one message does wrong from all others, and says so."""
+    """Keeps what one message does wrong from all others, and says so.
+
+    What the disk or the memory does wrong is no fault of the message: that ends the recorder, and
+    the session sends it again.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -254,6 +264,8 @@ class _Bulkhead:
         trace: TracebackType | None,
     ) -> bool:
         if kind is None or not issubclass(kind, Exception):
+            return False
+        if _of_disk(error) or issubclass(kind, OSError | MemoryError):
             return False
         where = extract_tb(trace)[-1]
         self._say(

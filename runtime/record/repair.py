@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from .reading import recording_file
 from .xdf_read import Footer, Header, TextSamples, XdfReader
 from .xdf_write import XdfWriter
 
+_RECORDER = b"diverloop.runtime.record.recorder"
 _REASON = (
     "The recording broke off here, because its recorder was stopped or the power was cut; it was "
     "repaired afterwards."
@@ -142,16 +144,29 @@ def _refuse_running(folder: Path) -> None:
         pid = int(json.loads((folder / ADDRESS_FILE).read_text())["pid"])
     except (OSError, ValueError, LookupError, TypeError):
         return
+    if _records(pid):
+        raise RecordingError(
+            f"The recording in {folder} is still being written, by process {pid}: repair it when "
+            f"the session is over; if it is over, delete {ADDRESS_FILE} there."
+        )
+
+
+def _records(pid: int) -> bool:
+    """Whether a process lives and may be a recorder."""
     try:
         os.kill(pid, 0)
-    except PermissionError:  # it lives, and is somebody else's
-        pass
+    except PermissionError:  # it is somebody else's
+        return True
     except (OSError, OverflowError):
-        return
-    raise RecordingError(
-        f"The recording in {folder} is still being written, by process {pid}: repair it when the "
-        f"session is over; if it is over, delete {ADDRESS_FILE} there."
-    )
+        return False
+    if sys.platform != "linux":
+        return True
+    # After a power cut the number may be that of another process; and what was killed may still
+    # be listed, without a command line, if nobody has asked for its end.
+    try:
+        return _RECORDER in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _set_aside(file: Path, kept_bytes: int) -> Path:

@@ -95,6 +95,7 @@ def test_a_moment_is_given_the_first_sample_at_or_after_it():
     placed = place(stamps_s, RATE_HZ)
     assert placed.index_at(1000 + 40 / RATE_HZ) == 40
     assert placed.index_at(1000 + 40.2 / RATE_HZ) == 41
+    assert placed.index_at(1000 + 40 / RATE_HZ + 9e-5) == 40
     assert placed.index_at(1000 - 0.5 / RATE_HZ) == 0
 
 

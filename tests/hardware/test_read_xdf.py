@@ -12,13 +12,15 @@ import numpy as np
 import pylsl
 import pytest
 
+from diverloop.assembly import open_model
 from diverloop.hardware.recordings import Recording, describe, read_recording
+from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.record.contents import Record
 from diverloop.runtime.record.reading import open_record
 
-from ..kept import LOST, folder_of
+from ..kept import LOST, folder_of, model_of, session, settings
 from ..test_cli import told
 
 LIMIT_S = 60.0
@@ -95,15 +97,17 @@ def test_a_session_is_decoded_by_another_model_than_its_own(tmp_path):
 
 
 def test_a_model_is_fitted_on_a_session(tmp_path):
-    # The simulated participant saw few cues: the windows are short, so that there are enough.
+    options = RunOptions(live=False, recordings=tmp_path / "kept")
+    longer = session(settings(duration_s=90.0))
+    folder = run_session(longer, options, open_model(model_of("eeg16"))).kept
     path = tmp_path / "again.bundle"
     fitted = told(
-        *("fit", folder_of() / "recording.xdf", "--classes", "left,right,rest", "--out", path),
-        *("--encoder", "csp", "--window-s", 1.0, "--start-s", 0.2, "--stop-s", 2.2),
+        *("fit", folder / "recording.xdf", "--classes", "left,right", "--out", path),
+        *("--encoder", "csp", "--window-s", 1.0),
     )
     card = load_bundle(path, sha256=fitted["sha256"]).card
-    assert set(card.classes) == {"left", "right", "rest"}
-    assert card.trained_on[0].name == "recording.xdf"
+    assert card.classes == ("left", "right")
+    assert (card.trained_on[0].name, card.trained_on[0].seconds) == ("recording.xdf", 89.6)
 
 
 @pytest.mark.live

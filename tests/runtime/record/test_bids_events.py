@@ -105,3 +105,22 @@ def test_the_sidecar_of_decisions_describes_every_column_but_hed():
 )
 def test_labels_keep_to_what_hed_allows(text, label):
     assert hed_label(text) == label
+
+
+def test_a_tag_stands_once_at_one_moment():
+    record = recording()
+    twice = replace(record, notes=record.notes[:1] * 2)
+    rows = [row for row in event_rows(twice, LOST) if row["trial_type"] == "note"]
+    assert [row["HED"] for row in rows] == ["(Event, Label/note)", None]
+    turns = (record.turns[5], record.turns[5])
+    assert [row["HED"] is None for row in decision_rows(replace(record, turns=turns))] == [
+        False,
+        True,
+    ]
+
+
+def test_decisions_stand_in_the_order_of_their_onset():
+    record = recording()
+    mixed = replace(record, turns=(record.turns[8], record.turns[2], record.turns[5]))
+    onsets = [row["onset"] for row in decision_rows(mixed)]
+    assert onsets == sorted(onsets)

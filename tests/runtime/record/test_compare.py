@@ -310,6 +310,9 @@ def test_what_a_killed_loop_left_behind_is_counted_and_no_difference():
     found = compared([turn(), EVENT, turn(), turn()], [turn(), EVENT], broke_off=True)
     assert found.ok
     assert (found.n_turns, found.n_events, found.unfinished) == (1, 1, 2)
+    assert found.sentence().endswith(
+        "to the last bit. The loop broke off in mid-pass: 2 turns of it cannot be replayed."
+    )
 
 
 def test_what_a_killed_loop_did_not_get_rid_of_is_not_compared():

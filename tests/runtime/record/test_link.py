@@ -399,6 +399,37 @@ def test_a_recorder_killed_over_a_full_disk_loses_nothing_either(tmp_path):
     assert content(tmp_path / FILE) == undisturbed(flow)
 
 
+@on_linux
+def test_a_recorder_that_is_told_to_end_over_a_full_disk_ends(tmp_path):
+    flow = Flow(n_steps=60)
+    told = Told(tmp_path)
+    link = told.link
+    with no_room_for(link.recorder_pid, tmp_path / FILE, 5000):
+        flow.send(link)
+        until(lambda: "keeps trying" in told.text, "a word about the disk")
+        kill(link, signal.SIGTERM)
+        until(lambda: not link._recorder.alive, "the end of the recorder")
+    link.close()
+    assert link.restarts == 1
+    assert content(tmp_path / FILE) == undisturbed(flow)
+
+
+def test_messages_larger_than_the_pipe_survive_the_recorder(tmp_path):
+    told = Told(tmp_path)
+    link = told.link
+    link.watch(FROM_LSL)
+    sent = [f"{n} {chr(97 + n) * 2_500_000}" for n in range(12)]
+    for n, text in enumerate(sent):
+        link.watch(Event(kind=EventKind.GAP, text=text, at_ns=at_ns(n)))
+        if n in (3, 8):
+            kill(link)
+            until(lambda: not link._recorder.alive)
+            until(lambda: time.monotonic() > link._retry_at_s)
+    link.close()
+    assert link.restarts == 2
+    assert [entry.text for entry in entries(tmp_path) if isinstance(entry, Event)] == sent
+
+
 def test_a_folder_that_is_not_there_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(RecordingError, match=r"cannot be opened for recording .*[:;] name a"):
         RecorderLink(tmp_path / "nowhere", MANIFEST)

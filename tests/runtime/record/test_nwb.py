@@ -179,3 +179,20 @@ def test_a_missing_package_is_named_with_its_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(nwb, "find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pynwb.*diverloop\[export\]"):
         exported(tmp_path / "x.nwb")
+
+
+def test_intervals_of_decisions_stand_in_order_whatever_came_late(tmp_path):
+    record = recording()
+    mixed = replace(record, turns=(record.turns[8], record.turns[2], record.turns[5]))
+    export_nwb(mixed, tmp_path / "x.nwb", NwbOptions(deidentify=KEYED))
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as file:
+        starts = file.read().processing["decoding"]["decisions"]["start_time"][:]
+    assert starts.tolist() == sorted(starts)
+
+
+@pytest.mark.parametrize("days", [42_000, 100_000])
+def test_the_day_of_the_export_is_shifted_too(tmp_path, days):
+    privacy = DeidentifyOptions(participant="P07", shift_days=days)
+    export_nwb(recording(), tmp_path / "x.nwb", NwbOptions(deidentify=privacy))
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as file:
+        assert file.read().file_create_date[0].year < 1925

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import json
 import os
 import resource
+import signal
 from contextlib import closing
 from random import Random
 
@@ -11,7 +11,7 @@ import pytest
 
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.record.entries import End
-from diverloop.runtime.record.link import FILE
+from diverloop.runtime.record.link import FILE, RecorderLink
 from diverloop.runtime.record.note_server import ADDRESS_FILE
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.record.repair import RepairReport, repair
@@ -20,7 +20,18 @@ from diverloop.runtime.record.xdf_format import BOUNDARY_UUID
 from diverloop.runtime.record.xdf_read import Footer, Header, XdfReader
 from diverloop.runtime.record.xdf_write import XdfWriter
 
-from .flow import GOODBYE, MANIFEST, Flow, content, entries, packed, pyxdf_streams, record
+from .flow import (
+    GOODBYE,
+    MANIFEST,
+    Flow,
+    content,
+    entries,
+    kinds,
+    packed,
+    pyxdf_streams,
+    record,
+    until,
+)
 
 N_CUTS = 40
 
@@ -152,27 +163,36 @@ def test_a_file_of_another_program_is_repaired_too(tmp_path):
     assert (tmp_path / "other.torn").read_bytes() == b"\x04\x99"
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 1])
-def test_a_recording_that_is_being_written_is_refused(tmp_path, whole, pid):
-    path = broken_off(tmp_path, whole[:-1500])
-    (tmp_path / ADDRESS_FILE).write_text(json.dumps({"pid": pid}))
-    with pytest.raises(RecordingError, match=f"still being written, by process {pid}"):
+def test_a_recording_that_is_being_written_is_refused(tmp_path):
+    link = RecorderLink(tmp_path, MANIFEST)
+    Flow(n_steps=20).send(link)
+    until(lambda: link.unsaved == 0)
+    with pytest.raises(
+        RecordingError, match=f"still being written, by process {link.recorder_pid}"
+    ):
         repair(tmp_path)
-    assert path.read_bytes() == whole[:-1500]
+    link.close()
+    assert kinds(tmp_path) == Flow(n_steps=20).counts
+    assert repair(tmp_path).whole
 
 
-@pytest.mark.parametrize("card", ["", "[]", "{}", '{"pid": "no"}', '{"pid": 99999999999999999999}'])
+def test_a_recorder_that_was_killed_is_no_hindrance_even_if_nobody_asked_for_its_end(tmp_path):
+    link = RecorderLink(tmp_path, MANIFEST)
+    Flow(n_steps=20).send(link)
+    os.kill(link.recorder_pid, signal.SIGKILL)
+    until(lambda: not link._recorder.alive)
+    assert (tmp_path / ADDRESS_FILE).exists()
+    assert not repair(tmp_path).whole
+    link._recorder.finish()
+
+
+@pytest.mark.parametrize(
+    "card",
+    ["", "[]", "{}", '{"pid": "no"}', '{"pid": 99999999999999999999}', f'{{"pid": {os.getpid()}}}'],
+)
 def test_an_address_that_names_no_living_process_is_no_hindrance(tmp_path, whole, card):
     broken_off(tmp_path, whole[:-1500])
     (tmp_path / ADDRESS_FILE).write_text(card)
-    assert not repair(tmp_path).whole
-
-
-def test_the_address_of_a_recorder_that_was_killed_is_no_hindrance(tmp_path, whole):
-    broken_off(tmp_path, whole[:-1500])
-    child = os.spawnlp(os.P_NOWAIT, "true", "true")
-    os.waitpid(child, 0)
-    (tmp_path / ADDRESS_FILE).write_text(json.dumps({"pid": child}))
     assert not repair(tmp_path).whole
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.conformance import check_clock
 from diverloop.runtime.guard import Guard, Signal
-from diverloop.runtime.messages import Chunk
+from diverloop.runtime.messages import Chunk, StreamSpec
 from diverloop.runtime.record.tape import (
     BROKEN,
     CHUNK,
@@ -21,7 +21,7 @@ from diverloop.runtime.record.tape import (
     TapedClock,
 )
 
-from .taped import BAND, CHANNELS, Broken, StreamSpec, Trial, promotion, run, weights
+from .taped import BAND, CHANNELS, Broken, Trial, promotion, run, weights
 from .taped import NOTHING as EMPTY
 
 SPEC = StreamSpec(name="made", rate_hz=250.0, channels=CHANNELS)
@@ -168,6 +168,7 @@ def test_promotions_are_counted_in_the_pass_at_whose_end_they_were_taken():
     tape.promotions.offer(*offered[0])
     tape.promotions.offer(*offered[1])
     assert tape.promotions.take() == tuple(offered[:2])
+    assert tape.promotions.take() == ()
     source.read(1, 0)
     assert tape.promotions.take() == ()
     source.read(1, 0)
