@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +151,15 @@ class Verification:
         return "The recording is the file that the log names."
 
 
-def verify(path: str | Path) -> Verification:
+def verify(path: str | Path, signed_by: str = "") -> Verification:
     """Check everything that a recorded session proves.
 
     Parameters
     ----------
     path : str or Path
         A session's folder, or its file.
+    signed_by : str
+        Fingerprint of the key that must have signed the log, spaces or not; empty takes any.
 
     Returns
     -------
@@ -175,7 +177,7 @@ def verify(path: str | Path) -> Verification:
             f"{file} is no session of diverloop, or its beginning is destroyed: give the folder "
             f"of a recorded session."
         )
-    audit = verify_audit(file.parent)
+    audit = _signed_by(verify_audit(file.parent), signed_by)
     log = read_audit(file.parent) if audit.ok else ()
     end = _details(log, AuditKind.SESSION_ENDED)
     manifest, comparison, replay_fault, signal_s = None, None, "", 0.0
@@ -198,6 +200,15 @@ def verify(path: str | Path) -> Verification:
         signal_s=signal_s,
         wall_s=(wall.now_ns() - began_ns) / 1e9,
     )
+
+
+def _signed_by(audit: AuditVerdict, fingerprint: str) -> AuditVerdict:
+    """The verdict, with a fault if it was another key that signed."""
+    wanted, found = ("".join(text.split()).lower() for text in (fingerprint, audit.fingerprint))
+    if not wanted or wanted == found or not audit.ok:
+        return audit
+    fault = f"It was signed by {audit.fingerprint}, not by {fingerprint}: it is somebody else's."
+    return replace(audit, ok=False, first_fault=fault)
 
 
 def _recording_fault(log: Sequence[AuditEntry], file: Path, manifest: Manifest | None) -> str:

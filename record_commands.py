@@ -44,13 +44,17 @@ def replay_exactly(recording: Path, json: bool) -> None:
     raise typer.Exit(0 if comparison.ok else 1)
 
 
-def verify(recording: Recorded, json: AsJson = False) -> None:
+def verify(
+    recording: Recorded,
+    signed_by: Annotated[str, typer.Option(help="Fingerprint of the key that must have.")] = "",
+    json: AsJson = False,
+) -> None:
     """Prove a recorded session: audit log, file, and a replay compared field by field."""
     from .proving import verify as verified
     from .runtime.record.compare import IGNORED, TOLERANCES
 
     with plain_errors(json):
-        found = verified(recording)
+        found = verified(recording, signed_by)
     if json:
         print_json(
             {

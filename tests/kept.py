@@ -80,29 +80,30 @@ def model_of(montage: str) -> Bundle:
     return fit_model([source], plan)
 
 
-def kept(montage: str = "eeg16") -> RunReport:
+def kept(montage: str = "eeg16", seconds: float = 30.0) -> RunReport:
     """A recorded session, with notes that were written while it ran; its folder is `kept`."""
-    return _recorded(montage)
+    return _recorded(montage, seconds)
 
 
 @functools.cache
-def _recorded(montage: str) -> RunReport:
-    root = Path(_root.name) / montage
+def _recorded(montage: str, seconds: float) -> RunReport:
+    root = Path(_root.name) / f"{montage} {seconds:g}"
     options = RunOptions(live=False, armed=True, recordings=root)
     with _noting(root):
-        return run_session(session(settings(montage)), options, open_model(model_of(montage)))
+        wanted = session(settings(montage, duration_s=seconds))
+        return run_session(wanted, options, open_model(model_of(montage)))
 
 
-def folder_of(montage: str = "eeg16") -> Path:
+def folder_of(montage: str = "eeg16", seconds: float = 30.0) -> Path:
     """The folder of the session; read it only."""
-    folder = kept(montage).kept
+    folder = kept(montage, seconds).kept
     assert folder is not None
     return folder
 
 
-def copy_of(place: Path, montage: str = "eeg16") -> Path:
-    """A copy of the session's folder that may be spoilt."""
-    return Path(shutil.copytree(folder_of(montage), place / "session"))
+def copy_of(place: Path) -> Path:
+    """A copy of a shorter session's folder that may be spoilt; it ends before samples are lost."""
+    return Path(shutil.copytree(folder_of(seconds=10.0), place / "session"))
 
 
 def _noting(root: Path) -> AbstractContextManager[object]:

@@ -22,7 +22,7 @@ from diverloop.runtime.record.signing import load_or_create_key, new_key
 
 from .kept import copy_of, folder_of, kept, model_of, session, settings
 
-SAMPLE = 4000
+SAMPLE = 2000
 
 
 def replaced(folder: Path, name: str, before: bytes, after: bytes) -> None:
@@ -165,7 +165,7 @@ def edit_decision(folder: Path) -> None:
 
 def edit_decision_row(folder: Path) -> None:
     record = open_record(folder)
-    turn = record.turns[150]
+    turn = record.turns[50]
     row = np.array(turn.decision.probabilities, "<f8").tobytes()
     replaced(folder, "recording.xdf", row, np.array([0.5, 0.5], "<f8").tobytes())
 
@@ -303,3 +303,11 @@ def test_a_session_whose_beginning_is_destroyed_is_refused(tmp_path):
     path.write_bytes(bytes(4096) + path.read_bytes()[4096:])
     with pytest.raises(RecordingError, match="its beginning is destroyed"):
         verify(folder)
+
+
+def test_a_log_that_another_key_signed_is_not_proof():
+    audit = verify(folder_of()).audit
+    assert verify(folder_of(), audit.fingerprint.replace(" ", "").upper()).ok
+    other = verify(folder_of(), "0000 1111 2222 3333")
+    assert not other.ok
+    assert f"signed by {audit.fingerprint}, not by 0000 1111" in " ".join(other.sentences())
