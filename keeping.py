@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from .assembly import Model
 from .console import err
 from .runtime.bundle import save_bundle
 from .runtime.card import versions_now
+from .runtime.clock import MonotonicClock
 from .runtime.errors import RecordingError
 from .runtime.json_text import json_text
 from .runtime.record.audit import AuditKind, AuditLog, AuditWatcher
@@ -159,6 +160,29 @@ class _Ending:
 
     def _append(self, who: str, why: str) -> None:
         self._audit.append(AuditKind.SESSION_ENDED, who=who, why=why, details=self._seal)
+
+
+def log_export(folder: Path, operator: str, targets: Mapping[str, str]) -> None:
+    """Put on record that data left, if the session has a log that this user may go on with.
+
+    Parameters
+    ----------
+    folder : Path
+        The session's.
+    operator : str
+        Who exported it.
+    targets : mapping of str to str
+        What was written, by format.
+    """
+    with suppress(RecordingError):  # another user's log, or an archive that cannot be written
+        log = AuditLog.resume(folder, load_or_create_key(), MonotonicClock())
+        with closing(log):
+            log.append(
+                AuditKind.EXPORT,
+                who=operator or "operator",
+                why="The recording was exported.",
+                details=targets,
+            )
 
 
 def file_sha256(path: Path) -> str:

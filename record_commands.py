@@ -106,6 +106,7 @@ def export(
     task: Annotated[str, typer.Option(help="BIDS task label.")] = "",
     run: Annotated[int, typer.Option(help="BIDS run number.", min=1)] = 1,
     line_hz: Annotated[float | None, typer.Option(help="Power line: 50 or 60.")] = None,
+    operator: Annotated[str, typer.Option(help="Who exports; a pseudonym, for the log.")] = "",
     key: Annotated[
         str, typer.Option(help="Secret behind pseudonyms and dates; this machine's own else.")
     ] = "",
@@ -118,6 +119,7 @@ def export(
     json: AsJson = False,
 ) -> None:
     """Export a recording as BIDS or NWB, de-identified."""
+    from .keeping import log_export
     from .reporting import house_secret, open_any
     from .runtime.record.bids import BidsOptions, export_bids
     from .runtime.record.deidentify import DeidentifyOptions
@@ -144,6 +146,10 @@ def export(
             made.append(
                 export_nwb(record, nwb, NwbOptions(overwrite=overwrite, deidentify=privacy))
             )
+        if record.manifest is not None:
+            left = {"bids": bids, "nwb": nwb, "identified": identified or None}
+            targets = {name: str(value) for name, value in left.items() if value is not None}
+            log_export(record.path.parent, operator, targets)
     if json:
         print_json({"exports": [msgspec.to_builtins(report, enc_hook=str) for report in made]})
         return

@@ -14,6 +14,7 @@ import pytest
 from diverloop.assembly import open_model
 from diverloop.keeping import keep
 from diverloop.runtime.clock import MonotonicClock
+from diverloop.runtime.record.audit import read_audit
 from diverloop.runtime.record.contents import Note
 from diverloop.runtime.record.reading import TapeReader
 from diverloop.runtime.record.signing import load_or_create_key
@@ -148,6 +149,22 @@ def test_an_identified_export_says_so_loudly(tmp_path):
     assert "Not de-identified" in flat(call(*command).stdout)
     (report,) = told(*command, "--overwrite")["exports"]
     assert report["privacy"]["applied"] is False
+
+
+def test_the_log_of_a_session_tells_that_data_left(tmp_path):
+    folder, target = copy_of(tmp_path), tmp_path / "one.nwb"
+    told("export", folder, "--nwb", target, "--operator", "OP-9")
+    last = read_audit(folder)[-1]
+    assert (last.what, last.who, last.details) == ("export", "OP-9", {"nwb": str(target)})
+    assert told("verify", folder)["ok"]
+
+
+def test_a_log_that_does_not_hold_is_not_gone_on_with(tmp_path):
+    folder = copy_of(tmp_path)
+    (folder / "audit.head.json").unlink()
+    before = (folder / "audit.jsonl").read_bytes()
+    told("export", folder, "--nwb", tmp_path / "one.nwb")
+    assert (folder / "audit.jsonl").read_bytes() == before
 
 
 def test_an_export_to_nowhere_is_refused():

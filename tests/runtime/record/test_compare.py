@@ -253,8 +253,8 @@ def test_another_last_bit_of_an_embedding_is_counted_and_not_judged():
 
 def test_windows_that_were_not_decoded_are_no_embeddings_that_are_equal():
     nothing = turn(embedding=None)
-    found = compared([nothing, turn(), nothing], [nothing, nothing, turn()])
-    assert (found.n_decoded, found.n_bit_equal) == (1, 0)
+    found = compared([nothing, turn(), turn()], [turn(), nothing, nothing])
+    assert (found.n_decoded, found.n_bit_equal) == (2, 0)
 
 
 # ------------------------------------------------------------------------------ places and order

@@ -29,6 +29,7 @@ from .taped import CHANNELS, MANIFEST, RATE_HZ, Session, Trial, World, run, writ
 from .taped import RestlessClock as Clock
 
 FORMS = ("plain", "f4", "i2")
+RNG = np.random.default_rng
 
 
 @pytest.fixture(scope="module", params=FORMS)
@@ -159,9 +160,10 @@ def test_a_row_range_may_be_empty_and_ranges_may_lie_apart(path):
     *_, chunk = TapeReader(with_line(path, session.sent[:40], entry))
     rows = np.concatenate([r.values for c in session.all(Chunk) for r in c.received])
     np.testing.assert_array_equal(chunk.samples.T, rows[[9, 10, 11, 3]])
-    entry = replace(entry, rows=((5, 5),))
-    *_, chunk = TapeReader(with_line(path, session.sent[:40], entry))
-    assert chunk.samples.shape == (3, 0)
+    for row in (0, 5, len(session.all(Chunk)[0].received[0].values), 10**9):
+        none = replace(entry, rows=((row, row),))
+        *_, chunk = TapeReader(with_line(path, session.sent[:40], none))
+        assert chunk.samples.shape == (3, 0)
 
 
 # ----------------------------------------------------------------------------------- as a record
@@ -309,6 +311,28 @@ def test_signal_behind_a_damage_is_refused_and_never_taken_for_other_signal(path
     for one, other in zip(got, expected, strict=False):
         np.testing.assert_array_equal(one, other)
     assert any("damaged and were skipped" in remark for remark in open_record(path).remarks)
+
+
+def test_held_back_rows_behind_a_damage_are_not_taken_for_their_neighbours(path):
+    """As many rows are lost as are held back: every row that is asked for would be there."""
+    world = World(Trial(form="f4", n_packets=1), Clock(RNG(0), 0.0), RNG(0))
+    values = np.arange(3 * 200, dtype="<f4").reshape(200, 3)
+    sent: list[Any] = [MANIFEST, world.spec]
+    for at in range(0, 200, 10):
+        rows = ((at - 10, at),) if at else ()
+        block = received_rows(values[at : at + 10], at)
+        nothing = np.zeros((3, 0), np.float32)
+        sent.append(
+            Chunk(samples=nothing, first_sample=at, arrived_ns=at, received=(block,), rows=rows)
+        )
+    hurt = bytearray(write(path, sent).read_bytes())
+    mark = values[100].tobytes()
+    hurt[hurt.rindex(b"\x03\x00\x01\x00\x00\x00", 0, hurt.index(mark))] = 77
+    path.write_bytes(hurt)
+    got: list[np.ndarray] = []
+    with pytest.raises(RecordingError, match="asks for rows 100 to 110 of the signal"):
+        take_samples(path, got)
+    np.testing.assert_array_equal(np.hstack(got).T, values[:100])
 
 
 def take_samples(path: Path, into: list[np.ndarray]) -> None:
