@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 import mne
 import numpy as np
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from diverloop.hardware.recordings import read_recording
 from diverloop.proving import replay_exact
 from diverloop.runtime.errors import DiverloopError, RecordingError
-from diverloop.runtime.messages import Chunk
+from diverloop.runtime.messages import Chunk, StreamSpec
 from diverloop.runtime.record.audit import AuditKind, read_audit, verify_audit
 from diverloop.runtime.record.audit_chain import HEAD_NAME
 from diverloop.runtime.record.entries import End
@@ -112,6 +113,7 @@ class Aftermath:
                 self._faults.append("rows arrived, and there is no recording")
             return
         try:
+            self._found["pyxdf_as_it_was"] = opens_in_pyxdf(folder / FILE)
             began = self._look_at_file(folder)
             report = repair(folder)
         except DiverloopError as error:
@@ -127,17 +129,23 @@ class Aftermath:
             self._faults.append(f"a recorder that lived left the file unfinished: {report}")
         if not report.whole:
             self._check_footers(folder)
-            if began != self._look_at_file(folder):
+            if not opens_in_pyxdf(folder / FILE):
+                self._faults.append("pyxdf does not open the repaired file")
+            elif began != self._look_at_file(folder):
                 self._faults.append("after the repair there is more or less than before")
+        elif not self._found["pyxdf_as_it_was"]:
+            self._faults.append("pyxdf does not open a whole file")
 
     def _look_at_file(self, folder: Path) -> bool:
-        """Read the file in every way; whether it has come to hold a stream."""
+        """Read the file in every way; whether it has come to know of a stream."""
         tape = list(TapeReader(folder))
-        rows = self._rows_of_pyxdf(folder / FILE)
-        if rows is None:
+        if not any(isinstance(entry, StreamSpec) for entry in tape):
             if arrivals(self._scene.witness, self._due_ns):
-                self._faults.append("rows arrived in time, and the file holds no stream")
+                self._faults.append("rows arrived in time, and the tape knows of no stream")
             return False
+        if not opens_in_pyxdf(folder / FILE):
+            return True
+        rows = self._rows_of_pyxdf(folder / FILE)
         record = open_record(folder)
         self._found["remarks"] = record.remarks
         self._check_rows(rows)
@@ -150,14 +158,10 @@ class Aftermath:
         self._check_replay(folder)
         return True
 
-    def _rows_of_pyxdf(self, file: Path) -> NDArray[np.float32] | None:
+    def _rows_of_pyxdf(self, file: Path) -> NDArray[np.float32]:
         """The signal as the field's reader gives it, and MNE takes it from there."""
-        logging.getLogger("pyxdf").setLevel(logging.ERROR)
         streams, _ = pyxdf.load_xdf(str(file), verbose=False)
-        signals = [one for one in streams if one["info"]["type"] == ["EEG"]]
-        if not signals:
-            return None
-        (signal,) = signals
+        (signal,) = (one for one in streams if one["info"]["type"] == ["EEG"])
         rows = np.asarray(signal["time_series"], np.float32).reshape(
             -1, int(signal["info"]["channel_count"][0])
         )
@@ -239,6 +243,16 @@ class Aftermath:
         streams = sorted(one.stream_id for one in chunks if isinstance(one, Header))
         if sorted(one.stream_id for one in chunks if isinstance(one, Footer)) != streams:
             self._faults.append("the repair has not given every stream one footer")
+
+
+def opens_in_pyxdf(file: Path) -> bool:
+    """Whether the field's reader copes; it does not where a stream's description is torn."""
+    logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
+    try:
+        pyxdf.load_xdf(str(file), verbose=False)
+    except ParseError:
+        return False
+    return True
 
 
 def arrivals(witness: Path, until_ns: int = 1 << 62) -> list[tuple[int, int]]:

@@ -317,9 +317,13 @@ def execute(place: int, seed: int, stage: Stage, lookers: ProcessPoolExecutor) -
     }
     try:
         scene = execution.run()
-        found = lookers.submit(look, scene).result()
-    except (OSError, ValueError, LookupError, ArithmeticError, TypeError, AssertionError) as error:
+    except OSError as error:
         return {**result, "faults": [f"{type(error).__name__}: {error}"]}
+    looking = lookers.submit(look, scene)
+    if (fault := looking.exception()) is not None:
+        found = {"faults": [f"{type(fault).__name__}: {fault}"]}
+    else:
+        found = looking.result()
     result |= {"kills": len(scene.killed_ns), "cut_bytes": scene.n_cut, **found}
     print(json.dumps(result, default=str), file=sys.stderr, flush=True)
     return result
@@ -339,6 +343,7 @@ def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
             "refused_to_start": sum(result.get("refused", False) for result in own),
             "as_promised": sum(not result["faults"] for result in own),
             "worst_missing_s": max(missing_s, default=None),
+            "opened_by_pyxdf_as_left": sum(bool(one.get("pyxdf_as_it_was")) for one in own),
             "files_torn": sum(bool(result.get("torn_bytes")) for result in own),
             "files_repaired": sum(bool(result.get("repaired")) for result in own),
         }
