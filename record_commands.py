@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from .console import out, pace_sentence, plain_errors, print_json
 from .runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .runtime.record.deidentify import ExportReport
 
 Recorded = Annotated[Path, typer.Argument(help="Folder of a session, or its recording.xdf.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
@@ -152,16 +155,20 @@ def export(
             log_export(record.path.parent, operator, targets)
     if json:
         print_json({"exports": [msgspec.to_builtins(report, enc_hook=str) for report in made]})
-        return
+    else:
+        _tell_exports(made)
+
+
+def _tell_exports(made: list[ExportReport]) -> None:
     for report in made:
         out.print(f"Written: {report.path} ({len(report.files)} files).", highlight=False)
         for remark in (*report.remarks, *report.privacy.remarks):
             out.print(remark, highlight=False)
-    removed = made[0].privacy.removals
+    privacy = made[0].privacy
     out.print(
-        f"De-identified: dates shifted, {len(removed)} texts cleaned. What the scan does not know "
-        f"stays: read the files before they leave the house."
-        if made[0].privacy.applied
+        f"De-identified: dates shifted, {len(privacy.removals)} texts cleaned. What the scan does "
+        f"not know stays: read the files before they leave the house."
+        if privacy.applied
         else "[bold red]Not de-identified[/]: names, dates and texts are as they were recorded."
     )
 
