@@ -25,11 +25,12 @@ from .runtime.fanout import FanOut
 from .runtime.feedback import EvidenceFeedback
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
+from .runtime.loop_config import Stages
 from .runtime.messages import Promotion, StreamSpec
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, build
 from .runtime.signal.conditioning import ConditionConfig, StreamConditioner
-from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Stages, Watcher
+from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
 
 MOTOR_IMAGERY = ConditionConfig(

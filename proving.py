@@ -16,13 +16,13 @@ from .runtime.fanout import DirectFanOut
 from .runtime.feedback import EvidenceFeedback
 from .runtime.latency import LatencyReport
 from .runtime.loop import Loop
+from .runtime.loop_config import Stages
 from .runtime.record.audit import AuditEntry, AuditKind, AuditVerdict, read_audit, verify_audit
 from .runtime.record.compare import Comparer, Comparison
 from .runtime.record.exact import ExactReplay, ReplayedSink, ReplayedSource
 from .runtime.record.manifest import Manifest
 from .runtime.record.reading import BUNDLE, holds_session, open_record, recording_file
 from .runtime.session import parse_session
-from .runtime.stages import Stages
 
 
 def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:

@@ -15,11 +15,10 @@ from .clock import MonotonicClock
 from .errors import ConfigError
 from .feedback import EvidenceFeedback
 from .loop import Loop
-from .loop_config import LoopConfig
+from .loop_config import LoopConfig, Stages
 from .messages import Channel, Chunk, Decision, Embedding, StreamSpec, Window
 from .realtime import RealtimeConfig, realtime
 from .signal.conditioning import ConditionConfig, StreamConditioner
-from .stages import Stages
 from .windows import WindowConfig
 
 

@@ -12,9 +12,9 @@ from .clock import VirtualClock
 from .errors import RecordingError
 from .feedback import EvidenceFeedback
 from .loop import Loop
-from .loop_config import LoopConfig
+from .loop_config import LoopConfig, Stages
 from .messages import Chunk, Decision, Embedding, Marker, Samples, StreamSpec, Window
-from .stages import Conditioner, Source, Stages
+from .stages import Conditioner, Source
 from .windows import WindowConfig
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from .fanout import FanOut
 from .guard import Guard, State
 from .latency import LatencyBook, LatencyReport
-from .loop_config import LoopConfig
+from .loop_config import LoopConfig, Stages
 from .messages import (
     Chunk,
     Decision,
@@ -32,7 +32,7 @@ from .messages import (
 )
 from .promotion import Promotions
 from .ring import Ring
-from .stages import Adapter, Clock, Stages
+from .stages import Adapter, Clock
 from .trust import Trust, describe_damage, finite_parts
 from .windows import Slot, WindowConfig
 

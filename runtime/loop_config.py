@@ -1,10 +1,12 @@
-"""When work is too late, and when data is too old."""
+"""What a loop runs, when work is too late, and when data is too old."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import ConfigError
+from .stages import Adapter, Conditioner, Encoder, Feedback, Sink, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +41,23 @@ class LoopConfig:
             raise ConfigError(f"loop.lead_s must be in [0, 1] s, got {self.lead_s} s.")
         if not 0.5 <= self.history_s <= 600:
             raise ConfigError(f"loop.history_s must be in [0.5, 600] s, got {self.history_s} s.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The implementations a loop runs, in the order in which the data meets them.
+
+    Parameters
+    ----------
+    source, conditioner, encoder, adapter, feedback : objects
+        One of each protocol in `diverloop.runtime.stages`.
+    sinks : sequence of Sink
+        Each is asked to do what the one before it really did.
+    """
+
+    source: Source
+    conditioner: Conditioner
+    encoder: Encoder
+    adapter: Adapter
+    feedback: Feedback
+    sinks: Sequence[Sink] = ()

@@ -155,7 +155,7 @@ class Marker:
     lsl_corrected_s : float
         The same moment in this machine's LSL clock; NaN where there is none.
     stream : str
-        Which marker stream it came on; empty where there is one only.
+        Name of the marker stream it came on; empty where the source has none.
     """
 
     label: str

@@ -7,8 +7,6 @@ every clause on any implementation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .messages import Chunk, Command, Decision, Embedding, Message, StreamSpec, Window
@@ -140,23 +138,3 @@ class Watcher(Protocol):
 
     def close(self) -> None:
         """No message comes any more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
-    """The implementations a loop runs, in the order in which the data meets them.
-
-    Parameters
-    ----------
-    source, conditioner, encoder, adapter, feedback : objects
-        One of each protocol above.
-    sinks : sequence of Sink
-        Each is asked to do what the one before it really did.
-    """
-
-    source: Source
-    conditioner: Conditioner
-    encoder: Encoder
-    adapter: Adapter
-    feedback: Feedback
-    sinks: Sequence[Sink] = ()

@@ -100,9 +100,7 @@ class ExactReplay:
 
     @property
     def broke_off(self) -> bool:
-        """Whether the recorded loop was killed, or failed in mid-pass; reads on to the end."""
-        for entry in self._entries:
-            self._take(entry)
+        """Whether the recorded loop was killed, or failed in mid-pass; known at the end."""
         broken = any(left.outcome == BROKEN for left in self._passes)
         return broken or self.end is None or not self.end.orderly
 

@@ -91,7 +91,6 @@ class Tape:
         )
         self._promoted = 0
         self._number += 1
-        self._outcome = NOTHING
         self._whole = False
         self._readings.clear()
         self._heard.clear()

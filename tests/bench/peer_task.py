@@ -30,10 +30,10 @@ from diverloop.hardware.lsl_inlet import LslConfig, LslSource
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.loop import Loop
+from diverloop.runtime.loop_config import Stages
 from diverloop.runtime.messages import Command, Decision, Embedding, StreamSpec, Window
 from diverloop.runtime.realtime import RealtimeConfig, realtime
 from diverloop.runtime.signal.conditioning import StreamConditioner
-from diverloop.runtime.stages import Stages
 from diverloop.runtime.windows import WindowConfig
 
 

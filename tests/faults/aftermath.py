@@ -246,11 +246,11 @@ class Aftermath:
 
 
 def opens_in_pyxdf(file: Path) -> bool:
-    """Whether the field's reader copes; it does not where a stream's description is torn."""
+    """Whether the field's reader copes; it does not with every torn tag or description."""
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
     try:
         pyxdf.load_xdf(str(file), verbose=False)
-    except ParseError:
+    except (ParseError, struct.error):
         return False
     return True
 

@@ -59,12 +59,12 @@ from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Signal
 from diverloop.runtime.loop import Loop
-from diverloop.runtime.loop_config import LoopConfig
+from diverloop.runtime.loop_config import LoopConfig, Stages
 from diverloop.runtime.record.contents import Record
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.conditioning import ConditionConfig
-from diverloop.runtime.stages import Source, Stages
+from diverloop.runtime.stages import Source
 from diverloop.runtime.windows import WindowConfig
 
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -22,7 +22,7 @@ from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Guard, Signal, State
 from diverloop.runtime.loop import Loop
-from diverloop.runtime.loop_config import LoopConfig
+from diverloop.runtime.loop_config import LoopConfig, Stages
 from diverloop.runtime.messages import (
     Channel,
     Chunk,
@@ -38,7 +38,6 @@ from diverloop.runtime.messages import (
     Window,
 )
 from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
-from diverloop.runtime.stages import Stages
 from diverloop.runtime.timeline import Timeline
 from diverloop.runtime.windows import WindowConfig
 

@@ -137,6 +137,13 @@ def test_what_is_no_message_is_refused_in_one_sentence(frames):
     assert "run the same diverloop on both ends" in str(caught.value)
 
 
+def test_a_header_is_no_array_of_its_own():
+    lengths = {n: header(["|i1", [n], -1]) for n in range(128)}
+    (itself,) = [made for n, made in lengths.items() if len(made) == n]
+    with pytest.raises(DiverloopError, match="there is no frame -1"):
+        decode([b"parcel", itself], TYPES)
+
+
 @settings(max_examples=300)
 @given(parcel=PARCELS, data=st.data())
 def test_a_damaged_message_is_read_or_refused_and_nothing_else(parcel, data):

@@ -25,7 +25,7 @@ from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Guard, Signal
 from diverloop.runtime.latency import LatencyReport
 from diverloop.runtime.loop import Loop
-from diverloop.runtime.loop_config import LoopConfig
+from diverloop.runtime.loop_config import LoopConfig, Stages
 from diverloop.runtime.messages import (
     Channel,
     Chunk,
@@ -51,7 +51,6 @@ from diverloop.runtime.record.tape import Pass, Tape
 from diverloop.runtime.record.xdf_chunks import stream_xml
 from diverloop.runtime.record.xdf_write import XdfWriter
 from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
-from diverloop.runtime.stages import Stages
 from diverloop.runtime.timeline import Placed, Timeline
 from diverloop.runtime.windows import WindowConfig
 from diverloop.runtime.wire import decode, encode
