@@ -250,7 +250,7 @@ def opens_in_pyxdf(file: Path) -> bool:
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
     try:
         pyxdf.load_xdf(str(file), verbose=False)
-    except (ParseError, struct.error):
+    except (ParseError, struct.error, EOFError, LookupError, ValueError):
         return False
     return True
 
