@@ -185,6 +185,11 @@ def log_export(folder: Path, operator: str, targets: Mapping[str, str]) -> None:
             )
 
 
+def file_name(name: str) -> str:
+    """A session's name as every file system takes it."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+
+
 def file_sha256(path: Path) -> str:
     """Hash of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -193,7 +198,7 @@ def file_sha256(path: Path) -> str:
 
 def _new_folder(root: Path, name: str) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    safe = file_name(name)
     try:
         for place in ("", *(f"-{n}" for n in range(2, 100))):
             folder = root / f"{safe}-{stamp}{place}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from .adapters.performance import judge
 from .hardware.recordings import Recording, read_recording
-from .runtime.collection import TrialSpan
+from .running import span_of
 from .runtime.messages import Chunk
 from .runtime.record.audit import verify_audit
 from .runtime.record.contents import Record
@@ -73,8 +73,7 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
     html = html or record.path.with_name(_report_name(record))
     performance = None
     if record.card is not None:
-        start_s, stop_s = record.card.scores.get("span_s", (0.5, 4.0))
-        span = TrialSpan(classes=record.card.classes, start_s=start_s, stop_s=stop_s)
+        span = span_of(record.card)
         performance = judge(record.spec, record.markers, record.turns, span)
     written = write_report(record, html, performance=performance, audit=_audit_words(record))
     return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)

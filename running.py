@@ -17,8 +17,9 @@ from .adapters.scores import AccuracyReport
 from .adapters.trial_scorer import TrialScorer
 from .assembly import Model, assemble, open_model
 from .console import restore_terminal
-from .keeping import Keeping, keep
+from .keeping import Keeping, file_name, keep
 from .runtime.bundle import load_bundle
+from .runtime.card import Card
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.collection import TrialSpan
 from .runtime.decision_log import DecisionLog
@@ -156,7 +157,7 @@ def run_session(
         # The loop closes its watchers; until it has them, nobody else would.
         unclosed = stack.enter_context(ExitStack())
         publisher = TelemetryPublisher() if options.view else None
-        scorer = TrialScorer(span_of(model), _to_view(publisher))
+        scorer = TrialScorer(span_of(model.card), _to_view(publisher))
         watchers: list[Watcher] = [scorer]
         if publisher:
             watchers.append(publisher)
@@ -202,10 +203,10 @@ def run_session(
     return _written(report, _report_path(report, options.reports)) if options.reports else report
 
 
-def span_of(model: Model) -> TrialSpan:
+def span_of(card: Card) -> TrialSpan:
     """The part of a trial that a model was fitted on, for judging it by the same."""
-    start_s, stop_s = model.card.scores.get("span_s", (0.5, 4.0))
-    return TrialSpan(classes=model.card.classes, start_s=start_s, stop_s=stop_s)
+    start_s, stop_s = card.scores.get("span_s", (0.5, 4.0))
+    return TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s)
 
 
 @contextmanager
@@ -223,8 +224,7 @@ def _keeping(
 
 def _report_path(report: RunReport, folder: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in report.session)
-    return folder / f"{safe}-{stamp}.json"
+    return folder / f"{file_name(report.session)}-{stamp}.json"
 
 
 def _written(report: RunReport, path: Path) -> RunReport:

@@ -95,7 +95,7 @@ def test_every_decision_is_logged(tmp_path):
 
 
 def test_accuracy_is_judged_by_the_span_that_was_fitted():
-    assert span_of(open_model(fitted())) == SPAN
+    assert span_of(open_model(fitted()).card) == SPAN
 
 
 def test_a_missing_bundle_is_refused_before_anything_opens(tmp_path):

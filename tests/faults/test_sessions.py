@@ -28,10 +28,9 @@ def record(tmp_path: Path, data: str, *arguments: str) -> dict:
 
 @pytest.mark.live
 def test_simulated_sessions_with_faults_replay_exactly(tmp_path):
-    found = record(tmp_path, str(tmp_path / "no data"), "--n", "2", "--live-s", "4")
-    assert found["sessions"] == found["equal"] == 2
+    found = record(tmp_path, str(tmp_path / "no data"), "--n", "4", "--live-s", "4")
+    assert found["sessions"] == found["equal"] == 4
     assert found["share_of_turns_equal"] == 1
     assert found["windows_decoded"] > 100
-    # How much befalls a live session depends on its machine; that something did, does not.
-    assert sum(found["injected"].values()) >= 3
+    assert sum(found["injected"].values()) > 10
     assert found["discrepancies"] == []
