@@ -126,7 +126,7 @@ def test_passes_that_stand_before_their_messages_change_nothing(path):
 
 def test_what_other_threads_do_at_any_moment_is_replayed(path):
     trial = Trial(seed=3, n_packets=400)
-    turn, ended = threading.Semaphore(0), threading.Event()
+    turn, acted, ended = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
 
     def act(loop: Loop) -> None:
         epoch = 1
@@ -135,12 +135,23 @@ def test_what_other_threads_do_at_any_moment_is_replayed(path):
             loop.guard.tell(PERSONS[epoch % len(PERSONS)])
             epoch += 1
             loop.promotions.offer(promotion(weights(epoch)), weights(epoch))
+            acted.release()
 
     def others(loop: Loop) -> Callable[[], None]:
         thread.append(threading.Thread(target=act, args=(loop,)))
         thread[0].start()
         readings = itertools.count()
-        return lambda: turn.release() if next(readings) % 10 == 0 else None
+
+        def meanwhile() -> None:
+            reading = next(readings)
+            if reading % 10 == 0:
+                turn.release()
+            # The rest is a race, as it should be; but on a machine with one free core the other
+            # thread may not run at all before the session is over.
+            if reading % 500 == 0:
+                assert acted.acquire(timeout=30)
+
+        return meanwhile
 
     thread: list[threading.Thread] = []
     try:
