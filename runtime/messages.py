@@ -110,6 +110,12 @@ class EventKind(StrEnum):
     MISSED = "missed"  # a decision came after its deadline
     OVERFLOW = "overflow"  # a watcher was too slow, messages to it were dropped
     GUARD = "guard"  # the guard changed its state
+    BAD_CHANNEL = "bad_channel"  # electrodes were masked, or are good again
+    SPIKE = "spike"  # research guard: spike-like discharge, windows that touch it are left out
+    SEIZURE = "seizure"  # research guard: seizure-like activity, output stops until a person clears
+    RIPPLE = "ripple"  # research guard: high-frequency oscillation
+    BLANKED = "blanked"  # a stimulation pulse: its artefact is left out
+    CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +230,9 @@ class Window:
         The marker it is locked to; None for a sliding window.
     lsl_raw_s, lsl_corrected_s : float
         LSL time of its last sample.
+    usable : ndarray of bool, shape (n_channels,), optional
+        False in rows that are masked: their electrode was bad somewhere in the window, and what
+        they hold must not be looked at. None if every row is good.
     """
 
     samples: Samples
@@ -233,6 +242,7 @@ class Window:
     marker: Marker | None = None
     lsl_raw_s: float = math.nan
     lsl_corrected_s: float = math.nan
+    usable: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
