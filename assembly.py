@@ -1,26 +1,17 @@
 """From settings to running stages: the one place where the folders meet.
 
-`fit_model` makes a bundle from labelled recordings, `open_model` makes stages from a bundle, and
-`assemble` makes a loop from a session.
+`open_model` makes stages from a bundle, and `assemble` makes a loop from a session.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
-from .runtime.bundle import Bundle, join_parts, load_bundle
-from .runtime.card import Card, CardData, CardInput, CardWindow, pick_rows, versions_now
+from .runtime.bundle import Bundle, load_bundle
+from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
-from .runtime.clock import MonotonicClock, VirtualClock
-from .runtime.collection import Collected, TrialSpan, collect
-from .runtime.errors import BundleError, ConfigError
+from .runtime.clock import MonotonicClock
 from .runtime.fanout import FanOut
 from .runtime.feedback import EvidenceFeedback
 from .runtime.guard import Guard, Signal
@@ -29,52 +20,10 @@ from .runtime.loop_config import Stages
 from .runtime.messages import Promotion, StreamSpec
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, build
-from .runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from .runtime.signal.condition_config import ConditionConfig
+from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
-
-MOTOR_IMAGERY = ConditionConfig(
-    reference="average",
-    bands_hz=((8.0, 12.0), (12.0, 16.0), (16.0, 22.0), (22.0, 30.0)),
-    order=2,
-)
-"""Conditioning of a motor-imagery model: mu and beta rhythms, average reference.
-
-Second order delays by 0.12 s, fourth by 0.24 s; within calibration runs they decode alike.
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FitPlan:
-    """What a model is to be fitted for, and how.
-
-    Parameters
-    ----------
-    span : TrialSpan
-        Classes, and the part of a trial that counts.
-    encoder : str
-        ``"filterbank_covariance"`` or ``"csp"``.
-    conditioning : ConditionConfig
-        Picks every brain channel unless it names some.
-    window : WindowConfig
-        Length for training and serving, step for serving.
-    training_step_s : float
-        From one training window to the next: neighbours overlap, so a tenth of a second would
-        multiply the work and add little.
-    """
-
-    span: TrialSpan
-    encoder: str = "filterbank_covariance"
-    conditioning: ConditionConfig = MOTOR_IMAGERY
-    window: WindowConfig = dataclasses.field(default_factory=lambda: WindowConfig(length_s=2.0))
-    training_step_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.span.stop_s - self.span.start_s < self.window.length_s:
-            raise ConfigError(
-                f"A window of {self.window.length_s:g} s does not fit between "
-                f"{self.span.start_s:g} and {self.span.stop_s:g} s after the cue: shorten it."
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +51,15 @@ class Model:
     adapter: Adapter
     window: WindowConfig
     bundle: Bundle
+
+    def conditioner_for(self, session: SessionConfig) -> StreamConditioner:
+        """A fresh conditioner that also looks for what the session names.
+
+        Raises `SchemaMismatch` if the session asks for another signal than the model was
+        fitted on.
+        """
+        config = self.conditioner.config.served_as(session.conditioning)
+        return StreamConditioner(config, self.conditioner.arrays)
 
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
@@ -136,7 +94,7 @@ def open_model(bundle: Bundle, step_s: float | None = None) -> Model:
     return Model(
         card=card,
         sha256=card.sha256,
-        conditioner=StreamConditioner(conditioning),
+        conditioner=StreamConditioner(conditioning, bundle.part("conditioner")),
         encoder=encoder.from_arrays(settings, bundle.part("encoder")),
         adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
         window=WindowConfig(length_s=card.window.length_s, step_s=step_s or card.window.step_s),
@@ -205,7 +163,7 @@ def assemble(
         guard.tell(Signal.PERSON_ARMS)
     stages = Stages(
         source=tape.source(source) if tape else source,
-        conditioner=model.conditioner,
+        conditioner=model.conditioner_for(session),
         encoder=model.encoder,
         adapter=model.adapter,
         feedback=EvidenceFeedback(session.feedback),
@@ -221,178 +179,3 @@ def assemble(
         promotions=tape.promotions if tape else None,
         accept=model.accept,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSource:
-    """One recording to fit on.
-
-    Parameters
-    ----------
-    name : str
-        What the card calls it.
-    data_id : str
-        SHA-256 of the recording, or a name that says how to make it again.
-    make : callable
-        From a clock to the source.
-    """
-
-    name: str
-    data_id: str
-    make: Callable[[Clock], Source]
-
-
-def recordings(paths: Sequence[Path], assume_unit: str | None = None) -> list[TrainingSource]:
-    """Recordings as training sources.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files that `diverloop.hardware.recordings` reads.
-    assume_unit : str, optional
-        Unit where a file names none.
-
-    Returns
-    -------
-    sources : list of TrainingSource
-        In the order given.
-    """
-    replay = find("source", "replay")
-
-    def source(path: Path) -> TrainingSource:
-        settings = replay.Config(path=str(path), assume_unit=assume_unit)
-        recording = replay(settings, VirtualClock()).recording
-        return TrainingSource(
-            name=path.name,
-            data_id=recording.data_id,
-            make=lambda clock: replay(settings, clock),
-        )
-
-    return [source(path) for path in paths]
-
-
-def fit_model(
-    sources: Sequence[TrainingSource],
-    plan: FitPlan,
-    progress: Callable[[str, int, int], None] = lambda what, done, of: None,
-) -> Bundle:
-    """Fit a motor-imagery model on labelled recordings.
-
-    The recordings pass through the live loop, on a clock that jumps: what the model learns from
-    is what it will be served.
-
-    Parameters
-    ----------
-    sources : sequence of TrainingSource
-        Not those that the model will be judged on.
-    plan : FitPlan
-        What to fit.
-    progress : callable
-        Called with what is being done, how far, and of how much.
-
-    Returns
-    -------
-    bundle : Bundle
-        Not yet saved; its card holds the cross-validated scores.
-
-    Raises
-    ------
-    RecordingError
-        If a recording has no trial of the classes.
-    BundleError
-        If the recordings' channels or rates differ.
-    """
-    from .adapters.fitting import FitConfig, fit_motor_imagery
-
-    parts = []
-    for place, source in enumerate(sources):
-        progress(f"conditioning {source.name}", place, len(sources))
-        parts.append(_collect(source, plan))
-    _refuse_mixture(parts, sources)
-    encoder = find("encoder", plan.encoder)
-    settings = encoder.Config(n_bands=max(1, len(plan.conditioning.bands_hz)))
-    offsets = np.cumsum([0, *(part.trials.max() + 1 for part in parts)])
-    fitted = fit_motor_imagery(
-        np.concatenate([part.windows for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.trials + o for part, o in zip(parts, offsets, strict=False)]),
-        np.concatenate([np.full(len(part.labels), place) for place, part in enumerate(parts)]),
-        fit_encoder=lambda windows, labels: encoder.fit(windows, labels, settings),
-        config=FitConfig(classifier="lda" if plan.encoder == "csp" else "logistic"),
-        progress=lambda done, of: progress("fitting", done, of),
-    )
-    card = _card(plan, sources, parts, settings, fitted)
-    arrays = join_parts(encoder=fitted.encoder.to_arrays(), adapter=fitted.adapter.to_arrays())
-    return Bundle(card=card, arrays=arrays)
-
-
-def _collect(source: TrainingSource, plan: FitPlan) -> Collected:
-    clock = VirtualClock()
-    return collect(
-        source.make(clock),
-        StreamConditioner(plan.conditioning),
-        clock,
-        window=replace(plan.window, step_s=plan.training_step_s),
-        span=plan.span,
-    )
-
-
-def _refuse_mixture(parts: list[Collected], sources: Sequence[TrainingSource]) -> None:
-    for part, source in zip(parts, sources, strict=True):
-        if part.spec.schema != parts[0].spec.schema:
-            raise BundleError(
-                f"{source.name} has {part.spec.n_channels} channels at {part.spec.rate_hz:g} Hz, "
-                f"{sources[0].name} has {parts[0].spec.n_channels} at "
-                f"{parts[0].spec.rate_hz:g} Hz, or in another order: fit them apart."
-            )
-
-
-def _card(
-    plan: FitPlan,
-    sources: Sequence[TrainingSource],
-    parts: list[Collected],
-    settings: Any,
-    fitted: Any,
-) -> Card:
-    first, rate_hz = parts[0], parts[0].spec.rate_hz
-    bands = plan.conditioning.bands_hz or ((plan.conditioning.high_pass_hz, rate_hz / 2),)
-    rows = (name.rpartition("/")[2] for name in first.conditioned.channel_names)
-    picked = tuple(dict.fromkeys(rows))
-    # Named channels make the model independent of their order in a later stream.
-    conditioning = replace(plan.conditioning, pick=picked)
-    return Card(
-        task="motor_imagery",
-        classes=fitted.adapter.classes,
-        encoder=plan.encoder,
-        adapter="linear",
-        encoder_config=dataclasses.asdict(settings),
-        adapter_config=dataclasses.asdict(fitted.adapter.config),
-        conditioning=dataclasses.asdict(conditioning),
-        input=CardInput.of(_kept(first.spec, picked)),
-        conditioned_rows=first.conditioned.channel_names,
-        window=CardWindow(
-            length_s=plan.window.length_s,
-            step_s=plan.window.step_s,
-            n_times=plan.window.n_times(rate_hz),
-        ),
-        reference=plan.conditioning.reference,
-        band=(min(low for low, _ in bands), max(high for _, high in bands)),
-        trained_on=tuple(
-            CardData(
-                data_id=source.data_id,
-                name=source.name,
-                seconds=part.n_samples / rate_hz,
-                n_trials=int(part.trials.max()) + 1,
-            )
-            for source, part in zip(sources, parts, strict=True)
-        ),
-        scores={**fitted.report, "span_s": [plan.span.start_s, plan.span.stop_s]},
-        versions=versions_now(),
-        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
-
-
-def _kept(spec: StreamSpec, names: tuple[str, ...]) -> StreamSpec:
-    """The stream with nothing but the channels that the model looks at."""
-    kept = {channel.name: channel for channel in spec.channels if channel.name in names}
-    return replace(spec, channels=tuple(kept[name] for name in names))

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from . import __version__, record_commands
+from . import __version__, checking, record_commands
 from .console import (
     NOTICE,
     accuracy_sentence,
@@ -44,21 +43,7 @@ Settings = Annotated[
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
 
 
-@app.command()
-def doctor(json: AsJson = False, quick: bool = False) -> None:
-    """Look at this machine: versions, real-time rights, clocks, LSL."""
-    from .hardware.lsl_check import check_lsl
-    from .runtime.doctor import examine
-
-    findings = [*examine(quick=quick), check_lsl()]
-    if json:
-        print_json({"findings": [asdict(finding) for finding in findings]})
-        return
-    table = Table("", "what", "found", "advice", title="This machine")
-    marks = {True: "[green]good[/]", False: "[red]bad[/]", None: "[yellow]note[/]"}
-    for finding in findings:
-        table.add_row(marks[finding.ok], finding.name, finding.got, finding.advice)
-    out.print(table)
+app.command()(checking.doctor)
 
 
 @app.command()
@@ -187,13 +172,17 @@ def fit(
     stop_s: Annotated[float, typer.Option(help="From the cue.")] = 4.0,
     window_s: Annotated[float, typer.Option(help="Length of a window.")] = 2.0,
     step_s: Annotated[float, typer.Option(help="From one decision to the next.")] = 0.1,
+    conditioning: Annotated[
+        Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
+    ] = None,
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
     """Fit a motor-imagery model on labelled recordings; save it as a bundle."""
-    from . import assembly
+    from . import calibration
     from .runtime.bundle import save_bundle
     from .runtime.collection import TrialSpan
+    from .runtime.session import read_conditioning
     from .runtime.windows import WindowConfig
 
     with plain_errors(json):
@@ -201,13 +190,17 @@ def fit(
         if len(names) < 2:
             raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
         _refuse_overwriting(bundle)
-        plan = assembly.FitPlan(
+        plan = calibration.FitPlan(
             span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
             encoder=encoder,
             window=WindowConfig(length_s=window_s, step_s=step_s),
+            conditioning=(
+                read_conditioning(conditioning) if conditioning else calibration.MOTOR_IMAGERY
+            ),
         )
         with progress_bar("reading recordings") as step:
-            fitted = assembly.fit_model(assembly.recordings(recordings, assume_unit), plan, step)
+            learnt_from = calibration.recordings(recordings, assume_unit)
+            fitted = calibration.fit_model(learnt_from, plan, step)
         sha256 = save_bundle(fitted, bundle)
     scores = fitted.card.scores
     if json:
@@ -219,6 +212,8 @@ def fit(
     ):
         if key in scores:
             out.print(f"{words}: {_score_text(scores[key])}")
+    if left_out := scores.get("electrodes_left_out"):
+        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
     out.print(f"Saved {bundle} ({sha256[:12]}).")
 
 

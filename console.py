@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,14 +12,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from .adapters.scores import AccuracyReport
+from .runtime.doctor import Finding
 from .runtime.errors import DiverloopError
 from .runtime.json_text import json_text
 from .runtime.latency import LatencyReport
+from .runtime.signal_check import ChannelCheck, SignalCheck
 
 NOTICE = "diverloop is investigational, not a medical device."
 
 out = Console()
 err = Console(stderr=True)
+
+_GOOD = 0.5  # score of an electrode
 
 
 @contextmanager
@@ -85,6 +89,36 @@ def latency_table(report: LatencyReport) -> Table:
         f"Samples lost: {report.samples_lost}."
     )
     return table
+
+
+def findings_table(findings: Iterable[Finding], title: str) -> Table:
+    """What was looked at, one row each, with what to do about it."""
+    table = Table("", "what", "found", "advice", title=title)
+    marks = {True: "[green]good[/]", False: "[red]bad[/]", None: "[yellow]note[/]"}
+    for finding in findings:
+        words = (finding.name, finding.got, finding.advice)
+        table.add_row(marks[finding.ok], *map(_escaped, words))
+    return table
+
+
+def channels_table(check: SignalCheck, most: int = 40) -> Table:
+    """Score and cause of every electrode; of more than `most`, of those that are not good."""
+    shown, title = check.channels, "Electrodes"
+    if len(shown) > most:
+        shown = tuple(one for one in shown if one.cause or one.score < _GOOD)
+        title += f" ({len(check.channels) - len(shown)} good ones are left out)"
+    table = Table("electrode", "score", "", "what is wrong", title=title)
+    table.columns[1].justify = "right"
+    for one in shown:
+        table.add_row(_escaped(one.name), f"{one.score:.2f}", _state(one), _escaped(one.cause))
+    return table
+
+
+def _state(one: ChannelCheck) -> str:
+    if one.masked:
+        always = "" if one.masked > 0.99 else f" {one.masked:.0%} of the time"
+        return f"[red]masked[/]{always}"
+    return "[green]used[/]" if one.score >= _GOOD else "[yellow]used, doubtful[/]"
 
 
 def pace_sentence(report: LatencyReport, signal_s: float, wall_s: float) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .assembly import FitPlan, TrainingSource, fit_model, open_model
+from .assembly import open_model
+from .calibration import FitPlan, TrainingSource, fit_model
 from .hardware.simulator import SimulatedParticipant, SimulatorConfig
 from .running import RunOptions, RunReport, run_session
 from .runtime.bundle import Bundle

@@ -54,7 +54,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
     comparer = Comparer(replay)
     stages = Stages(
         source=ReplayedSource(replay),
-        conditioner=model.conditioner,
+        conditioner=model.conditioner_for(session),
         encoder=model.encoder,
         adapter=model.adapter,
         feedback=EvidenceFeedback(session.feedback),

@@ -161,24 +161,26 @@ def shrink(covariances: Floats, n_times: int, shrinkage: float | None) -> Floats
     return covariances
 
 
-def embed(values: Floats | None, n_features: int) -> Embedding:
+def embed(values: Floats | None, n_features: int, quality: float = 1.0) -> Embedding:
     """Wrap features, or say that the window could not be encoded.
 
     Parameters
     ----------
     values : ndarray, shape (n_features,), optional
-        Features; None for a window of zeros, NaN or infinity.
+        Features; None for a window of zeros, NaN or infinity, or with too few good channels.
     n_features : int
         How many features there would have been.
+    quality : float
+        0 to 1, of features that there are.
 
     Returns
     -------
     embedding : Embedding
-        Quality 1, or NaN throughout with quality 0.
+        With that quality, or NaN throughout with quality 0.
     """
     if values is None:
         return Embedding(values=np.full(n_features, np.nan), quality=0.0)
-    return Embedding(values=values)
+    return Embedding(values=values, quality=quality)
 
 
 def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> Floats:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands, take
+from .missing import MissingChannels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +67,29 @@ class CommonSpatialPatterns:
         What was chosen.
     filters : ndarray, shape (n_bands, n_filters, n_channels)
         Spatial filters of each band, one per row.
+    covariance : ndarray, shape (n_bands, n_channels, n_channels)
+        Mean covariance of each band, each window at unit power and each class counted alike:
+        what stands in for masked channels follows from it.
+
+    Notes
+    -----
+    A window with a zero, NaN or infinite power is encoded as NaN with quality 0, and so is one
+    with too few usable channels (`MissingChannels`); a masked row that can be spared is not
+    looked at.
     """
 
     Config = CommonSpatialPatternsConfig
 
-    def __init__(self, config: CommonSpatialPatternsConfig, filters: Floats) -> None:
+    def __init__(
+        self, config: CommonSpatialPatternsConfig, filters: Floats, covariance: Floats
+    ) -> None:
         if filters.shape[0] != config.n_bands:
             raise BundleError(
                 f"Filters {filters.shape} do not fit {config.n_bands} bands: fit the model again."
             )
         self.config = config
         self._filters = filters
+        self._missing = MissingChannels(covariance, filters)
         self.n_features = filters.shape[0] * filters.shape[1]
         self._projected: Floats | None = None
 
@@ -110,6 +123,9 @@ class CommonSpatialPatterns:
         if len(classes) < 2:
             raise ConfigError(f"Needed are at least 2 classes, got {len(classes)}: add trials.")
         means = _class_means(windows, labels, classes, config)
+        covariance = means.mean(axis=0)
+        for mean in means:
+            shrink(mean, windows.shape[2], config.shrinkage)
         if 2 * config.n_pairs > means.shape[2]:
             raise ConfigError(
                 f"n_pairs must be at most half of the {means.shape[2]} channels, got "
@@ -118,18 +134,18 @@ class CommonSpatialPatterns:
         # One against the other is the same contrast as the other against the one.
         contrasts = 1 if len(classes) == 2 else len(classes)
         filters = [_contrast(means, one, config.n_pairs) for one in range(contrasts)]
-        return cls(config, np.concatenate(filters, axis=1))
+        return cls(config, np.concatenate(filters, axis=1), covariance)
 
     @classmethod
     def from_arrays(
         cls, config: CommonSpatialPatternsConfig, arrays: Mapping[str, NDArray[Any]]
     ) -> Self:
         """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
-        return cls(config, take(arrays, "filters", 3))
+        return cls(config, take(arrays, "filters", 3), take(arrays, "scatter", 3))
 
     def to_arrays(self) -> dict[str, Floats]:
         """What was learnt, for a bundle."""
-        return {"filters": self._filters}
+        return {"filters": self._filters, "scatter": self._missing.covariance}
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
         """Check the stream and set aside memory for one window.
@@ -148,6 +164,7 @@ class CommonSpatialPatterns:
         """
         check_stream(spec, self.config.n_bands * self._filters.shape[2])
         self._projected = np.empty((*self._filters.shape[:2], n_times))
+        self._missing.open(n_times)
 
     def encode(self, window: Window) -> Embedding:
         """Features of one window, which must be as long as `open` was told.
@@ -160,7 +177,8 @@ class CommonSpatialPatterns:
         Returns
         -------
         embedding : Embedding
-            Log powers; NaN with quality 0 if the window cannot be encoded.
+            Log powers; quality 1, less where channels are masked (`MaskedFilters`). NaN with
+            quality 0 if the window cannot be encoded.
 
         Raises
         ------
@@ -171,7 +189,15 @@ class CommonSpatialPatterns:
             raise RuntimeError("encode was called before open: open the encoder first.")
         expected = (self._filters.shape[2], self._projected.shape[2])
         by_band = split_announced(window.samples, self.config.n_bands, expected)
-        return embed(self._features(by_band, self._projected), self.n_features)
+        if window.usable is None or window.usable.all():
+            values = _features(by_band, self._filters, self._projected)
+            return embed(values, self.n_features)
+        masked = self._missing.filters_for(window.usable)
+        if masked is None:
+            return embed(None, self.n_features)
+        picked = self._missing.pick(by_band, masked)
+        values = _features(picked, masked.filters, self._projected)
+        return embed(values, self.n_features, masked.quality)
 
     def encode_many(self, windows: Samples) -> Floats:
         """Features of many windows, by the very code that serves one.
@@ -189,7 +215,8 @@ class CommonSpatialPatterns:
         projected = np.empty((*self._filters.shape[:2], windows.shape[2]))
         features = np.full((len(windows), self.n_features), np.nan)
         for row, samples in zip(features, windows, strict=True):
-            values = self._features(split_bands(samples, self.config.n_bands), projected)
+            by_band = split_bands(samples, self.config.n_bands)
+            values = _features(by_band, self._filters, projected)
             if values is not None:
                 row[:] = values
         return features
@@ -197,15 +224,17 @@ class CommonSpatialPatterns:
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""
         self._projected = None
+        self._missing.close()
 
-    def _features(self, by_band: Samples, projected: Floats) -> Floats | None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(self._filters, by_band, out=projected)
-            power = np.einsum("bft,bft->bf", projected, projected) / projected.shape[2]
-        if not (np.isfinite(power).all() and power.min() > 0):
-            return None
-        log_power: Floats = np.log(power).ravel()
-        return log_power
+
+def _features(by_band: Samples, filters: Floats, projected: Floats) -> Floats | None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.matmul(filters, by_band, out=projected)
+        power = np.einsum("bft,bft->bf", projected, projected) / projected.shape[2]
+    if not (np.isfinite(power).all() and power.min() > 0):
+        return None
+    log_power: Floats = np.log(power).ravel()
+    return log_power
 
 
 def _class_means(
@@ -227,8 +256,6 @@ def _class_means(
             )
         means[np.searchsorted(classes, label)] += work / power[:, None, None]
     means /= np.array([(labels == name).sum() for name in classes])[:, None, None, None]
-    for mean in means:
-        shrink(mean, windows.shape[2], config.shrinkage)
     return means
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands, take
+from .missing import MissingChannels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +70,30 @@ class FilterbankCovariance:
         Spatial filters of each band; None for all channels as they are.
     whiteners : ndarray, shape (n_bands, n_components, n_components)
         Inverse square root of each band's mean covariance.
+    covariance : ndarray, shape (n_bands, n_channels, n_channels)
+        Mean covariance of each band over the training windows, each at unit power: what stands
+        in for masked channels follows from it.
 
     Notes
     -----
     Of ``n_components`` = k come ``n_bands * k * (k + 1) / 2`` features. A window with a zero,
-    NaN or infinite covariance is encoded as NaN with quality 0.
+    NaN or infinite covariance is encoded as NaN with quality 0, and so is one with too few
+    usable channels (`MissingChannels`); a masked row that can be spared is not looked at.
     """
 
     Config = FilterbankCovarianceConfig
 
     def __init__(
-        self, config: FilterbankCovarianceConfig, filters: Floats | None, whiteners: Floats
+        self,
+        config: FilterbankCovarianceConfig,
+        filters: Floats | None,
+        whiteners: Floats,
+        covariance: Floats,
     ) -> None:
         self.config = config
         self._filters, self._whiteners = filters, whiteners
-        self._check_shapes()
+        self._check_shapes(covariance)
+        self._missing = MissingChannels(covariance, filters)
         n_bands, n_components, _ = whiteners.shape
         self._n_channels = n_components if filters is None else filters.shape[2]
         row, column = np.triu_indices(n_components)
@@ -93,16 +103,19 @@ class FilterbankCovariance:
         self.n_features = n_bands * len(self._upper)
         self._work: _Work | None = None
 
-    def _check_shapes(self) -> None:
+    def _check_shapes(self, covariance: Floats) -> None:
         n_bands, n_components, n_columns = self._whiteners.shape
-        fits = n_bands == self.config.n_bands and n_components == n_columns
+        fits = n_bands == self.config.n_bands == len(covariance) and n_components == n_columns
         if self._filters is not None:
             fits = fits and self._filters.shape[:2] == (n_bands, n_components)
+        else:
+            fits = fits and covariance.shape[1] == n_components
         if not fits:
             shape = None if self._filters is None else self._filters.shape
             raise BundleError(
-                f"Filters {shape} and whiteners {self._whiteners.shape} do not fit each other and "
-                f"{self.config.n_bands} bands: fit the model again."
+                f"Filters {shape}, whiteners {self._whiteners.shape} and covariance "
+                f"{covariance.shape} do not fit each other and {self.config.n_bands} bands: fit "
+                f"the model again."
             )
 
     @classmethod
@@ -132,12 +145,13 @@ class FilterbankCovariance:
         """
         # Which directions are loud is asked of all windows alike: a single loud artefact must
         # not choose them, so each window counts with its total power taken out.
+        covariance = _mean_covariance(windows, config.n_bands)
         filters = None
         if config.n_components is not None:
-            filters = _principal(windows, config.n_bands, config.n_components)
+            filters = _principal(covariance, config.n_components)
         covariances = _covariances(windows, filters, config.n_bands, config.shrinkage)
         means = [_riemannian_mean(covariances[:, band]) for band in range(config.n_bands)]
-        return cls(config, filters, np.stack([_inverse_root(mean) for mean in means]))
+        return cls(config, filters, np.stack([_inverse_root(mean) for mean in means]), covariance)
 
     @classmethod
     def from_arrays(
@@ -145,11 +159,11 @@ class FilterbankCovariance:
     ) -> Self:
         """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
         filters = None if config.n_components is None else take(arrays, "filters", 3)
-        return cls(config, filters, take(arrays, "whiteners", 3))
+        return cls(config, filters, take(arrays, "whiteners", 3), take(arrays, "scatter", 3))
 
     def to_arrays(self) -> dict[str, Floats]:
         """What was learnt, for a bundle."""
-        arrays = {"whiteners": self._whiteners}
+        arrays = {"whiteners": self._whiteners, "scatter": self._missing.covariance}
         return arrays if self._filters is None else {"filters": self._filters, **arrays}
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
@@ -169,6 +183,7 @@ class FilterbankCovariance:
         """
         check_stream(spec, self.config.n_bands * self._n_channels)
         self._work = _Work(self._whiteners.shape, n_times)
+        self._missing.open(n_times)
 
     def encode(self, window: Window) -> Embedding:
         """Features of one window, which must be as long as `open` was told.
@@ -181,7 +196,8 @@ class FilterbankCovariance:
         Returns
         -------
         embedding : Embedding
-            Tangent vector; NaN with quality 0 if the window cannot be encoded.
+            Tangent vector; quality 1, less where channels are masked (`MaskedFilters`). NaN
+            with quality 0 if the window cannot be encoded.
 
         Raises
         ------
@@ -192,7 +208,14 @@ class FilterbankCovariance:
             raise RuntimeError("encode was called before open: open the encoder first.")
         expected = (self._n_channels, self._work.projected.shape[2])
         by_band = split_announced(window.samples, self.config.n_bands, expected)
-        return embed(self._features(by_band, self._work), self.n_features)
+        if window.usable is None or window.usable.all():
+            return embed(self._features(by_band, self._filters, self._work), self.n_features)
+        masked = self._missing.filters_for(window.usable)
+        if masked is None:
+            return embed(None, self.n_features)
+        picked = self._missing.pick(by_band, masked)
+        values = self._features(picked, masked.filters, self._work)
+        return embed(values, self.n_features, masked.quality)
 
     def encode_many(self, windows: Samples) -> Floats:
         """Features of many windows, by the very code that serves one.
@@ -210,7 +233,8 @@ class FilterbankCovariance:
         work = _Work(self._whiteners.shape, windows.shape[2])
         features = np.full((len(windows), self.n_features), np.nan)
         for row, samples in zip(features, windows, strict=True):
-            values = self._features(split_bands(samples, self.config.n_bands), work)
+            by_band = split_bands(samples, self.config.n_bands)
+            values = self._features(by_band, self._filters, work)
             if values is not None:
                 row[:] = values
         return features
@@ -218,9 +242,10 @@ class FilterbankCovariance:
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""
         self._work = None
+        self._missing.close()
 
-    def _features(self, by_band: Samples, work: _Work) -> Floats | None:
-        covariances = _covariance(by_band, self._filters, self.config.shrinkage, work)
+    def _features(self, by_band: Samples, filters: Floats | None, work: _Work) -> Floats | None:
+        covariances = _covariance(by_band, filters, self.config.shrinkage, work)
         if covariances is None:
             return None
         # The whitener is symmetric, so its transpose is itself.
@@ -282,11 +307,17 @@ def _covariances(
     return found
 
 
-def _principal(windows: Samples, n_bands: int, n_components: int) -> Floats:
-    """Whitened principal components of each band, (n_bands, n_components, n_channels)."""
+def _mean_covariance(windows: Samples, n_bands: int) -> Floats:
+    """Mean over the windows, each at unit power: (n_bands, n_channels, n_channels)."""
     covariances = _covariances(windows, None, n_bands, shrinkage=0.0)
     covariances /= np.einsum("wbii->wb", covariances)[:, :, None, None]
-    powers, axes = np.linalg.eigh(covariances.mean(axis=0))
+    mean: Floats = covariances.mean(axis=0)
+    return mean
+
+
+def _principal(covariance: Floats, n_components: int) -> Floats:
+    """Whitened principal components of each band, (n_bands, n_components, n_channels)."""
+    powers, axes = np.linalg.eigh(covariance)
     # A reference, or a channel that others repeat, leaves directions without any power.
     rank = int((powers > 1e-9 * powers[:, -1:]).sum(axis=1).min())
     keep = np.arange(powers.shape[1])[::-1][: min(n_components, rank)]

@@ -22,6 +22,7 @@ from ..runtime.stages import Clock
 from ..runtime.telemetry import TelemetrySubscriber
 from .view_state import (
     HISTORY,
+    SEIZURE,
     ViewState,
     count_text,
     gaps_text,
@@ -29,6 +30,7 @@ from .view_state import (
     ms_text,
     plain_line,
     score_text,
+    signal_text,
     warnings_about,
 )
 
@@ -39,6 +41,7 @@ _PLAIN_NS = 5_000_000_000
 _LEFT_WIDTH = 45
 _MIDDLE_HEIGHT = 18  # 24 lines less header, warnings and history
 _MAX_CLASSES = 6  # what is then left, with the source below
+_LOW_PANEL = 7
 _BAR = 20
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _STEPS = "▁▂▃▄▅▆▇█"
@@ -141,7 +144,15 @@ def render(state: ViewState, *, ascii_only: bool = False) -> RenderableType:
         Group(decision, _source(state, _MIDDLE_HEIGHT - (decision.height or 0))),
         Group(_latency(state), _accuracy(state)),
     )
+    if state.seizure:
+        # Nothing is decided now: what was decided before makes room for what matters.
+        return Group(_alarm(state), _header(state), columns)
     return Group(_header(state), columns, _history(state, ascii_only))
+
+
+def _alarm(state: ViewState) -> RenderableType:
+    words = Text(f" {SEIZURE} ", "bold white on red", justify="center")
+    return Group(_one_line(words), _one_line(Text(state.seizure, "bold red", justify="center")))
 
 
 def _header(state: ViewState) -> RenderableType:
@@ -201,7 +212,8 @@ def _bars(turn: Turn, ascii_only: bool) -> Table:
     if len(pairs) > _MAX_CLASSES:
         bars.add_row(f"  and {len(pairs) - _MAX_CLASSES} more", "", "")
     strength = turn.command.strength
-    bars.add_row()
+    if len(pairs) < _MAX_CLASSES:
+        bars.add_row()
     bars.add_row("  evidence", _bar(strength, ascii_only), _fraction(strength))
     return bars
 
@@ -230,12 +242,16 @@ def _source(state: ViewState, height: int) -> Panel:
     what = "no stream announced yet"
     if spec is not None:
         what = f"{spec.name}: {spec.n_channels} channels at {spec.rate_hz:g} Hz"
-    lines = Group(
+    lines: list[RenderableType] = [
         _one_line(Text(what)),
         _one_line(Text(f"{count_text(state.n_samples)} samples, {gaps_text(state)}")),
-        Text.assemble(("last event: ", "bold"), state.last_event),
-    )
-    return _panel(lines, "source", height)
+    ]
+    if state.quality is not None:
+        signal = Text(signal_text(state.quality))
+        # On a low panel one line has to do, so that the last event is seen, too.
+        lines.append(signal if height > _LOW_PANEL else _one_line(signal))
+    lines.append(Text.assemble(("last event: ", "bold"), state.last_event))
+    return _panel(Group(*lines), "source", height)
 
 
 def _latency(state: ViewState) -> Panel:

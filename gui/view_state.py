@@ -6,13 +6,20 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from ..runtime.guard import State
 from ..runtime.latency import LatencyBook, LatencyReport
 from ..runtime.messages import Chunk, Event, EventKind, StreamSpec, Turn
+from ..runtime.quality import Quality
 from ..runtime.telemetry import Score, Telegram
 
 HISTORY = 60
 """How many decisions a view looks back."""
 
+SEIZURE = "SUSPECTED SEIZURE (research guard): output is stopped; a person has to reset"
+"""What is shown before anything else, until a person has reset the guard."""
+
+_SEIZURE_WORD = "seizure"  # in every reason that the loop gives while it waits for a reset
+_MOST_NAMED = 4
 _SILENT_NS = 2_000_000_000
 
 
@@ -35,6 +42,8 @@ class ViewState:
     n_gaps: int = 0
     n_lost: int = 0
     score: Score | None = None
+    quality: Quality | None = None
+    seizure: str = ""
     report: LatencyReport | None = None
     history: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
     book: LatencyBook = field(default_factory=LatencyBook)
@@ -63,6 +72,8 @@ class ViewState:
                 self._take_turn(message)
             case Event():
                 self._take_event(message)
+            case Quality():
+                self.quality = message
             case Score():
                 self.score = message
             case LatencyReport():
@@ -78,12 +89,20 @@ class ViewState:
         self.n_samples = max(self.n_samples, decision.stop_sample)
         self.book.turn(turn.times, turn.embedding is not None, decision.reason)
         self.history.append(_probability(turn))
+        if (
+            _SEIZURE_WORD in decision.reason
+        ):  # a view that was started after the event learns it here
+            self.seizure = decision.reason
 
     def _take_event(self, event: Event) -> None:
         match event.kind:
             case EventKind.GUARD:
                 self.guard = event.text
+                if f"from {State.STOPPED}" in event.text:  # only a person brings it there
+                    self.seizure = ""
                 return
+            case EventKind.SEIZURE:
+                self.seizure = event.text
             case EventKind.GAP:
                 self.n_gaps += 1
                 self.n_lost += event.count
@@ -114,8 +133,12 @@ def plain_line(state: ViewState) -> str:
         f"sample to act p50 {ms_text(total.p50_ms)}, p99 {ms_text(total.p99_ms)} ms",
         f"guard: {state.guard}",
     ]
+    if state.quality is not None:
+        parts.insert(2, signal_text(state.quality))
     if state.score is not None:
         parts.insert(1, score_text(state.score))
+    if state.seizure:
+        parts.insert(0, SEIZURE)
     return "; ".join([*parts, *warnings_about(state)]).replace("\n", " ")
 
 
@@ -141,6 +164,20 @@ def score_text(score: Score) -> str:
     low, high = (100 * bound for bound in score.interval)
     percent = 100 * score.hits / score.trials
     return f"{score.hits} of {score.trials}: {percent:.0f} % ({low:.0f} to {high:.0f} %)"
+
+
+def signal_text(quality: Quality) -> str:
+    """How good the signal is, and which electrodes are masked for what reason."""
+    masked = [
+        f"{name} ({cause})" if cause else name
+        for name, cause, usable in zip(
+            quality.channels, quality.causes, quality.usable, strict=True
+        )
+        if not usable
+    ]
+    more = len(masked) - _MOST_NAMED
+    named = ", ".join(masked[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return f"signal: {quality.overall:.2f}, " + (f"masked: {named}" if masked else "none masked")
 
 
 def label_of(state: ViewState) -> str:

@@ -18,8 +18,12 @@ from .loop import Loop
 from .loop_config import LoopConfig, Stages
 from .messages import Channel, Chunk, Decision, Embedding, StreamSpec, Window
 from .realtime import RealtimeConfig, realtime
-from .signal.conditioning import ConditionConfig, StreamConditioner
+from .signal.condition_config import ConditionConfig
+from .signal.conditioning import StreamConditioner
 from .windows import WindowConfig
+
+FILTERS = ConditionConfig(reference="average", bands_hz=((8.0, 30.0),))
+"""Conditioning of a case that is `conditioned`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,15 @@ class BenchmarkCase:
                 raise ConfigError(f"bench {name} must be in [{low}, {high}], got {value}.")
 
 
-def run_case(case: BenchmarkCase) -> dict[str, Any]:
+def run_case(case: BenchmarkCase, condition: ConditionConfig | None = None) -> dict[str, Any]:
     """Measure one case.
 
     Parameters
     ----------
     case : BenchmarkCase
         What to measure.
+    condition : ConditionConfig, optional
+        Other conditioning than the case names.
 
     Returns
     -------
@@ -73,8 +79,10 @@ def run_case(case: BenchmarkCase) -> dict[str, Any]:
         of the whole pass from the samples' arrival to the sink.
     """
     window = WindowConfig(length_s=case.length_s, step_s=case.step_s)
-    _one_run(case, window, max(1, case.n_windows // 10))
-    report = _one_run(case, window, case.n_windows)
+    if condition is None:
+        condition = FILTERS if case.conditioned else ConditionConfig()
+    _one_run(case, condition, window, max(1, case.n_windows // 10))
+    report = _one_run(case, condition, window, case.n_windows)
     whole = next(row for row in report["stages"] if row["name"] == "loop")
     return {
         **asdict(case),
@@ -84,12 +92,11 @@ def run_case(case: BenchmarkCase) -> dict[str, Any]:
     }
 
 
-def _one_run(case: BenchmarkCase, window: WindowConfig, n_windows: int) -> dict[str, Any]:
+def _one_run(
+    case: BenchmarkCase, condition: ConditionConfig, window: WindowConfig, n_windows: int
+) -> dict[str, Any]:
     clock = MonotonicClock()
     n_samples = round(case.rate_hz * (case.length_s + (n_windows - 1) * case.step_s))
-    condition = ConditionConfig()
-    if case.conditioned:
-        condition = ConditionConfig(reference="average", bands_hz=((8.0, 30.0),))
     idle = _Idle()
     stages = Stages(
         source=_AtOnce(case, n_samples, clock),

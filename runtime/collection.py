@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,8 @@ class Collected:
         The stream before and after conditioning.
     n_samples : int
         Length of the recording.
+    usable : ndarray of bool, shape (n_windows, n_rows)
+        False where a row was masked somewhere in a window.
     """
 
     windows: Samples
@@ -88,6 +90,18 @@ class Collected:
     spec: StreamSpec
     conditioned: StreamSpec
     n_samples: int
+    usable: NDArray[np.bool_]
+
+    def whole(self) -> Collected:
+        """The windows in which every row is good."""
+        keep = self.usable.all(axis=1)
+        return replace(
+            self,
+            windows=self.windows[keep],
+            labels=self.labels[keep],
+            trials=self.trials[keep],
+            usable=self.usable[keep],
+        )
 
 
 def collect(
@@ -150,6 +164,7 @@ def collect(
         spec=source.spec,
         conditioned=keeper.conditioned,
         n_samples=keeper.n_samples,
+        usable=np.stack(keeper.usable),
     )
 
 
@@ -164,7 +179,9 @@ class _Keeper:
         self.markers: list[Marker] = []
         self.windows: list[Samples] = []
         self.trials: list[int] = []
+        self.usable: list[NDArray[np.bool_]] = []
         self.n_samples = 0
+        self.rate_hz = 0.0
 
     def listening_to(self, source: Source) -> Source:
         return _Overheard(source, self)
@@ -173,10 +190,12 @@ class _Keeper:
         self.conditioned = spec
 
     def encode(self, window: Window) -> Embedding:
-        trial = self._span.trial_of(window, self.markers, self.conditioned.rate_hz)
+        trial = self._span.trial_of(window, self.markers, self.rate_hz)
         if trial >= 0:
             self.windows.append(window.samples.copy())
             self.trials.append(trial)
+            good = np.ones(len(window.samples), bool)
+            self.usable.append(good if window.usable is None else window.usable.copy())
         return Embedding(values=np.zeros(1))
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
@@ -204,6 +223,7 @@ class _Overheard:
 
     def open(self) -> None:
         self._source.open()
+        self._keeper.rate_hz = self._source.spec.rate_hz
 
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         chunk = self._source.read(wanted, until_ns)

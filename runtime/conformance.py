@@ -7,6 +7,7 @@ Call the check for your stage from a test of your own; it returns nothing and ra
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,7 @@ from .messages import (
     Turn,
     Window,
 )
+from .pace import Pace
 from .stages import Adapter, Clock, Conditioner, Encoder, Feedback, Sink, Source, Watcher
 
 
@@ -128,18 +130,21 @@ def check_conditioner(conditioner: Conditioner, spec: StreamSpec, *, seed: int =
         conditioner.settle_samples >= 0 and conditioner.delay_s >= 0, "figures are not negative"
     )
     whole = conditioner.process(_chunk(signal, 0)).samples
-    _demand(whole.shape == (out.n_channels, 400), "the output has the rows that open announced")
+    pace = Pace.between(spec.rate_hz, out.rate_hz)
+    announced = (out.n_channels, pace.conditioned(400))
+    _demand(whole.shape == announced, "the output has the rows and the rate that open announced")
     conditioner.open(spec)
     edges = [0, *sorted(rng.choice(np.arange(1, 400), 9, replace=False).tolist()), 400]
     cuts = pairwise(edges)
     parts = [conditioner.process(_chunk(signal[:, a:b], a)).samples for a, b in cuts]
     _demand(np.array_equal(np.concatenate(parts, axis=1), whole), "any cut gives the same output")
-    after = conditioner.process(_chunk(signal, 1000)).samples
+    # Where both counts meet: elsewhere the samples lie otherwise between those of the source.
+    after = conditioner.process(_chunk(signal, -(-1000 // pace.down) * pace.down)).samples
     _demand(np.array_equal(after, whole), "a jump in the index restarts the state")
 
 
 def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int = 0) -> None:
-    """Try an encoder: it repeats itself, leaves its input alone, refuses a foreign stream.
+    """Try an encoder: it repeats itself, spares its input, heeds a mask, refuses other rows.
 
     Parameters
     ----------
@@ -161,6 +166,9 @@ def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int
     again = encoder.encode(_window(signal)).values
     _demand(first.ndim == 1 and bool(np.isfinite(first).all()), "an embedding is finite and flat")
     _demand(np.array_equal(first, again), "no state is kept between windows")
+    _check_mask(encoder, signal)
+    again = encoder.encode(_window(signal)).values
+    _demand(np.array_equal(first, again), "a mask is forgotten with its window")
     encoder.close()
     encoder.close()
     foreign = StreamSpec(
@@ -171,6 +179,20 @@ def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int
     except SchemaMismatch:
         return
     raise ConformanceError("An encoder must refuse a stream with other rows (SchemaMismatch).")
+
+
+def _check_mask(encoder: Encoder, signal: NDArray[np.float64]) -> None:
+    usable = np.arange(len(signal)) > 0
+    found = []
+    for value in (0.0, 1e6, math.nan):
+        held = signal.copy()
+        held[0] = value
+        found.append(encoder.encode(replace(_window(held), usable=usable)))
+    values = [embedding.values for embedding in found]
+    same = all(np.array_equal(values[0], other, equal_nan=True) for other in values)
+    _demand(same, "what masked rows hold does not matter")
+    said = all(np.isfinite(one.values).all() or one.quality == 0 for one in found)
+    _demand(said, "with masked rows an embedding is finite, or its quality is 0")
 
 
 def check_adapter(adapter: Adapter, n_features: int, *, seed: int = 0) -> None:

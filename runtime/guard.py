@@ -28,6 +28,7 @@ class Signal(StrEnum):
     PERSON_ARMS = "person arms"
     PERSON_DISARMS = "person disarms"
     EMERGENCY_STOP = "emergency stop"
+    SEIZURE_SUSPECTED = "seizure suspected"
     PERSON_RESETS = "person resets"
     FAULT = "fault"
     ALL_CLEAR = "all clear"
@@ -50,7 +51,7 @@ def next_state(state: State, signal: Signal) -> State:
         two separate acts of a person stand between a stop and the next command.
     """
     match state, signal:
-        case _, Signal.EMERGENCY_STOP:
+        case _, Signal.EMERGENCY_STOP | Signal.SEIZURE_SUSPECTED:
             return State.STOPPED
         case State.STOPPED, Signal.PERSON_RESETS:
             return State.DISARMED
@@ -137,6 +138,13 @@ class Guard:
         if self._state is State.ARMED or command.label is None:
             return command
         return Command(label=None, reason=f"guard is {self._state}")
+
+    def suspect(self) -> None:
+        """The research guard suspects a seizure: stop until a person resets. For the loop's thread.
+
+        It comes from the signal, so a replay finds it again by itself.
+        """
+        self._state = next_state(self._state, Signal.SEIZURE_SUSPECTED)
 
     def settled(self) -> State:
         """The state after a look: what the loop reports. For the loop's thread."""

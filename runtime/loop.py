@@ -13,7 +13,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
+from .conditioned import Conditioned
 from .fanout import FanOut
 from .guard import Guard, State
 from .latency import LatencyBook, LatencyReport
@@ -30,10 +32,11 @@ from .messages import (
     Turn,
     Window,
 )
+from .pace import Pace
 from .promotion import Promotions
 from .ring import Ring
 from .stages import Adapter, Clock
-from .trust import Trust, describe_damage, finite_parts
+from .trust import LOST, Trust, describe_damage, finite_parts
 from .windows import Slot, WindowConfig
 
 
@@ -84,14 +87,12 @@ class Loop:
         self._fanout = fanout or FanOut(())
         self._accept = accept or (lambda spec: None)
         self.first_decision_s = math.nan
-        self._stop_asked = False
+        self._stop_asked = self._stale = False
         self._guard_told = State.DISARMED
         self._stale_ns = round(self._config.stale_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
-        self._stale = False
         self._newest: Chunk | None = None
-        self._arrived_ns = 0
-        self._conditioned_ns = 0
+        self._came = self._arrived_ns = self._conditioned_ns = 0
 
     def stop(self) -> None:
         """Ask the loop to end after the current window. May be called from any thread."""
@@ -123,7 +124,8 @@ class Loop:
     def _turn(self) -> None:
         for promotion, adapter in self.promotions.take():
             self._adopt(promotion, adapter)
-        wanted = self._policy.wanted(self._ring.stop)
+        complete = self._ring.stop + self._policy.wanted(self._ring.stop)
+        wanted = max(1, self._pace.source_stop(complete) - self._came)
         if wanted > self._lead:
             # Most of a step is taken in ahead of time, so that little is left to do, and the
             # code is still in the processor's caches, when the last sample comes.
@@ -146,14 +148,17 @@ class Loop:
             if event.lasting:
                 self._trust.forbid(event.text)
         if chunk.samples.shape[1]:
+            self._came = chunk.stop_sample
             if np.isfinite(chunk.samples).all():
-                self._store(self._stages.conditioner.process(chunk))
+                self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
             else:
                 self._store_finite(chunk)
             self._newest = chunk
             self._arrived_ns = chunk.arrived_ns
             self._conditioned_ns = self._clock.now_ns()
             self._freshen()
+        elif chunk.markers:
+            self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
         for marker in chunk.markers:
             self._policy.announce(marker)
 
@@ -167,7 +172,7 @@ class Loop:
             embedding = stages.encoder.encode(window)
         encoded_ns = clock.now_ns()
         if window is None or embedding is None:
-            decision = self._neutral(self._trust.reason, slot)
+            decision = self._neutral(self._trust.refusal(slot) or LOST, slot)
         else:
             decision = self._adapter.decide(embedding, window)
         decided_ns = clock.now_ns()
@@ -227,7 +232,7 @@ class Loop:
         for slot in slots[:-1]:
             if self._due_ns(slot) >= self._clock.now_ns() - self._deadline_ns:
                 yield slot
-            elif self._trust.allows(slot):
+            elif not (refusal := self._trust.refusal(slot)):
                 late += 1
             elif hole is None:
                 # One neutral decision for a hole, however late: the feedback has to forget what
@@ -235,7 +240,7 @@ class Loop:
                 hole = slot
                 yield slot
             else:
-                self.book.count_refused(self._trust.reason)
+                self.book.count_refused(refusal)
         if late:
             self.book.count_skipped(late)
             text = f"{late} windows were skipped: newer ones were already complete."
@@ -243,37 +248,47 @@ class Loop:
         yield from slots[-1:]
 
     def _cut(self, slot: Slot) -> Window | None:
-        if not (self._trust.allows(slot) and self._ring.holds(slot.first, slot.stop)):
-            self.book.count_refused(self._trust.reason)
+        refusal = self._trust.refusal(slot)
+        if refusal or not self._ring.holds(slot.first, slot.stop):
+            self.book.count_refused(refusal or LOST)
             return None
         raw_s, corrected_s = self._lsl_times(slot)
+        first, stop = self._pace.source_span(slot.first, slot.stop)
         return Window(
             samples=self._ring.view(slot.first, slot.stop),
-            first_sample=slot.first,
-            stop_sample=slot.stop,
+            first_sample=first,
+            stop_sample=stop,
+            usable=self._trust.usable(slot),
             due_ns=self._due_ns(slot),
             marker=slot.marker,
             lsl_raw_s=raw_s,
             lsl_corrected_s=corrected_s,
         )
 
-    def _store(self, conditioned: Chunk) -> None:
+    def _store(self, conditioned: Conditioned, arrived_ns: int) -> None:
         lost = self._ring.write(conditioned.samples, conditioned.first_sample)
         if lost:
-            self.book.count_lost(lost)
+            self.book.count_lost(self._pace.source_stop(lost))
             self._trust.lose(conditioned.first_sample - lost, conditioned.first_sample)
+        self._trust.learn(conditioned)
+        for event in conditioned.events:
+            self._tell(replace(event, at_ns=arrived_ns))
+            if event.kind is EventKind.SEIZURE:
+                self.guard.suspect()
+                self._trust.suspend(event.text)
+        if conditioned.quality:
+            self._fanout.put(replace(conditioned.quality, at_ns=arrived_ns))
 
     def _store_finite(self, chunk: Chunk) -> None:
         count, text = describe_damage(chunk, self._spec.channel_names)
         self._tell(self._event(EventKind.NOT_A_NUMBER, text, count))
         for part in finite_parts(chunk):
-            self._store(self._stages.conditioner.process(part))
+            self._store(self._stages.conditioner.process(part), chunk.arrived_ns)
         # Bad samples at the end count as passed, so that their windows come due and the output
         # turns neutral while the fault lasts.
         nothing = np.empty((self._ring.n_channels, 0))
-        self._store(
-            Chunk(samples=nothing, first_sample=chunk.stop_sample, arrived_ns=chunk.arrived_ns)
-        )
+        stop = self._pace.conditioned(chunk.stop_sample)
+        self._store(Conditioned(samples=nothing, first_sample=stop), chunk.arrived_ns)
 
     def _wake_ns(self) -> int:
         now_ns = self._clock.now_ns()
@@ -301,6 +316,8 @@ class Loop:
         state = self.guard.settled()
         if state is not self._guard_told:
             text = f"The guard went from {self._guard_told} to {state}."
+            if self._guard_told is State.STOPPED:
+                self._trust.resume()
             self._guard_told = state
             self._tell(self._event(EventKind.GUARD, text))
         for event in self._fanout.take_events():
@@ -317,24 +334,25 @@ class Loop:
             self._tell(self._event(EventKind.MISSED, text, 1))
 
     def _due_ns(self, slot: Slot) -> int:
-        return self._arrived_ns - round((self._ring.stop - slot.stop) * 1e9 / self._rate_hz)
+        return self._arrived_ns - round(self._pace.behind(self._came, slot.stop) * self._period_ns)
 
     def _lsl_times(self, slot: Slot) -> tuple[float, float]:
         if self._newest is None:
             return float("nan"), float("nan")
-        back_s = (self._newest.stop_sample - slot.stop) / self._rate_hz
+        back_s = self._pace.behind(self._newest.stop_sample, slot.stop) * self._period_ns / 1e9
         return self._newest.lsl_raw_s - back_s, self._newest.lsl_corrected_s - back_s
 
     def _neutral(self, reason: str, slot: Slot) -> Decision:
         classes = self._adapter.classes
         raw_s, corrected_s = self._lsl_times(slot)
+        first, stop = self._pace.source_span(slot.first, slot.stop)
         return Decision(
             classes=classes,
             probabilities=np.full(len(classes), np.nan),
             label=None,
             reason=reason,
-            first_sample=slot.first,
-            stop_sample=slot.stop,
+            first_sample=first,
+            stop_sample=stop,
             epoch=self._adapter.epoch,
             marker=slot.marker,
             lsl_raw_s=raw_s,
@@ -343,7 +361,7 @@ class Loop:
 
     def _event(self, kind: EventKind, text: str, count: int = 0) -> Event:
         now_ns = self._clock.now_ns()
-        return Event(kind=kind, text=text, sample=self._ring.stop, count=count, at_ns=now_ns)
+        return Event(kind=kind, text=text, sample=self._came, count=count, at_ns=now_ns)
 
     def _tell(self, event: Event) -> None:
         self.book.count_event(event)
@@ -354,6 +372,8 @@ class Loop:
         """Open in data order, close in the opposite one, whatever happens in between."""
         stages = self._stages
         with ExitStack() as stack:
+            # The products are small: a second thread would only be waited for.
+            stack.enter_context(threadpool_limits(1, user_api="blas"))
             stack.callback(self._fanout.close)
             stack.callback(stages.source.close)
             stages.source.open()
@@ -365,9 +385,10 @@ class Loop:
             for sink in stages.sinks:
                 stack.callback(sink.close)
                 sink.open(self._spec, stages.adapter.classes)
-            self._rate_hz = conditioned.rate_hz
-            self._lead = max(1, round(self._config.lead_s * self._rate_hz))
-            self._policy = self._window.policy(conditioned.rate_hz)
+            self._period_ns = 1e9 / self._spec.rate_hz
+            self._pace = Pace.between(self._spec.rate_hz, conditioned.rate_hz)
+            self._lead = max(1, round(self._config.lead_s * self._spec.rate_hz))
+            self._policy = self._window.policy(conditioned.rate_hz, self._pace)
             capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
             self._ring = Ring(conditioned.n_channels, capacity)
             self._trust = Trust(stages.conditioner.settle_samples, capacity)

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .quality import Quality
 from .received import Received, Sent
 
 Samples = NDArray[np.floating]
@@ -173,14 +174,13 @@ class Marker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Samples as a source delivered them, or as the conditioner passed them on.
+    """Samples as a source delivered them.
 
     Parameters
     ----------
     samples : ndarray, shape (n_channels, n_times)
-        Signal in microvolts, float32 from a source, float64 once conditioned; rows in the
-        order of `StreamSpec.channels`. May be empty (``n_times`` 0) when only markers or events
-        came. The receiver owns it: a source never touches it again.
+        Signal in microvolts, float32; rows in the order of `StreamSpec.channels`. May be empty
+        when only markers or events came. The receiver owns it: a source never touches it again.
     first_sample : int
         Stream index of ``samples[:, 0]``. A jump means that samples were lost.
     arrived_ns : int
@@ -396,5 +396,5 @@ class Promotion:
     who: str = "rule"
 
 
-Message = StreamSpec | Chunk | Turn | Event | Promotion
+Message = StreamSpec | Chunk | Turn | Event | Promotion | Quality
 """What watchers receive."""

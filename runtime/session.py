@@ -21,6 +21,7 @@ from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
 from .realtime import RealtimeConfig
+from .signal.condition_config import ConditionConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,9 @@ class SessionConfig:
         Deadlines and staleness.
     realtime : RealtimeConfig
         What to ask the operating system for.
+    conditioning : mapping
+        Fields of `ConditionConfig` that the session names. They say what to look for; what is
+        done to the signal is the model's, and must not be said otherwise.
     step_s : float, optional
         Another window step than the model's.
     participant, operator : str
@@ -72,13 +76,14 @@ class SessionConfig:
     feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
+    conditioning: Mapping[str, Any] = field(default_factory=dict)
     step_s: float | None = None
     participant: str = ""
     operator: str = ""
 
 
 _HEAD = ("name", "participant", "operator")
-_TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime")
+_TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning")
 
 
 def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -> SessionConfig:
@@ -103,20 +108,49 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
         If the file is not there, is not TOML, or a value cannot be used.
     """
     path = Path(path)
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no session file {path}: check the name.") from error
-    except OSError as error:
-        raise ConfigError(f"The session file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
+    tables = _read_toml(path)
     for key, text in (overrides or {}).items():
         _override(tables, key, text)
     try:
         return parse_session(tables, path.parent)
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
+
+
+def read_conditioning(path: str | Path) -> ConditionConfig:
+    """Read the table ``[conditioning]`` of a session file, or of a file with nothing else.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TOML file.
+
+    Returns
+    -------
+    config : ConditionConfig
+        What a model is to be fitted with.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, has no such table, or a value cannot be used.
+    """
+    tables = _read_toml(Path(path))
+    if "conditioning" not in tables:
+        raise ConfigError(f"{path} has no table [conditioning]: add it, or leave the option out.")
+    config: ConditionConfig = build(ConditionConfig, tables["conditioning"], "conditioning")
+    return config
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no session file {path}: check the name.") from error
+    except OSError as error:
+        raise ConfigError(f"The session file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
 
 
 def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
@@ -159,6 +193,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         feedback=build(FeedbackConfig, tables.get("feedback", {}), "feedback"),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
+        conditioning=_named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
         step_s=model.get("step_s"),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
@@ -188,7 +223,19 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "feedback": _without_none(dataclasses.asdict(session.feedback)),
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
+        "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
     }
+
+
+def _named(cls: Any, values: Any, where: str) -> dict[str, Any]:
+    """The fields of a settings class that a table names, checked together."""
+    settings = build(cls, values, where)
+    return {name: getattr(settings, name) for name in values}
+
+
+def _plain(value: Any) -> Any:
+    plain = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return _without_none(dataclasses.asdict(value)) if plain else value
 
 
 def _part_table(part: PartConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+from .conditioned import Conditioned
 from .messages import Chunk, Command, Decision, Embedding, Message, StreamSpec, Window
 
 
@@ -60,16 +61,16 @@ class Conditioner(Protocol):
 
     @property
     def settle_samples(self) -> int:
-        """Samples after a start or a gap that are not to be trusted yet."""
+        """Conditioned samples after a start or a gap that are not to be trusted yet."""
 
     @property
     def delay_s(self) -> float:
         """Group delay in the pass band, part of the effective latency."""
 
     def open(self, spec: StreamSpec) -> StreamSpec:
-        """Prepare for a stream; return what the conditioned stream looks like."""
+        """Prepare for a stream; return what the conditioned stream looks like, rate included."""
 
-    def process(self, chunk: Chunk) -> Chunk:
+    def process(self, chunk: Chunk) -> Conditioned:
         """Condition a chunk. A jump in `first_sample` restarts the state."""
 
 

@@ -21,6 +21,7 @@ import zmq
 from .errors import ConfigError, DiverloopError
 from .latency import LatencyReport
 from .messages import Chunk, Event, EventKind, Message, Promotion, StreamSpec, Turn
+from .quality import Quality
 from .wire import decode, encode
 
 _HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a usual session
@@ -59,6 +60,7 @@ _TYPES: dict[bytes, type] = {
     b"turn": Turn,
     b"event": Event,
     b"promotion": Promotion,
+    b"quality": Quality,
     b"report": LatencyReport,
     b"score": Score,
 }

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .conditioned import Conditioned
 from .messages import Chunk
 from .windows import Slot
 
@@ -15,42 +17,107 @@ LOST = "the window touches lost or unsettled samples"
 
 
 class Trust:
-    """Remembers holes in the stream and what the conditioner needs to recover from them.
+    """Remembers what may not be decoded: holes, what it takes to recover from them, and the rest.
 
     Parameters
     ----------
     settle_samples : int
         Samples after the start or a hole that are not to be trusted yet.
     capacity : int
-        Holes further back than so many samples are forgotten.
+        Stretches further back than so many samples are forgotten.
     """
 
     def __init__(self, settle_samples: int, capacity: int) -> None:
         self._settle = settle_samples
         self._capacity = capacity
-        self._shut: deque[tuple[int, int]] = deque([(0, settle_samples)])
-        self._forbidden = ""
+        self._shut: deque[tuple[int, int, str]] = deque([(0, settle_samples, LOST)])
+        self._masks = Masks(capacity)
+        self._forbidden = self._suspended = ""
+
+    def learn(self, conditioned: Conditioned) -> None:
+        """Take in what the conditioner says of the stream."""
+        for at, usable in conditioned.masks:
+            self._masks.change(at, usable)
+        for shut in conditioned.shut:
+            self.shut(shut.first, shut.stop, shut.reason)
+
+    def usable(self, slot: Slot) -> NDArray[np.bool_] | None:
+        """Which rows were good all through a stretch; None if all were."""
+        return self._masks.over(slot)
 
     def lose(self, first: int, stop: int) -> None:
         """Samples ``[first, stop)`` never came, or hold no numbers."""
-        self._shut.append((first, stop + self._settle))
-        while self._shut[0][1] < stop - self._capacity:
+        self.shut(first, stop + self._settle, LOST)
+
+    def shut(self, first: int, stop: int, reason: str) -> None:
+        """Nothing that touches samples ``[first, stop)`` may be decoded."""
+        self._shut.append((first, stop, reason))
+        while self._shut[0][1] < stop - self._settle - self._capacity:
             self._shut.popleft()
 
     def forbid(self, reason: str) -> None:
         """From now on nothing may be decoded."""
         self._forbidden = reason
 
-    def allows(self, slot: Slot) -> bool:
-        """Whether a stretch may be decoded."""
-        if self._forbidden:
-            return False
-        return all(stop <= slot.first or slot.stop <= first for first, stop in self._shut)
+    def suspend(self, reason: str) -> None:
+        """Nothing may be decoded until `resume`."""
+        self._suspended = reason
 
-    @property
-    def reason(self) -> str:
-        """Why a stretch was not allowed."""
-        return self._forbidden or LOST
+    def resume(self) -> None:
+        """A person has cleared what `suspend` was called for."""
+        self._suspended = ""
+
+    def refusal(self, slot: Slot) -> str:
+        """Why a stretch may not be decoded; empty if it may."""
+        if refusal := self._forbidden or self._suspended:
+            return refusal
+        for first, stop, reason in self._shut:
+            if first < slot.stop and slot.first < stop:
+                return reason
+        return ""
+
+
+class Masks:
+    """Remembers which rows were good when.
+
+    Parameters
+    ----------
+    capacity : int
+        What is further back than so many samples is forgotten.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._changes: deque[tuple[int, NDArray[np.bool_]]] = deque()
+
+    def change(self, at: int, usable: NDArray[np.bool_]) -> None:
+        """From a sample on other rows are good.
+
+        Parameters
+        ----------
+        at : int
+            Conditioned stream index, not before that of the last change.
+        usable : ndarray of bool, shape (n_rows,)
+            True where a row may be looked at.
+        """
+        while self._changes and self._changes[-1][0] >= at:
+            self._changes.pop()  # it never held
+        self._changes.append((at, usable))
+        while len(self._changes) > 1 and self._changes[1][0] <= at - self._capacity:
+            self._changes.popleft()
+
+    def over(self, slot: Slot) -> NDArray[np.bool_] | None:
+        """Which rows were good all through a stretch; None if all were."""
+        if not self._changes:
+            return None
+        usable: NDArray[np.bool_] | None = None
+        until = slot.stop
+        for at, mask in reversed(self._changes):
+            if at < until:
+                usable = mask if usable is None else usable & mask
+            if at <= slot.first:
+                break
+        return None if usable is None or usable.all() else usable
 
 
 def describe_damage(chunk: Chunk, channel_names: Sequence[str]) -> tuple[int, str]:
@@ -94,6 +161,9 @@ def finite_parts(chunk: Chunk) -> Iterator[Chunk]:
     """
     good = np.isfinite(chunk.samples).all(axis=0)
     edges = np.flatnonzero(np.diff(np.r_[False, good, False].astype(np.int8)))
+    markers = chunk.markers
     for start, stop in edges.reshape(-1, 2).tolist():
         first = chunk.first_sample + start
-        yield replace(chunk, samples=chunk.samples[:, start:stop], first_sample=first)
+        part = chunk.samples[:, start:stop]
+        yield replace(chunk, samples=part, first_sample=first, markers=markers)
+        markers = ()  # announced once

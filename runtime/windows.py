@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .errors import ConfigError
 from .messages import Marker
+from .pace import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,15 @@ class WindowConfig:
         """Samples in a window at this rate."""
         return max(1, round(self.length_s * rate_hz))
 
-    def policy(self, rate_hz: float) -> WindowPolicy:
+    def policy(self, rate_hz: float, pace: Pace | None = None) -> WindowPolicy:
         """Build the policy that these settings describe.
 
         Parameters
         ----------
         rate_hz : float
             Rate of the conditioned stream.
+        pace : Pace, optional
+            How it stands to the source's, where they differ: markers count source samples.
 
         Returns
         -------
@@ -82,7 +85,7 @@ class WindowConfig:
         """
         length = self.n_times(rate_hz)
         if self.lock_to:
-            return LockedWindows(length, round(self.offset_s * rate_hz), self.lock_to)
+            return LockedWindows(length, round(self.offset_s * rate_hz), self.lock_to, pace)
         return SlidingWindows(length, max(1, round(self.step_s * rate_hz)))
 
 
@@ -152,12 +155,17 @@ class LockedWindows:
         From the marker's sample to the first sample of its window.
     labels : tuple of str
         Which markers count; ``("*",)`` for all.
+    pace : Pace, optional
+        From a marker's sample to those that are cut.
     """
 
     # Longest time a marker may come after its samples, in windows; beyond it the ring has moved on.
     _PATIENCE = 2
 
-    def __init__(self, length: int, offset: int, labels: tuple[str, ...]) -> None:
+    def __init__(
+        self, length: int, offset: int, labels: tuple[str, ...], pace: Pace | None = None
+    ) -> None:
+        self._pace = pace or Pace()
         self._length = length
         self._offset = offset
         self._labels = frozenset(labels)
@@ -171,7 +179,7 @@ class LockedWindows:
     def announce(self, marker: Marker) -> None:
         """Plan a window, if the marker is one that counts."""
         if "*" in self._labels or marker.label in self._labels:
-            first = marker.sample + self._offset
+            first = self._pace.conditioned(marker.sample) + self._offset
             slot = Slot(first=first, stop=first + self._length, marker=marker)
             self._waiting.append(slot)
 

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
-from diverloop.assembly import MOTOR_IMAGERY, FitPlan, TrainingSource, fit_model, open_model
+from diverloop.assembly import open_model
+from diverloop.calibration import MOTOR_IMAGERY, FitPlan, TrainingSource, fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import Fault, SimulatedParticipant, SimulatorConfig
 from diverloop.running import RunOptions, RunReport, run_session

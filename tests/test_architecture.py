@@ -22,8 +22,8 @@ TESTS = ROOT / "tests"
 FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
-    "__main__.py", "assembly.py", "cli.py", "console.py", "demo.py", "keeping.py",
-    "proving.py", "record_commands.py", "reporting.py", "running.py",
+    "__main__.py", "assembly.py", "calibration.py", "checking.py", "cli.py", "console.py",
+    "demo.py", "keeping.py", "proving.py", "record_commands.py", "reporting.py", "running.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -38,9 +38,10 @@ HOMES = {
     "mne": ("hardware/", "runtime/record/bids.py"),
     "gymnasium": ("rl/",),
     "sklearn": ("decoders/", "adapters/"),
+    "picard": ("decoders/",),
     "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
-    "typer": ("cli.py", "console.py", "record_commands.py"),
+    "typer": ("checking.py", "cli.py", "console.py", "record_commands.py"),
     "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("runtime/record/report/",),
@@ -52,7 +53,7 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "pybv", "pynwb",
+    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "picard", "pybv", "pynwb",
     "pyqtgraph", "pyriemann", "sklearn", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.

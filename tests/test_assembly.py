@@ -2,75 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from diverloop import assembly
-from diverloop.assembly import FitPlan, Model, TrainingSource, assemble, fit_model, open_model
-from diverloop.demo import CLASSES, SPAN, DemoPlan, calibrate
+from diverloop.assembly import Model, assemble, open_model
+from diverloop.calibration import FitPlan, fit_model
+from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.replay import ReplayConfig
-from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
-from diverloop.runtime.bundle import Bundle, load_bundle, save_bundle
+from diverloop.hardware.simulator import SimulatorConfig
+from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.clock import VirtualClock
-from diverloop.runtime.collection import TrialSpan
-from diverloop.runtime.errors import BundleError, ConfigError, RecordingError, SchemaMismatch
+from diverloop.runtime.errors import SchemaMismatch
 from diverloop.runtime.messages import Message, Turn
 from diverloop.runtime.session import PartConfig, SessionConfig
-from diverloop.runtime.signal.conditioning import ConditionConfig
-from diverloop.runtime.windows import WindowConfig
+from diverloop.runtime.signal.seizures import SeizureConfig
 
-from .data import recording_path
-
-SEED = 70
-
-
-@functools.cache
-def fitted(montage: str = "eeg16") -> Bundle:
-    """The demonstration's model after a short calibration block, made once; do not change it."""
-    plan = DemoPlan(calibration_s=100.0, montage=montage)
-    return calibrate(plan, lambda what, done, of: None)
-
-
-def saved(folder: Path, montage: str = "eeg16") -> Path:
-    """The same as a bundle on disk."""
-    path = folder / f"{montage}.bundle"
-    save_bundle(fitted(montage), path)
-    return path
-
-
-def write_npz(path: Path, seconds: float = 12.0, rows: list[str] | None = None, **changes) -> Path:
-    """A recording of the participant that `fitted` knows, perhaps with other rows or changes."""
-    config = SimulatorConfig(seed=SEED, duration_s=seconds, classes=CLASSES)
-    person = SimulatedParticipant(config, VirtualClock())
-    person.open()
-    chunk = person.read(round(seconds * config.rate_hz), round((seconds + 1) * 1e9))
-    place = {name: row for row, name in enumerate(person.spec.channel_names)}
-    names = rows or list(place)
-    arrays = {
-        "data": np.stack([chunk.samples[place.get(name, 0)] for name in names]),
-        "scale": np.ones(len(names)),
-        "offset": np.zeros(len(names)),
-        "units": np.array("uV"),
-        "fs": np.array(config.rate_hz),
-        "ch_names": np.array(names),
-        "ch_types": np.array(["eeg"] * len(names)),
-        "ch_pos": np.full((len(names), 3), np.nan),
-        "ev_sample": np.array([marker.sample for marker in chunk.markers]),
-        "ev_code": np.arange(len(chunk.markers)),
-        "ev_label": np.array([marker.label for marker in chunk.markers]),
-    }
-    np.savez(path, **(arrays | changes))
-    return path
-
-
-NAMES = [
-    channel.name
-    for channel in SimulatedParticipant(SimulatorConfig(), VirtualClock()).spec.channels
-]
+from .modelled import NAMES, SEED, block, fitted, saved, write_npz
 
 
 class Notes:
@@ -158,50 +108,13 @@ def test_both_encoders_run_through_the_loop(encoder, recording):
         assert probabilities.sum() == pytest.approx(1)
 
 
-def block(montage: str = "eeg16", rate_hz: float = 250.0, seconds: float = 60.0) -> TrainingSource:
-    settings = SimulatorConfig(
-        seed=7, duration_s=seconds, classes=CLASSES, montage=montage, rate_hz=rate_hz
-    )
-    return TrainingSource(
-        name=f"{montage} at {rate_hz:g}",
-        data_id="simulated",
-        make=lambda clock: SimulatedParticipant(settings, clock),
-    )
-
-
-def test_recordings_with_other_channels_are_not_fitted_together():
-    with pytest.raises(BundleError, match=r"eeg8 at 250 has 8 channels .* eeg16 at 250 has 16"):
-        fit_model([block(seconds=20.0), block("eeg8", seconds=20.0)], FitPlan(span=SPAN))
-
-
-def test_recordings_without_the_classes_cannot_be_fitted(recording):
-    plan = FitPlan(span=TrialSpan(classes=("up", "down"), start_s=0.5, stop_s=4.0))
-    with pytest.raises(RecordingError, match=r"the markers are .*left"):
-        fit_model(assembly.recordings([recording]), plan)
-
-
-def test_a_window_that_does_not_fit_the_trial_is_refused():
-    with pytest.raises(ConfigError, match=r"A window of 4 s does not fit between 0\.75 and 4\.25"):
-        FitPlan(span=SPAN, window=WindowConfig(length_s=4.0))
-
-
-def test_the_card_says_what_was_fitted():
-    card = fitted().card
-    assert card.classes == CLASSES
-    assert [row.name for row in card.input.channels] == NAMES
-    assert (card.input.rate_hz, card.reference, card.band) == (250.0, "average", (8.0, 30.0))
-    (data,) = card.trained_on
-    assert data.seconds == pytest.approx(100.0, abs=0.1)
-    assert 0 < card.scores["cross_validation"]["accuracy"] <= 1
-    assert card.scores["span_s"] == [SPAN.start_s, SPAN.stop_s]
-
-
-def test_a_model_looks_only_at_the_channels_that_were_picked():
-    picked = ("C3", "Cz", "C4")
-    conditioning = replace(assembly.MOTOR_IMAGERY, pick=picked)
-    bundle = fit_model([block()], FitPlan(span=SPAN, conditioning=conditioning))
-    assert tuple(row.name for row in bundle.card.input.channels) == picked
-    assert isinstance(conditioning, ConditionConfig)
+def test_a_session_adds_what_to_look_for_and_may_not_change_the_signal(recording):
+    model = open_model(fitted())
+    watched = replace(session(recording), conditioning={"seizures": SeizureConfig()})
+    assert model.conditioner_for(watched).config.seizures == SeizureConfig()
+    otherwise = replace(session(recording), conditioning={"line_hz": 50.0})
+    with pytest.raises(SchemaMismatch, match=r"line_hz is 50\.0, the model's is 0\.0"):
+        assemble(otherwise, clock=VirtualClock(), model=model)
 
 
 def test_the_step_of_a_session_replaces_that_of_the_model():
@@ -227,10 +140,3 @@ def test_a_simulated_participant_sees_the_commands_of_an_armed_loop_only():
     assert commanded[True] <= set(CLASSES)
     assert commanded[True]
     assert not commanded[False]
-
-
-@pytest.mark.data
-def test_the_names_and_hashes_of_recordings_stand_on_the_card():
-    (source,) = assembly.recordings([recording_path("mi/eegmmidb_S001_R06.npz")])
-    assert source.name == "eegmmidb_S001_R06.npz"
-    assert len(source.data_id) == 64

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 
 import pytest
 import typer
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from diverloop import console
 from diverloop.adapters.scores import accuracy_report
+from diverloop.runtime.doctor import Finding
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.latency import LatencyBook
 
@@ -66,6 +68,19 @@ def test_the_latency_table_ends_with_what_went_wrong(book):
     assert "3 windows due: 0 decoded, 1 skipped as too late, 2 refused." in text
     assert "Deadlines missed: 0. Samples lost: 0." in text
     assert "effective" in text
+
+
+def test_findings_are_marked_in_words_and_their_brackets_are_no_markup():
+    findings = (
+        Finding(name="rate", ok=True, got="says [red]250 Hz"),
+        Finding(name="losses", ok=False, got="many", advice="Use a cable."),
+        Finding(name="signal", ok=None, got="fair"),
+    )
+    text = drawn(console.findings_table(findings, "The stream 'amp'"))
+    for line in (r"good .* rate .* says \[red\]250 Hz", r"bad .* losses .* Use a cable\."):
+        assert re.search(line, text)
+    assert re.search("note .* signal", text)
+    assert "The stream 'amp'" in text
 
 
 def test_the_pace_of_a_replay_is_said_in_words(book):

@@ -16,7 +16,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from diverloop.assembly import FitPlan, fit_model, recordings
+from diverloop.calibration import FitPlan, fit_model, recordings
 from diverloop.hardware.lsl_outlet import FIXED
 from diverloop.hardware.recordings import Recording, read_recording
 from diverloop.proving import verify
@@ -165,7 +165,7 @@ def test_the_loop_was_engaged(seen):
     decided = [record for record in seen.live if record["label"]]
     assert len(decided) > 40
     sure = [record["probabilities"]["both_feet"] for record in decided]
-    assert max(sure) - min(sure) > 0.2
+    assert len(set(sure)) > 0.9 * len(sure)  # it looked at every window anew
     assert seen.played["samples_sent"] == round(PLAYED_S * RATE_HZ)
 
 

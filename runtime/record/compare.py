@@ -27,6 +27,7 @@ TOLERANCES: Mapping[str, float] = {
 
 IGNORED: Mapping[str, str] = {
     "event overflow, event recorder": "what befell watchers, of which a replay has none",
+    "quality": "told to people; what follows from it stands in events and decisions",
     "turn.embedding": "counted, not judged: another processor may round the last bit otherwise",
 }
 """What is not compared, and why."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..card import Card
 from ..messages import Chunk, Event, Marker, StreamSpec, Turn
+from ..quality import Quality
 from .manifest import Manifest
 
 
@@ -58,6 +59,8 @@ class Record:
         Decisions with their commands and times, in order; without embeddings.
     events : tuple of Event
         Faults, guard, promotions, in order.
+    qualities : tuple of Quality
+        What the conditioner thought of the signal, about once a second, in order.
     notes : tuple of Note
         In order.
     start_lsl_s : float
@@ -77,6 +80,7 @@ class Record:
     markers: tuple[Marker, ...] = ()
     turns: tuple[Turn, ...] = ()
     events: tuple[Event, ...] = ()
+    qualities: tuple[Quality, ...] = ()
     notes: tuple[Note, ...] = ()
     start_lsl_s: float = 0.0
     start_ns: int = 0

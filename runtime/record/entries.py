@@ -30,6 +30,7 @@ from ..messages import (
     StreamSpec,
     Turn,
 )
+from ..quality import Quality
 from ..wire import number_type, shaped
 from .contents import Note
 from .manifest import Manifest
@@ -138,7 +139,7 @@ class End:
 
 
 Entry = (
-    Manifest | StreamSpec | ChunkEntry | TurnEntry | Event | Pass | Promotion | Note | End
+    Manifest | StreamSpec | ChunkEntry | TurnEntry | Event | Quality | Pass | Promotion | Note | End
 )  # fmt: skip
 """What a line of the tape can be."""
 
@@ -150,6 +151,7 @@ TYPES: dict[str, type] = {
     "event": Event,
     "pass": Pass,
     "promotion": Promotion,
+    "quality": Quality,
     "note": Note,
     "end": End,
 }

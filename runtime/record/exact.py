@@ -192,7 +192,7 @@ class ExactReplay:
             case End():
                 self.end = entry
             case _:
-                pass  # notes
+                pass  # notes, quality
 
 
 class ReplayedSource:

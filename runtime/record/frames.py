@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from ..errors import RecordingError
 from ..messages import Chunk, Event, Promotion, StreamSpec
+from ..quality import Quality
 from .contents import Note
 from .entries import End, TurnEntry
 from .manifest import Manifest
@@ -26,6 +27,7 @@ TYPES: dict[bytes, type] = {
     b"event": Event,
     b"pass": Pass,
     b"promotion": Promotion,
+    b"quality": Quality,
     b"note": Note,
     b"end": End,
 }

@@ -6,6 +6,7 @@ stream                 holds
 the signal's own name  rows as they were received: the sender's numbers, stamps, description
 marker streams' names  labels with the sender's stamps
 diverloop-decisions    one row a decision: numbers for any program
+diverloop-quality      once a second, a number from 0 to 1 for each electrode
 diverloop-events       one sentence for each fault, guard change and promotion
 diverloop-notes        what people wrote
 diverloop-tape         every message as a line of JSON: what a replay needs, see `entries`
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordingError
 from ..messages import Channel, Chunk, Event, Marker, Promotion, StreamSpec
+from ..quality import Quality
 from ..received import Received, Sent
 from .contents import Note
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry, write_entry
@@ -38,13 +40,14 @@ from .xdf_chunks import stream_xml
 from .xdf_format import NUMBER_FORMATS, TEXT_FORMAT, tally_of
 from .xdf_write import XdfWriter
 
-SIGNAL, TAPE, DECISIONS, EVENTS, NOTES, FIRST_MARKERS = 1, 2, 3, 4, 5, 10
+SIGNAL, TAPE, DECISIONS, EVENTS, NOTES, QUALITY, FIRST_MARKERS = 1, 2, 3, 4, 5, 6, 10
 """Numbers of the streams in the file; marker streams have `FIRST_MARKERS` and what follows."""
 
 TAPE_NAME = "diverloop-tape"
 DECISIONS_NAME = "diverloop-decisions"
 EVENTS_NAME = "diverloop-events"
 NOTES_NAME = "diverloop-notes"
+QUALITY_NAME = "diverloop-quality"
 
 DECISION_COLUMNS = (
     "first_sample", "stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength",
@@ -153,6 +156,8 @@ class Layout:
             case Event():
                 self._now_s = message.at_ns / 1e9
                 self._put_text(EVENTS, f"{message.kind}: {message.text}")
+            case Quality():
+                self._put_quality(message)
             case Note():
                 self._now_s = message.at_ns / 1e9
                 self._put_text(NOTES, f"{message.who}: {message.text}".removeprefix(": "))
@@ -257,8 +262,7 @@ class Layout:
         decision, command, times = turn.decision, turn.command, turn.times
         self._now_s = times.acted_ns / 1e9
         names = (*DECISION_COLUMNS, *(f"p:{label}" for label in decision.classes))
-        if DECISIONS not in self._announced:
-            self._announce_decisions(names)
+        self._announce_numbers(DECISIONS, DECISIONS_NAME, "Decisions", names)
         place = {label: index for index, label in enumerate(decision.classes)}
         row = [
             decision.first_sample, decision.stop_sample, decision.lsl_corrected_s, decision.epoch,
@@ -268,19 +272,27 @@ class Layout:
         ]  # fmt: skip
         self._write_rows(DECISIONS, np.array([row], "<f8"), np.array([self._now_s]))
 
-    def _announce_decisions(self, names: tuple[str, ...]) -> None:
+    def _put_quality(self, quality: Quality) -> None:
+        self._now_s = quality.at_ns / 1e9
+        self._announce_numbers(QUALITY, QUALITY_NAME, "Quality", quality.channels)
+        row = np.asarray(quality.scores, "<f8")[None]
+        self._write_rows(QUALITY, row, np.array([self._now_s]))
+
+    def _announce_numbers(self, number: int, name: str, kind: str, names: Sequence[str]) -> None:
+        if number in self._announced:
+            return
         xml = stream_xml(
-            name=DECISIONS_NAME,
-            type="Decisions",
+            name=name,
+            type=kind,
             channel_format="double64",
             created_at=self._now_s,
             channels=tuple(Channel(name=name, kind="misc") for name in names),
             unit="none",
             description={"notice": "Investigational, not a medical device."},
         )
-        self._insist(lambda: self._writer.add_stream(DECISIONS, xml))
-        self._announced.add(DECISIONS)
-        self._put_offset(DECISIONS, self._now_s, 0.0)
+        self._insist(lambda: self._writer.add_stream(number, xml))
+        self._announced.add(number)
+        self._put_offset(number, self._now_s, 0.0)
 
     def _announce_texts(self, number: int, name: str, kind: str) -> None:
         xml = stream_xml(name=name, type=kind, channel_format=TEXT_FORMAT, created_at=self._now_s)

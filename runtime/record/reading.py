@@ -15,6 +15,7 @@ from ..bundle import load_bundle
 from ..card import Card
 from ..errors import BundleError, RecordingError
 from ..messages import Chunk, Event, Marker, Promotion, StreamSpec, Turn
+from ..quality import Quality
 from ..received import Sent
 from .contents import Note, Record
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry
@@ -216,6 +217,7 @@ def open_record(path: str | Path) -> Record:
         markers=tuple(sorted(found.markers, key=lambda marker: marker.sample)),
         turns=tuple(found.turns),
         events=tuple(found.events),
+        qualities=tuple(found.qualities),
         notes=tuple(found.notes),
         start_lsl_s=found.start_lsl_s,
         start_ns=found.start_ns,
@@ -231,6 +233,7 @@ class _Found:
         self.markers: list[Marker] = []
         self.turns: list[Turn] = []
         self.events: list[Event] = []
+        self.qualities: list[Quality] = []
         self.notes: list[Note] = []
         self.start_lsl_s = 0.0
         self.start_ns = 0
@@ -258,6 +261,8 @@ class _Found:
                 self.turns.append(entry.turn())
             case Event():
                 self.events.append(entry)
+            case Quality():
+                self.qualities.append(entry)
             case Note():
                 self.notes.append(entry)
             case End():

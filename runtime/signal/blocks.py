@@ -18,6 +18,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,13 +31,14 @@ from .filters import Sos
 Floats = NDArray[np.float64]
 
 _BLOCK_S = 0.016
-_SHORTEST = 8
+_SHORTEST = 16
+_NO_GAIN = 1e-9  # a high-pass lets nothing of a constant through, but for rounding
 
 
 def block_length(rate_hz: float) -> int:
-    """Samples in a block: a power of two near 16 ms, at least 8.
+    """Samples in a block: a power of two near 16 ms, at least 16.
 
-    Longer blocks cost more arithmetic a sample, shorter ones more calls.
+    Longer blocks cost more arithmetic for each small piece, shorter ones more calls.
 
     Parameters
     ----------
@@ -48,14 +50,15 @@ def block_length(rate_hz: float) -> int:
     n_times : int
         16 at 1 kHz, 32 at 2 kHz.
     """
-    return max(_SHORTEST, 2 ** round(np.log2(rate_hz * _BLOCK_S)))
+    return max(_SHORTEST, int(2 ** round(math.log2(rate_hz * _BLOCK_S))))
 
 
 class BlockBank:
     """A filter bank behind a common front, one state per channel, applied block by block.
 
-    The state starts as if the first sample had stood there for ever, so that an offset makes no
-    step at the start.
+    The first sample is taken off all that follow, and what the filters make of a constant is put
+    back: as if it had stood there for ever. So an offset makes no step at the start, and the
+    offsets of electrodes, a thousand times the signal, cost no digits.
 
     Parameters
     ----------
@@ -78,7 +81,8 @@ class BlockBank:
         self._n_times = n_times
         self._n_states = 2 * len(common) + 2 * sum(len(band) for _, band in self._paths)
         self._matrix = self._compiled()
-        self._steady = self._resting()
+        self._gains = self._of_a_constant()
+        self._offset = np.zeros((n_channels, 1))
         self._input = np.zeros((n_channels, self._n_states + n_times))
         self._output = np.empty((n_channels, self._matrix.shape[1]))
         self._started = False
@@ -107,12 +111,16 @@ class BlockBank:
         """
         states = self._n_states
         if not self._started:
-            self._input[:, :states] = block[:, :1] * self._steady
+            self._offset[:] = block[:, :1]
+            self._input[:, :states] = 0
             self._started = True
-        self._input[:, states:] = block
+        np.subtract(block, self._offset, out=self._input[:, states:])
         np.matmul(self._input, self._matrix, out=self._output)
         filtered = self._output[:, : self.n_bands * self._n_times]
-        return filtered.reshape(len(filtered), self.n_bands, self._n_times)
+        by_band = filtered.reshape(len(filtered), self.n_bands, self._n_times)
+        if self._gains.any():
+            by_band += self._offset[:, :, None] * self._gains[:, None]
+        return by_band
 
     def move_on(self) -> None:
         """The block that was last looked at is full: what it left behind becomes the state."""
@@ -151,11 +159,10 @@ class BlockBank:
             width = stop
         return np.hstack(outputs), np.hstack(ends)
 
-    def _resting(self) -> Floats:
-        """State for a constant input of 1, shape (n_states,)."""
-        common, _ = self._paths[0]
-        gain, parts = _settled(common, 1.0)
-        return np.concatenate([parts, *(_settled(band, gain)[1] for _, band in self._paths)])
+    def _of_a_constant(self) -> Floats:
+        """What each band makes of a constant 1, shape (n_bands,); exactly 0 where next to none."""
+        gains = np.array([_gain(common) * _gain(band) for common, band in self._paths])
+        return np.where(np.abs(gains) < _NO_GAIN, 0.0, gains)
 
 
 def _cascade(parts: Sequence[Sos]) -> Sos:
@@ -170,9 +177,6 @@ def _run(sos: Sos, inputs: Floats, states: Floats) -> tuple[Floats, Floats]:
     return out, behind.swapaxes(0, 1).reshape(len(inputs), -1)
 
 
-def _settled(sos: Sos, level: float) -> tuple[float, Floats]:
-    """What a cascade makes of a constant, and the state it comes to rest in."""
-    if not len(sos):
-        return level, np.zeros(0)
-    gain = float(np.prod(sos[:, :3].sum(axis=1) / sos[:, 3:].sum(axis=1)))
-    return level * gain, level * signal.sosfilt_zi(sos).ravel()
+def _gain(sos: Sos) -> float:
+    """For a constant."""
+    return float(np.prod(sos[:, :3].sum(axis=1) / sos[:, 3:].sum(axis=1)))

@@ -1,72 +1,29 @@
-"""From amplifier to decoder: pick rows, reference, notch, cut into bands. Causal throughout.
+"""From amplifier to decoder: everything between samples and windows, causal throughout.
 
 The same object conditions calibration data and the live stream, and its settings travel with
-the model, so that training and serving cannot drift apart.
+the model, so that training and serving cannot drift apart. It works on a grid of its own: blocks
+of about 16 ms through the chain, steps of about 64 ms past the monitors, both counted from the
+first sample. What a chunk brings is put into the block, and what is new comes out, so that any cut
+of the stream gives the same output, to the last bit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, SchemaMismatch
-from ..messages import Channel, Chunk, Samples, StreamSpec
-from .filters import SosFilter, band_pass, group_delay_s, high_pass, notch, settle_samples
+from ..conditioned import Conditioned
+from ..errors import SchemaMismatch
+from ..messages import Chunk, Samples, StreamSpec
+from .chain import Chain
+from .condition_config import ConditionConfig
+from .overseer import Overseer
 
 BRAIN = ("eeg", "ecog", "seeg", "lfp")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionConfig:
-    """What is done to the signal before it is cut into windows.
-
-    Parameters
-    ----------
-    pick : tuple of str
-        Channel names to keep, in this order; empty keeps every brain channel as it comes.
-    reference : str
-        ``"average"`` subtracts the mean over the kept channels, ``"none"`` leaves them.
-    line_hz : float
-        Mains frequency to notch with its harmonics; 0 for none.
-    bands_hz : tuple of (float, float)
-        Pass bands. Several make a filter bank: the output has one set of rows per band, all
-        rows of the first band first. Empty leaves the signal broadband.
-    high_pass_hz : float
-        Edge of a high-pass in front of everything; 0 for none.
-    order : int
-        Order of the filters, 1 to 8.
-    """
-
-    pick: tuple[str, ...] = ()
-    reference: str = "none"
-    line_hz: float = 0.0
-    bands_hz: tuple[tuple[float, float], ...] = ()
-    high_pass_hz: float = 0.0
-    order: int = 4
-
-    def __post_init__(self) -> None:
-        if self.reference not in ("none", "average"):
-            raise ConfigError(
-                f'conditioning.reference must be "none" or "average", got {self.reference!r}.'
-            )
-        if not 1 <= self.order <= 8:
-            raise ConfigError(f"conditioning.order must be in 1 to 8, got {self.order}.")
-        if self.line_hz and not 40 <= self.line_hz <= 70:
-            raise ConfigError(
-                f"conditioning.line_hz must be 0 or in [40, 70] Hz, got {self.line_hz:g} Hz."
-            )
-        if not self.high_pass_hz >= 0:
-            raise ConfigError(
-                f"conditioning.high_pass_hz must be at least 0 Hz, got {self.high_pass_hz:g} Hz."
-            )
-        for low, high in self.bands_hz:
-            if not 0 < low < high:
-                raise ConfigError(
-                    f"conditioning.bands_hz must hold pairs with 0 < low < high, got "
-                    f"[{low:g}, {high:g}] Hz."
-                )
+_BLOCKS_IN_STEP_S = 0.064
 
 
 class StreamConditioner:
@@ -76,27 +33,36 @@ class StreamConditioner:
     ----------
     config : ConditionConfig
         What to do.
+    arrays : mapping of str to ndarray, optional
+        What artefact removal has learnt, from a bundle; needed if the settings clean.
     """
 
-    def __init__(self, config: ConditionConfig | None = None) -> None:
-        self._config = config or ConditionConfig()
+    def __init__(
+        self,
+        config: ConditionConfig | None = None,
+        arrays: Mapping[str, NDArray[np.floating]] | None = None,
+    ) -> None:
+        self.config = config or ConditionConfig()
+        self.arrays = dict(arrays or {})
         self._rows: NDArray[np.intp] | None = None
-        self._front: list[SosFilter] = []
-        self._bank: list[SosFilter] = []
-        self._idle = True
-        self._next = 0
+        self._chain: Chain | None = None
         self._settle = 0
         self._delay_s = 0.0
+        self._given = 0
 
     @property
     def settle_samples(self) -> int:
-        """Samples after a start or a gap that are not to be trusted yet."""
+        """Conditioned samples after a start or a gap that are not to be trusted yet."""
         return self._settle
 
     @property
     def delay_s(self) -> float:
         """Group delay, the largest of the bands' medians."""
         return self._delay_s
+
+    def delays_s(self) -> dict[str, float]:
+        """Group delay of each band, in seconds; call it after `open`."""
+        return self._opened.delays_s()
 
     def open(self, spec: StreamSpec) -> StreamSpec:
         """Prepare for a stream.
@@ -116,16 +82,22 @@ class StreamConditioner:
         SchemaMismatch
             If a channel to keep is not in the stream, or no brain channel is.
         ConfigError
-            If a band does not fit below half the rate.
+            If a band does not fit below half the rate, or the settings do not fit the channels.
         """
-        rows = _rows_to_keep(self._config.pick, spec)
+        rows = rows_to_keep(self.config.pick, spec)
         self._rows = None if rows == list(range(spec.n_channels)) else np.array(rows)
-        self._design(spec.rate_hz)
-        self._next = 0
-        kept = [spec.channels[row] for row in rows]
-        return replace(spec, channels=_named_by_band(kept, self._config.bands_hz))
+        picked = replace(spec, channels=tuple(spec.channels[row] for row in rows))
+        chain = self._chain = Chain(self.config, picked)
+        blocks = max(1, round(_BLOCKS_IN_STEP_S * spec.rate_hz / chain.n_times))
+        self._overseer = Overseer(self.config, self.arrays, picked, chain, blocks * chain.n_times)
+        self._settle = chain.pace.conditioned(chain.settle_samples)
+        self._delay_s = max(chain.delays_s().values())
+        self._block = np.zeros((picked.n_channels, chain.n_times))
+        self._next = self._begun = self._fill = 0
+        self._restart(0)
+        return replace(spec, channels=chain.names(), rate_hz=self.config.rate_hz or spec.rate_hz)
 
-    def process(self, chunk: Chunk) -> Chunk:
+    def process(self, chunk: Chunk) -> Conditioned:
         """Condition a chunk; a jump in its index restarts the filters.
 
         Parameters
@@ -135,58 +107,86 @@ class StreamConditioner:
 
         Returns
         -------
-        conditioned : Chunk
-            Same indices; float64 if anything was done to the samples.
+        conditioned : Conditioned
+            All that the chunk's samples suffice for; float64 if anything was done to them.
         """
-        if chunk.first_sample != self._next:
-            for step in (*self._front, *self._bank):
-                step.restart()
-        self._next = chunk.stop_sample
+        if chunk.samples.shape[1]:
+            if chunk.first_sample != self._next:
+                self._restart(chunk.first_sample)
+            self._next = chunk.stop_sample
+        overseer = self._overseer
         samples = chunk.samples if self._rows is None else chunk.samples[self._rows]
-        return Chunk(
-            samples=self._through(samples),
-            first_sample=chunk.first_sample,
-            arrived_ns=chunk.arrived_ns,
-            lsl_raw_s=chunk.lsl_raw_s,
-            lsl_corrected_s=chunk.lsl_corrected_s,
-            markers=chunk.markers,
-            events=chunk.events,
-        )
+        samples = overseer.blank(samples, self._next - chunk.samples.shape[1], chunk.markers)
+        first = self._given
+        if not (self._opened.idle and overseer.idle):
+            samples = self._through(samples)
+        self._given = first + samples.shape[1]
+        return Conditioned(samples=samples, first_sample=first, **overseer.take_said())
+
+    @property
+    def _opened(self) -> Chain:
+        if self._chain is None:
+            raise RuntimeError("the conditioner was used before open: open it first.")
+        return self._chain
+
+    def _restart(self, first_sample: int) -> None:
+        """Samples were lost before this one."""
+        self._opened.restart(first_sample)
+        self._overseer.restart(first_sample)
+        self._block[:] = 0
+        self._begun, self._fill = first_sample, 0
+        self._given = self._opened.pace.conditioned(first_sample)
 
     def _through(self, samples: Samples) -> Samples:
-        if self._idle:
-            return samples
-        samples = samples.astype(np.float64)
-        if self._config.reference == "average":
-            # Summed along contiguous rows of the transpose: the order of the additions, and so
-            # the last bit, does not depend on how many samples came at once.
-            samples = samples - np.ascontiguousarray(samples.T).mean(axis=1)
-        for step in self._front:
-            samples = step.process(samples)
-        if not self._bank:
-            return samples
-        return np.concatenate([band.process(samples) for band in self._bank])
+        parts, at, n_times = [], 0, self._opened.n_times
+        while at < samples.shape[1]:
+            stop = min(at + n_times - self._fill, samples.shape[1])
+            filled = self._fill + stop - at
+            self._block[:, self._fill : filled] = samples[:, at:stop]
+            parts.append(self._new_rows(filled))
+            self._fill, at = filled, stop
+            if filled == n_times:
+                self._close_block()
+        if not parts:
+            return np.empty((len(self._opened.names()), 0))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def _design(self, rate_hz: float) -> None:
-        config = self._config
-        front = []
-        if config.high_pass_hz:
-            front.append(high_pass(config.high_pass_hz, config.order, rate_hz))
-        if config.line_hz:
-            front.append(notch(config.line_hz, 30.0, rate_hz))
-        bank = [band_pass(low, high, config.order, rate_hz) for low, high in config.bands_hz]
-        self._front = [SosFilter(sos) for sos in front]
-        self._bank = [SosFilter(sos) for sos in bank]
-        self._idle = not (self._front or self._bank or config.reference == "average")
-        self._settle = max([settle_samples(sos) for sos in (*front, *bank)], default=0)
-        edges = config.bands_hz or ((max(1.0, 2 * config.high_pass_hz), rate_hz / 4),)
-        self._delay_s = max(
-            sum(group_delay_s(sos, low, high, rate_hz) for sos in (*front, *own))
-            for (low, high), own in zip(edges, [[sos] for sos in bank] or [[]], strict=True)
-        )
+    def _new_rows(self, filled: int) -> Samples:
+        """What the chain gives for the columns that have just come, in memory of its own."""
+        pace = self._opened.pace
+        before = pace.conditioned(self._begun)
+        had = pace.conditioned(self._begun + self._fill) - before
+        has = pace.conditioned(self._begun + filled) - before
+        return self._opened.peek(self._block)[:, had:has].copy()
+
+    def _close_block(self) -> None:
+        self._opened.move_on()
+        self._overseer.take_in(self._block)
+        self._begun += self._opened.n_times
+        self._block[:] = 0
+        self._fill = 0
 
 
-def _rows_to_keep(pick: tuple[str, ...], spec: StreamSpec) -> list[int]:
+def rows_to_keep(pick: tuple[str, ...], spec: StreamSpec) -> list[int]:
+    """Which rows of a stream are conditioned.
+
+    Parameters
+    ----------
+    pick : tuple of str
+        Channel names, in the order that is wanted; empty for every brain channel.
+    spec : StreamSpec
+        The stream.
+
+    Returns
+    -------
+    rows : list of int
+        At least one.
+
+    Raises
+    ------
+    SchemaMismatch
+        If a channel is not there, or no brain channel is.
+    """
     if not pick:
         rows = [row for row, channel in enumerate(spec.channels) if channel.kind in BRAIN]
         if not rows:
@@ -204,15 +204,3 @@ def _rows_to_keep(pick: tuple[str, ...], spec: StreamSpec) -> list[int]:
             f"needed: {', '.join(missing)}; it has {', '.join(spec.channel_names)}."
         )
     return [spec.channel_names.index(name) for name in pick]
-
-
-def _named_by_band(
-    kept: list[Channel], bands_hz: tuple[tuple[float, float], ...]
-) -> tuple[Channel, ...]:
-    if not bands_hz:
-        return tuple(kept)
-    return tuple(
-        replace(channel, name=f"{low:g}-{high:g}/{channel.name}")
-        for low, high in bands_hz
-        for channel in kept
-    )

@@ -25,7 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from diverloop.assembly import FitPlan, TrainingSource, fit_model, open_model
+from diverloop.assembly import open_model
+from diverloop.calibration import FitPlan, TrainingSource, fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.montage import MONTAGES, ecog_grid, montage
 from diverloop.hardware.replay import ReplayConfig

@@ -65,6 +65,8 @@ def test_a_window_that_could_not_be_encoded_says_so():
     assert lost.values.shape == (4,)
     assert np.isnan(lost.values).all()
     assert embed(np.ones(4), 4).quality == 1
+    assert embed(np.ones(4), 4, 0.7).quality == 0.7
+    assert embed(None, 4, 0.7).quality == 0
 
 
 def test_arrays_of_a_bundle_are_copied_and_checked():

@@ -259,7 +259,7 @@ class Stage:
     """
 
     def __init__(self, folder: Path) -> None:
-        from diverloop.assembly import FitPlan, fit_model, recordings
+        from diverloop.calibration import FitPlan, fit_model, recordings
         from diverloop.demo import SPAN
         from diverloop.runtime.bundle import save_bundle
         from diverloop.runtime.windows import WindowConfig

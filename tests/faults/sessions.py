@@ -37,14 +37,8 @@ from typing import Any
 from mischief import Damaged, Device, Mischief
 from senders import FaultySender, Player
 
-from diverloop.assembly import (
-    FitPlan,
-    Model,
-    TrainingSource,
-    fit_model,
-    open_model,
-    recordings,
-)
+from diverloop.assembly import Model, open_model
+from diverloop.calibration import FitPlan, TrainingSource, fit_model, recordings
 from diverloop.demo import SPAN
 from diverloop.hardware.lsl_inlet import LslConfig, LslSource
 from diverloop.hardware.recordings import read_recording
@@ -63,7 +57,7 @@ from diverloop.runtime.loop_config import LoopConfig, Stages
 from diverloop.runtime.record.contents import Record
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
-from diverloop.runtime.signal.conditioning import ConditionConfig
+from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.stages import Source
 from diverloop.runtime.windows import WindowConfig
 

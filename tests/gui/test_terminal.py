@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from diverloop.gui.terminal import TerminalView, render
-from diverloop.gui.view_state import ViewState
+from diverloop.gui.view_state import SEIZURE, ViewState
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.messages import (
     Channel,
@@ -20,6 +20,7 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.telemetry import Score
 
 SPEC = StreamSpec(
@@ -29,6 +30,18 @@ TIMES = StageTimes(
     due_ns=0, arrived_ns=8_000_000, conditioned_ns=9_000_000, cut_ns=9_000_000,
     encoded_ns=12_000_000, decided_ns=12_000_000, fed_back_ns=12_000_000, acted_ns=12_500_000,
 )  # fmt: skip
+
+
+SUSPECTED = Event(
+    kind=EventKind.SEIZURE,
+    text="Research guard, not a diagnosis: seizure-like activity in T3, T5 and 4 more.",
+)
+MASKED = Quality(
+    channels=("Fp1", "Cz", "T8"),
+    scores=np.array([0.1, 0.9, 0.2], np.float32),
+    causes=("flat", "", "noisy"),
+    usable=np.array([False, True, False]),
+)
 
 
 def turn(classes=("left hand", "right hand"), label="left hand", selected=False, reason=""):
@@ -142,20 +155,25 @@ def test_stage_times_are_in_milliseconds():
     assert any("encode" in line and line.count("3.0") == 3 for line in lines)
 
 
+@pytest.mark.parametrize("seizure", [(), (SUSPECTED,)], ids=["usual", "seizure"])
 @pytest.mark.parametrize("n_classes", [1, 2, 6, 40])
-def test_everything_fits_a_terminal_of_80_by_24(n_classes):
+def test_everything_fits_a_terminal_of_80_by_24(n_classes, seizure):
     classes = tuple(f"a class with a rather long name, number {n}" for n in range(n_classes))
     long = "a sentence that goes on and on " * 20
     state = state_after(
         SPEC, *[turn(classes, classes[0], reason=long)] * 70,
         Event(kind=EventKind.GUARD, text=long), Event(kind=EventKind.GAP, text=long, count=10**9),
-        Score(hits=10**6, trials=10**6, interval=(0.9, 1.0), meaning=long),
+        Score(hits=10**6, trials=10**6, interval=(0.9, 1.0), meaning=long), MASKED, *seizure,
     )  # fmt: skip
     state.now_ns = 10**12  # long silent: the line of warnings is there too
     lines = shown(state).splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
-    assert "evidence" in "\n".join(lines)
+    text = "\n".join(lines)
+    for words in ("evidence", "signal: 0.40, masked: Fp1 (flat)", "last event: "):
+        assert words in text
+    assert (SEIZURE in text) == bool(seizure)
+    assert "INVESTIGATIONAL" in text
 
 
 def test_classes_beyond_the_sixth_are_counted():
@@ -207,3 +225,30 @@ def test_a_flood_of_messages_does_not_keep_the_screen_from_being_drawn():
 def test_closing_the_view_says_that_the_session_goes_on():
     text = ran([], frames=9, subscriber=Interrupted, force_terminal=False)
     assert text == "The view was closed; the session goes on.\n"
+
+
+def test_the_source_panel_tells_how_good_the_signal_is_and_what_is_masked():
+    text = " ".join(shown(state_after(SPEC, turn(), MASKED)).replace("│", " ").split())
+    assert "signal: 0.40, masked: Fp1 (flat), T8" in text
+    assert "(noisy)" in text
+    assert "signal:" not in shown(state_after(SPEC, turn()))
+
+
+def test_a_suspected_seizure_is_red_and_the_first_line_and_says_what_to_do():
+    state = state_after(SPEC, turn(), SUSPECTED)
+    lines = shown(state).splitlines()
+    assert lines[0].strip() == SEIZURE
+    assert "a person has to reset" in SEIZURE
+    assert "seizure-like activity in T3, T5" in lines[1]
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    console.print(render(state))
+    first = console.file.getvalue().splitlines()[0]
+    assert first.startswith("\x1b[1;37;41m")  # bold, white on red
+    assert SEIZURE in first
+
+
+def test_the_alarm_goes_when_a_person_has_reset_the_guard():
+    reset = Event(kind=EventKind.GUARD, text="The guard went from stopped to disarmed.")
+    text = shown(state_after(SPEC, turn(), SUSPECTED, reset))
+    assert SEIZURE not in text
+    assert "last 60 windows" in text

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from diverloop.gui.view_state import HISTORY, ViewState, plain_line, score_text
+from diverloop.gui.view_state import (
+    HISTORY,
+    SEIZURE,
+    ViewState,
+    plain_line,
+    score_text,
+    signal_text,
+)
 from diverloop.runtime.latency import LatencyBook
 from diverloop.runtime.messages import (
     Chunk,
@@ -18,18 +25,32 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.telemetry import Score
 
 SECOND_NS = 1_000_000_000
 
 
-def turn(label="left", probability=0.8, encoded=True):
+SUSPECTED = "Research guard, not a diagnosis: seizure-like activity in T3, T5 and Cz."
+
+
+def quality(**causes):
+    """Of four electrodes, those with a cause masked."""
+    names = ("Fp1", "Cz", "T8", "Oz")
+    good = np.array([name not in causes for name in names])
+    return Quality(
+        channels=names, scores=np.where(good, 1.0, 0.0).astype(np.float32), usable=good,
+        causes=tuple(causes.get(name, "") for name in names),
+    )  # fmt: skip
+
+
+def turn(label="left", probability=0.8, encoded=True, reason="not sure enough"):
     chances = np.array([probability, 1 - probability])
     decision = Decision(
         classes=("left", "right"),
         probabilities=chances if label else chances * np.nan,
         label=label,
-        reason="" if label else "not sure enough",
+        reason="" if label else reason,
         stop_sample=500,
     )
     times = StageTimes(
@@ -146,3 +167,52 @@ def test_a_score_without_trials_divides_by_nothing():
 def test_a_stream_is_remembered():
     spec = StreamSpec(name="amp", rate_hz=500.0, channels=())
     assert state_after(spec, turn()).spec is spec
+
+
+def test_the_signal_is_one_number_with_the_masked_electrodes_and_why():
+    assert signal_text(quality()) == "signal: 1.00, none masked"
+    found = signal_text(quality(T8="noisy", Fp1="flat"))
+    assert found == "signal: 0.50, masked: Fp1 (flat), T8 (noisy)"
+
+
+def test_an_electrode_that_is_getting_better_is_masked_without_a_cause():
+    healing = quality(T8="")
+    assert signal_text(healing) == "signal: 0.75, masked: T8"
+
+
+def test_of_many_masked_electrodes_four_are_named_and_the_rest_is_counted():
+    names = tuple(f"E{n}" for n in range(128))
+    all_bad = Quality(
+        channels=names, scores=np.zeros(128, np.float32), causes=("flat",) * 128,
+        usable=np.zeros(128, bool),
+    )  # fmt: skip
+    text = signal_text(all_bad)
+    assert text == "signal: 0.00, masked: E0 (flat), E1 (flat), E2 (flat), E3 (flat) and 124 more"
+
+
+def test_the_newest_quality_is_in_the_plain_line_and_nothing_without_one():
+    state = state_after(turn(), quality(T8="noisy"), quality())
+    assert "; signal: 1.00, none masked; " in plain_line(state)
+    assert "signal" not in plain_line(state_after(turn()))
+
+
+def test_a_suspected_seizure_goes_before_everything_until_a_person_has_reset_the_guard():
+    state = state_after(turn(), said(EventKind.SEIZURE, SUSPECTED))
+    assert state.seizure == SUSPECTED
+    for text in ("The guard went from armed to stopped.", "Something else."):
+        state.take(said(EventKind.GUARD, text), 0)
+        assert plain_line(state).startswith(f"{SEIZURE}; decision LEFT")
+    state.take(said(EventKind.GUARD, "The guard went from stopped to disarmed."), 0)
+    assert state.seizure == ""
+    assert plain_line(state).startswith("decision LEFT")
+
+
+def test_a_view_that_comes_late_learns_of_the_seizure_from_the_refused_windows():
+    assert state_after(turn(None, reason=SUSPECTED)).seizure == SUSPECTED
+    assert state_after(turn(None)).seizure == ""
+
+
+def test_a_spike_is_no_seizure():
+    text = "Research guard, not a diagnosis: spike-like activity in T3."
+    state = state_after(said(EventKind.SPIKE, text))
+    assert (state.seizure, state.last_event) == ("", text)

@@ -9,7 +9,8 @@ from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.collection import TrialSpan, collect
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import Channel, Chunk, Decision, Marker, StreamSpec, Window
-from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.signal.condition_config import ConditionConfig
+from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.windows import WindowConfig
 
 RATE_HZ = 100.0

@@ -10,6 +10,7 @@ import pytest
 
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.clock import VirtualClock
+from diverloop.runtime.conditioned import Conditioned
 from diverloop.runtime.conformance import (
     check_adapter,
     check_clock,
@@ -30,7 +31,8 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
-from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.signal.condition_config import ConditionConfig
+from diverloop.runtime.signal.conditioning import StreamConditioner
 
 SPEC = StreamSpec(
     name="made", rate_hz=200.0, channels=tuple(Channel(name=name) for name in ("C3", "Cz", "C4"))
@@ -73,13 +75,13 @@ class GoodConditioner:
         self.last, self.next = None, 0
         return spec
 
-    def process(self, chunk: Chunk) -> Chunk:
+    def process(self, chunk: Chunk) -> Conditioned:
         """The difference from sample to sample."""
         if self.last is None or chunk.first_sample != self.next:
             self.last = chunk.samples[:, :1]
         out = np.diff(chunk.samples, axis=1, prepend=self.last)
         self.last, self.next = chunk.samples[:, -1:], chunk.stop_sample
-        return replace(chunk, samples=out)
+        return Conditioned(samples=out, first_sample=chunk.first_sample)
 
 
 class GoodEncoder:
@@ -90,7 +92,10 @@ class GoodEncoder:
             raise SchemaMismatch("other rows")
 
     def encode(self, window) -> Embedding:
-        return Embedding(values=window.samples.var(axis=1))
+        values = window.samples.var(axis=1)
+        if window.usable is not None:
+            values[~window.usable] = 1.0
+        return Embedding(values=values)
 
     def close(self) -> None:
         self.n_closed += 1
@@ -348,11 +353,11 @@ def never_restarted(self, chunk):
         (broken(GoodConditioner, delay_s=-0.1), "figures are not negative"),
         (
             broken(GoodConditioner, process=lambda s, c: replace(c, samples=c.samples[:2])),
-            "the output has the rows that open announced",
+            "the output has the rows and the rate that open announced",
         ),
         (
             broken(GoodConditioner, process=lambda s, c: replace(c, samples=c.samples[:, ::2])),
-            "the output has the rows that open announced",
+            "the output has the rows and the rate that open announced",
         ),
         (broken(GoodConditioner, process=scaled_by_chunk), "any cut gives the same output"),
         (broken(GoodConditioner, process=never_restarted), "a jump in the index restarts"),
@@ -361,6 +366,26 @@ def never_restarted(self, chunk):
 def test_a_conditioner_that_breaks_a_clause_is_refused(cls, clause):
     with pytest.raises(ConformanceError, match=clause):
         check_conditioner(cls(), SPEC)
+
+
+class Staring(GoodEncoder):
+    def encode(self, window):
+        return Embedding(values=window.samples.var(axis=1))
+
+
+class Silent(GoodEncoder):
+    def encode(self, window):
+        lost = window.usable is not None
+        return Embedding(values=np.full(3, NAN) if lost else window.samples.var(axis=1))
+
+
+class Haunted(GoodEncoder):
+    seen = 0
+
+    def encode(self, window):
+        self.seen += window.usable is not None
+        shift = float(self.seen) if window.usable is None else 0.0
+        return Embedding(values=super().encode(window).values + shift)
 
 
 class Remembering(GoodEncoder):
@@ -384,6 +409,9 @@ class Remembering(GoodEncoder):
             "an embedding is finite and flat",
         ),
         (Remembering, "no state is kept between windows"),
+        (Staring, "what masked rows hold does not matter"),
+        (Silent, "with masked rows an embedding is finite, or its quality is 0"),
+        (Haunted, "a mask is forgotten with its window"),
         (broken(GoodEncoder, open=lambda *_: None), "refuse a stream with other rows"),
     ],
 )

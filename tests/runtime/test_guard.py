@@ -13,12 +13,13 @@ from diverloop.runtime.messages import Command
 
 D, A, H, S = State.DISARMED, State.ARMED, State.HOLDING, State.STOPPED
 
-# Rows: where it is. Columns: arms, disarms, emergency stop, resets, fault, all clear.
+# Rows: where it is. Columns: arms, disarms, emergency stop, seizure suspected, resets, fault, all
+# clear.
 TABLE = {
-    D: (A, D, S, D, D, D),
-    A: (A, D, S, A, H, A),
-    H: (H, D, S, H, H, A),
-    S: (S, S, S, D, S, S),
+    D: (A, D, S, S, D, D, D),
+    A: (A, D, S, S, A, H, A),
+    H: (H, D, S, S, H, H, A),
+    S: (S, S, S, S, D, S, S),
 }
 PERSON = {Signal.PERSON_ARMS, Signal.PERSON_DISARMS, Signal.PERSON_RESETS}
 GO = Command(label="left", strength=0.7, selected=True)
@@ -157,3 +158,16 @@ def test_between_two_looks_of_the_loop_its_state_stands_still_and_persons_see_th
     guard.tell(Signal.EMERGENCY_STOP)
     assert guard.state is State.STOPPED
     assert guard.settled() is State.STOPPED
+
+
+def test_a_suspected_seizure_stops_it_until_a_person_resets_and_arms_again():
+    guard = in_state(A)
+    guard.suspect()
+    assert guard.settled() is S
+    assert guard.permit(GO).label is None
+    guard.tell(Signal.PERSON_ARMS)
+    assert guard.settled() is S
+    guard.tell(Signal.PERSON_RESETS)
+    assert guard.settled() is D
+    guard.tell(Signal.PERSON_ARMS)
+    assert guard.permit(GO) == GO

@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diverloop.runtime.clock import MonotonicClock, VirtualClock
+from diverloop.runtime.conditioned import Conditioned, Shut
 from diverloop.runtime.errors import SchemaMismatch
 from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
@@ -37,7 +38,9 @@ from diverloop.runtime.messages import (
     Turn,
     Window,
 )
-from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.quality import Quality
+from diverloop.runtime.signal.condition_config import ConditionConfig
+from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.timeline import Timeline
 from diverloop.runtime.windows import WindowConfig
 
@@ -890,7 +893,7 @@ class Fragile:
 
     def process(self, chunk):
         self._note("process")
-        return chunk
+        return Conditioned(samples=chunk.samples, first_sample=chunk.first_sample)
 
     def encode(self, window):
         self._note("encode")
@@ -1525,3 +1528,142 @@ class Saying(Ledger):
 
     def say(self, event: Event) -> None:
         self.waiting = [*self.waiting, event]
+
+
+# ----------------------------------------------------- what the conditioner says of the stream
+
+
+class Outspoken:
+    """A conditioner that leaves samples alone and says what it is told to, at its sample."""
+
+    settle_samples, delay_s = 0, 0.0
+
+    def __init__(self, said: dict[int, dict]) -> None:
+        self._said = said
+
+    def open(self, spec):
+        return spec
+
+    def process(self, chunk):
+        ready = [at for at in sorted(self._said) if at <= chunk.stop_sample]
+        merged: dict = {}
+        for at in ready:
+            for name, value in self._said.pop(at).items():
+                merged[name] = (*merged.get(name, ()), *value) if name != "quality" else value
+        return Conditioned(samples=chunk.samples, first_sample=chunk.first_sample, **merged)
+
+
+def outspoken(said: dict[int, dict], script: list[Parcel], **changes) -> Rig:
+    rig = Rig(script, **changes)
+    rig.conditioner = Outspoken(said)
+    return rig.run()
+
+
+def test_a_window_knows_which_rows_were_bad_anywhere_in_it():
+    masked, healed = np.array([True, False]), np.array([True, True])
+    said = {400: {"masks": ((400, masked),)}, 500: {"masks": ((500, healed),)}}
+    rig = outspoken(said, parcels((0, 1000)))
+    for window in rig.eye.seen:
+        touched = window.first_sample < 500 and window.stop_sample > 400
+        assert (window.usable is not None) == touched
+        if touched:
+            assert window.usable.tolist() == [True, False]
+
+
+def test_a_stretch_that_the_conditioner_shuts_is_not_decoded_and_the_reason_is_given():
+    shut = Shut(first=380, stop=420, reason="research guard: a spike")
+    rig = outspoken({440: {"shut": (shut,)}}, parcels((0, 1000)))
+    late = [r for r in rig.ranges if r[0] < 420 and r[1] > 440]
+    assert late == []
+    assert {d.reason for d in rig.neutral} == {"research guard: a spike"}
+    assert (450, 650) in rig.ranges
+
+
+def test_what_the_conditioner_notices_is_told_with_its_time_and_its_place():
+    event = Event(kind=EventKind.BAD_CHANNEL, text="C4 (flat) is masked.", sample=390, count=1)
+    quality = Quality(
+        channels=("C4",), scores=np.array([0.1]), causes=("flat",), usable=np.array([False])
+    )
+    rig = outspoken({400: {"events": (event,), "quality": quality}}, parcels((0, 600)))
+    (told,) = rig.ledger.events(EventKind.BAD_CHANNEL)
+    assert told == replace(event, at_ns=400 * MS_NS)
+    (seen,) = [m for m in rig.ledger.messages if isinstance(m, Quality)]
+    assert (seen.at_ns, seen.causes) == (400 * MS_NS, ("flat",))
+    assert rig.report.events[EventKind.BAD_CHANNEL] == 1
+
+
+def test_a_suspected_seizure_stops_output_within_the_step_until_a_person_resets():
+    event = Event(kind=EventKind.SEIZURE, text="Research guard, not a diagnosis.", sample=500)
+    rig = Rig(parcels((0, 2000)))
+    rig.conditioner = Outspoken({500: {"events": (event,)}})
+    reset_ns = 1500 * MS_NS
+
+    class Nurse(Ledger):
+        def wake(self):
+            super().wake()
+            if rig.clock.now_ns() >= reset_ns and rig.guard.state is State.STOPPED:
+                rig.guard.tell(Signal.PERSON_RESETS)
+                rig.guard.tell(Signal.PERSON_ARMS)
+
+    rig.ledger = Nurse()
+    rig.run()
+    between = [(at, c) for at, _, c in rig.hand.asked if 500 * MS_NS <= at < reset_ns]
+    assert len(between) > 10
+    assert all(command.label is None for _, command in between)
+    reasons = {d.reason for d in rig.neutral}
+    assert reasons == {"Research guard, not a diagnosis."}
+    assert [command.label for at, _, command in rig.hand.asked if at < 500 * MS_NS and at > 0]
+    assert any(c.label for at, _, c in rig.hand.asked if at > reset_ns + 100 * MS_NS)
+    texts = [event.text for event in rig.ledger.events(EventKind.GUARD)]
+    assert "The guard went from armed to stopped." in texts
+
+
+@pytest.mark.parametrize("out_hz", [500.0, 125.0, 400.0, 2000.0])
+@pytest.mark.parametrize("size", [1, 7, 20, 150])
+def test_windows_at_another_rate_are_named_by_the_samples_of_the_source(out_hz, size):
+    rig = Rig(
+        parcels((0, 3000), size=size),
+        window=WindowConfig(length_s=0.2, step_s=0.1),
+        condition=ConditionConfig(pick=("nr", "C4"), rate_hz=out_hz),
+    ).run()
+    assert rig.eye.opened_with[0].rate_hz == out_hz
+    assert rig.eye.opened_with[1] == round(0.2 * out_hz)
+    assert len(rig.eye.seen) > 20
+    period = RATE_HZ / out_hz
+    for window in rig.eye.seen:
+        # Row 0 counts samples: behind the filter it counts what came its delay ago.
+        assert window.samples.shape[1] == round(0.2 * out_hz)
+        newest = window.samples[0, -1] + rig.conditioner.delay_s * RATE_HZ
+        assert newest == pytest.approx(window.stop_sample - 1, abs=2 * max(1, period) + 2)
+        assert window.stop_sample - window.first_sample == pytest.approx(200, abs=period + 1)
+        assert window.due_ns == pytest.approx(window.stop_sample * MS_NS, abs=period * MS_NS + 1)
+    assert {w.stop_sample for w in rig.eye.seen} <= set(range(3001))
+
+
+def test_a_locked_window_at_another_rate_begins_at_its_marker():
+    marker = Marker(label="flash", sample=1203)
+    script = parcels((0, 2000))
+    script[60].markers = (marker,)
+    rig = Rig(
+        script,
+        window=WindowConfig(length_s=0.3, lock_to=("flash",)),
+        condition=ConditionConfig(pick=("nr", "C4"), rate_hz=250.0),
+    ).run()
+    (window,) = rig.eye.seen
+    assert window.marker == marker
+    assert 1203 <= window.first_sample < 1203 + 4
+    assert window.samples.shape[1] == 75
+
+
+def test_a_gap_at_another_rate_moves_no_window():
+    rig = Rig(
+        parcels((0, 1003), (1541, 4000)),
+        window=WindowConfig(length_s=0.2, step_s=0.1),
+        condition=ConditionConfig(pick=("nr", "C4"), rate_hz=400.0),
+    ).run()
+    after = [w for w in rig.eye.seen if w.first_sample >= 1541]
+    assert len(after) > 10
+    for window in after:
+        newest = window.samples[0, -1] + rig.conditioner.delay_s * RATE_HZ
+        assert newest == pytest.approx(window.stop_sample - 1, abs=4)
+    assert not [w for w in rig.eye.seen if w.first_sample < 1541 and w.stop_sample > 1003]

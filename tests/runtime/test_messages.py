@@ -32,9 +32,9 @@ def test_a_message_cannot_be_changed():
         spec().rate_hz = 1.0
 
 
-def test_watchers_receive_the_five_kinds_of_message():
+def test_watchers_receive_six_kinds_of_message():
     assert {cls.__name__ for cls in typing.get_args(messages.Message)} == {
-        "StreamSpec", "Chunk", "Turn", "Event", "Promotion",
+        "StreamSpec", "Chunk", "Turn", "Event", "Promotion", "Quality",
     }  # fmt: skip
 
 

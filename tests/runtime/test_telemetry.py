@@ -29,6 +29,7 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.telemetry import (
     TOPICS,
     Score,
@@ -91,6 +92,15 @@ PROMOTION = Promotion(
     arrays={"weights": np.eye(2, dtype=np.float32)},
     reason="better than before",
 )
+QUALITY = Quality(
+    channels=("C3", "Ω2"),
+    scores=np.array([0.25, np.nan], np.float32),
+    causes=("mains hum", ""),
+    usable=np.array([False, True]),
+    changed=1 / 3,
+    sample=2**40,
+    at_ns=2**62,
+)
 BOOK = LatencyBook()
 BOOK.turn(TIMES)
 BOOK.count_refused("artefact", 2)
@@ -104,6 +114,7 @@ MESSAGES = {
     "neutral turn": Turn(decision=NEUTRAL, command=Command(label=None), times=TIMES),
     "event": EVENT,
     "promotion": PROMOTION,
+    "quality": QUALITY,
     "report": BOOK.report(filter_delay_s=0.02, window_s=1.0),
     "empty report": LatencyBook().report(),
     "score": SCORE,
@@ -224,6 +235,21 @@ def test_what_is_watched_and_posted_is_polled_in_order(pair):
     ]
     assert (subscriber.lost, subscriber.unreadable) == (0, 0)
     assert subscriber.poll(0) is None
+
+
+def test_a_viewer_may_ask_for_the_quality_alone_and_reads_it_as_the_loop_meant_it():
+    publisher = TelemetryPublisher()
+    subscriber = TelemetrySubscriber(publisher.address, [b"quality"])
+    assert publisher.wait_for_subscriber(LIMIT_MS)
+    for message in (SPEC, QUALITY, EVENT):
+        publisher.watch(message)
+    publisher.close()
+    got = subscriber.poll(LIMIT_MS)
+    assert subscriber.poll(0) is None
+    subscriber.close()
+    assert got.reason == "mains hum: C3"
+    assert got.usable.dtype == bool
+    assert got.usable.tolist() == [False, True]
 
 
 def test_what_was_posted_last_is_sent_on_closing(pair):

@@ -88,10 +88,29 @@ class Course:
             for (start_s, state), stop_s in zip(changes, ends, strict=True)
         )
 
+    @cached_property
+    def halts(self) -> tuple[tuple[int, Span], ...]:
+        """Stops by the research guard: place of the suspicion among the events, and the stop."""
+        found, suspected, n_states = [], -1, 0
+        for place, event in enumerate(self._record.events):
+            if event.kind is EventKind.SEIZURE and suspected < 0:
+                suspected = place
+            if not _is_guard(event):
+                continue
+            span = self.guard[n_states]
+            n_states += 1
+            if span.what == State.STOPPED and suspected >= 0:
+                found.append((suspected, span))
+            suspected = -1
+        return tuple(found)
+
     @property
     def stops_s(self) -> tuple[float, ...]:
-        """When the emergency stop was pressed."""
-        return tuple(span.start_s for span in self.guard if span.what == State.STOPPED)
+        """When a person pressed the emergency stop."""
+        halts = [span for _, span in self.halts]
+        return tuple(
+            span.start_s for span in self.guard if span.what == State.STOPPED and span not in halts
+        )
 
     @property
     def armed_s(self) -> float:

@@ -35,11 +35,19 @@ KIND_WORDS = {
     EventKind.MISSED: "Late decision",
     EventKind.OVERFLOW: "A watcher was too slow",
     EventKind.GUARD: "Guard",
+    EventKind.BAD_CHANNEL: "Electrodes masked or back",
+    EventKind.SPIKE: "Spike-like activity",
+    EventKind.SEIZURE: "Suspected seizure",
+    EventKind.RIPPLE: "Ripple-like activity",
+    EventKind.BLANKED: "Stimulation left out",
+    EventKind.CLEANED: "Too much cleaned",
 }
 """What a clinician reads instead of an event's name."""
 
 # Never summed up: each of them may be what somebody looks for.
-_ONE_BY_ONE = (EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER)
+_ONE_BY_ONE = (
+    EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER, EventKind.SEIZURE,
+)  # fmt: skip
 _MOST_ALIKE, _MOST_ROWS = 5, 120
 
 
@@ -115,7 +123,7 @@ _GUARD_WORDS = {
     State.ARMED: "Output allowed.",
     State.DISARMED: "Output off.",
     State.HOLDING: "Output on hold until the fault is over.",
-    State.STOPPED: "Emergency stop: output off until a person resets it.",
+    State.STOPPED: "Stopped: output off until a person resets it.",
 }
 
 

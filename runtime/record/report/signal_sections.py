@@ -13,11 +13,16 @@ from .locked_pictures import averages, before_and_after, erd_maps, shown_rows
 from .markup import Html, Part, element
 from .signal_pictures import alpha_peak, quality_map, spectra
 from .summary import Facts, faults, place_noun
+from .watch_sections import watched
 from .wording import count, listed, signed, spoken
 
 
 def quality(facts: Facts) -> list[Part]:
-    """Quality of every channel over time."""
+    """Quality of every channel over time, and what the session itself saw of it."""
+    return [*_surveyed(facts), *watched(facts)]
+
+
+def _surveyed(facts: Facts) -> list[Part]:
     survey = facts.survey
     if not survey.verdicts:
         return [missing("The recording is shorter than a second: too short to judge the signal.")]

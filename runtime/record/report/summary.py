@@ -193,7 +193,7 @@ def delays(facts: Facts) -> list[str]:
 
 
 def safety(facts: Facts) -> str:
-    """What the guard did, and whether anybody pressed stop."""
+    """What the guard did, whether anybody pressed stop, and whether a seizure was suspected."""
     course = facts.course
     if not course.guard:
         return "Nothing in this file tells whether output was allowed."
@@ -209,6 +209,11 @@ def safety(facts: Facts) -> str:
         else "output was never allowed"
     )
     text = f"{pressed}; {allowed}."
+    if halts := [moment(span.start_s) for _, span in course.halts]:
+        text += (
+            f" A suspected seizure (research guard, not a diagnosis) stopped the output "
+            f"{_times(len(halts))}, at {listed(halts)}."
+        )
     if wrong := course.acted_when_shut():
         text += f" {count(wrong, 'command')} left while the guard was shut: look into this first."
     return text
@@ -303,9 +308,12 @@ def _stop(facts: Facts) -> Tile:
     n = len(course.stops_s)
     wrong = course.acted_when_shut()
     detail = f"at {listed([moment(s) for s in course.stops_s], 3)}" if n else "nobody pressed it"
+    if halts := len(course.halts):
+        detail = f"{detail}; {halts} more" if n else f"{halts}"
+        detail += " by the research guard"
     return Tile(
         figure=f"{n} ×" if n else "none",  # noqa: RUF001
         name="Emergency stop",
         detail=f"{wrong} commands left while shut" if wrong else detail,
-        state="look" if n or wrong else "fine",
+        state="look" if n or wrong or halts else "fine",
     )

@@ -24,6 +24,7 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.received import Received, Sent
 from diverloop.runtime.record.contents import Note
 from diverloop.runtime.record.entries import ChunkEntry, End, TurnEntry
@@ -112,6 +113,13 @@ MANIFESTS = st.builds(
 NOTES = st.builds(Note, text=TEXTS, who=TEXTS, at_ns=INTS)
 ENDS = st.builds(End, reason=TEXTS, orderly=st.booleans())
 
+QUALITIES = st.builds(
+    Quality, channels=st.lists(TEXTS, max_size=3).map(tuple),
+    scores=npst.arrays("<f4", st.integers(0, 70), elements={"allow_nan": True}),
+    causes=st.lists(TEXTS, max_size=3).map(tuple), usable=npst.arrays("?", st.integers(0, 70)),
+    changed=FLOATS, sample=INTS, at_ns=INTS,
+)  # fmt: skip
+
 ENTRIES: dict[type, Any] = {
     Manifest: MANIFESTS,
     StreamSpec: SPECS,
@@ -120,6 +128,7 @@ ENTRIES: dict[type, Any] = {
     Event: EVENTS,
     Pass: PASSES,
     Promotion: PROMOTIONS,
+    Quality: QUALITIES,
     Note: NOTES,
     End: ENDS,
 }

@@ -50,7 +50,8 @@ from diverloop.runtime.record.manifest import Manifest
 from diverloop.runtime.record.tape import Pass, Tape
 from diverloop.runtime.record.xdf_chunks import stream_xml
 from diverloop.runtime.record.xdf_write import XdfWriter
-from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.signal.condition_config import ConditionConfig
+from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.timeline import Placed, Timeline
 from diverloop.runtime.windows import WindowConfig
 from diverloop.runtime.wire import decode, encode
@@ -91,6 +92,7 @@ class Trial:
     promotions: float = 0.005
     wilful: float = 0.3
     lag: int = 0
+    dead: bool = False  # the first electrode gives nothing from the middle on
     breaks: str = ""  # "sink", "source" or "encoder" throws, in the middle of the session
 
 
@@ -139,6 +141,8 @@ def packets(trial: Trial, rng: np.random.Generator) -> list[Packet]:
             clock_s += 1000.0 if away_s else 0.0
         index = np.arange(number, number := number + int(rng.integers(1, 25)))
         values = rng.normal(0, 40, (len(index), len(NAMES)))
+        if trial.dead and len(made) > trial.n_packets // 2:
+            values[:, 0] = 7.0
         if fault == "nan" and trial.form != "i2":
             values[rng.integers(len(values)), rng.integers(len(NAMES))] = np.nan
         values = values.astype({"i2": "<i2"}.get(trial.form, "<f4"))

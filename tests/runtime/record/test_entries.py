@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import Chunk, Command, Decision, Embedding, StageTimes, Turn
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.record.entries import (
     TYPES,
     ChunkEntry,
@@ -64,6 +65,17 @@ def test_a_line_is_json_that_says_what_it_is():
             "promotions": 0,
         }
     }  # fmt: skip
+
+
+def test_names_and_causes_of_bad_electrodes_are_read_without_any_program():
+    quality = Quality(
+        channels=("C3", "T8"), scores=np.array([1.0, 0.25], np.float32), causes=("", "noisy"),
+        usable=np.array([True, False]), sample=500, at_ns=7,
+    )  # fmt: skip
+    line = write_entry(quality)
+    assert line.startswith('{"quality":{"channels":["C3","T8"],')
+    assert '"causes":["","noisy"]' in line
+    assert read_entry(line).reason == "noisy: T8"
 
 
 def test_words_of_every_script_stand_as_they_are():

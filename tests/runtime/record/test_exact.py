@@ -21,6 +21,8 @@ from diverloop.runtime.received import Received
 from diverloop.runtime.record.entries import End, TurnEntry
 from diverloop.runtime.record.exact import ExactReplay, ReplayedSink, ReplayedSource
 from diverloop.runtime.record.tape import BROKEN, CHUNK, NOTHING, Pass
+from diverloop.runtime.signal.bad_channels import BadChannelConfig
+from diverloop.runtime.signal.spikes import SpikeConfig
 from diverloop.runtime.windows import WindowConfig
 
 from .taped import (
@@ -37,6 +39,7 @@ from .taped import (
 )
 
 LOCKED = WindowConfig(length_s=0.2, lock_to=("flash",), offset_s=-0.1)
+WATCHED = replace(BAND, bad_channels=BadChannelConfig(), spikes=SpikeConfig())
 CONDITIONS = (Trial().condition, BAND)
 FORMS = ("plain", "f4", "i2")
 LAGS = (0, 5, 40)
@@ -52,6 +55,8 @@ TRIALS = [
     Trial(seed=21, wilful=1.0),
     Trial(seed=22, form="f4", window=LOCKED, n_packets=500, persons=0.002),
     Trial(seed=23, faults=0.3, n_packets=300, lag=20),
+    Trial(seed=24, form="f4", condition=WATCHED, n_packets=400, dead=True),
+    Trial(seed=25, condition=replace(WATCHED, rate_hz=100.0), n_packets=400, dead=True, lag=5),
 ]  # fmt: skip
 QUIET = Trial(
     seed=5, form="f4", n_packets=25, faults=0, jumps=0, persons=0, promotions=0, wilful=0,
@@ -96,9 +101,12 @@ def test_a_session_in_which_everything_goes_wrong_replays_exactly(trial, path):
 def test_the_sessions_above_hold_all_that_can_go_wrong():
     sessions = [run(trial) for trial in TRIALS]
     kinds = set().union(*(session.kinds() for session in sessions))
+    # The others come from the conditioner like these, and are tested there.
+    seldom = {EventKind.JITTER, EventKind.SPIKE}
     assert kinds == set(EventKind) - {
-        EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.JITTER
-    } | (kinds & {EventKind.JITTER})  # fmt: skip
+        EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.RIPPLE,
+        EventKind.SEIZURE, EventKind.BLANKED, EventKind.CLEANED, *seldom,
+    } | (kinds & seldom)  # fmt: skip
     texts = {event.text for session in sessions for event in session.all(Event)}
     assert "The guard went from armed to stopped." in texts
     assert any("took over" in text for text in texts)

@@ -10,6 +10,7 @@ import pytest
 
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import Chunk, Event, EventKind, Marker, Message, Turn
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.received import Received, Sent
 from diverloop.runtime.record.contents import Note
 from diverloop.runtime.record.entries import ChunkEntry, End, TurnEntry, write_entry
@@ -18,6 +19,7 @@ from diverloop.runtime.record.layout import (
     DECISIONS_NAME,
     EVENTS_NAME,
     NOTES_NAME,
+    QUALITY_NAME,
     TAPE_NAME,
     Begun,
     Layout,
@@ -237,6 +239,55 @@ def test_events_and_notes_are_sentences_at_their_time(path):
     assert stream(path, EVENTS_NAME)["time_stamps"].tolist() == [3.0]
     assert stream(path, NOTES_NAME)["time_series"] == [["nurse: tired"]]
     assert stream(path, NOTES_NAME)["time_stamps"].tolist() == [4.0]
+
+
+def quality(n: int) -> Quality:
+    """What is said in second `n`: the second electrode gets worse until it is masked."""
+    score = 1 - n / 4
+    return Quality(
+        channels=("C1", "C2"), scores=np.array([1.0, score], np.float32),
+        causes=("", "noisy" if score < 0.5 else ""), usable=np.array([True, score >= 0.5]),
+        sample=250 * n, at_ns=at_ns(25 * n),
+    )  # fmt: skip
+
+
+def test_the_quality_of_each_electrode_is_a_column_that_any_program_reads(path):
+    write(path, FROM_LSL, *(quality(n) for n in range(4)))
+    found = stream(path, QUALITY_NAME)
+    assert found["info"]["type"] == ["Quality"]
+    names = [one["label"][0] for one in found["info"]["desc"][0]["channels"][0]["channel"]]
+    assert names == ["C1", "C2"]
+    np.testing.assert_array_equal(found["time_series"][:, 0], 1.0)
+    np.testing.assert_array_equal(found["time_series"][:, 1], [1.0, 0.75, 0.5, 0.25])
+    assert found["time_stamps"].tolist() == [at_ns(25 * n) / 1e9 for n in range(4)]
+
+
+def test_causes_and_masks_are_on_the_tape(path):
+    write(path, FROM_LSL, quality(0), quality(3))
+    _, good, bad = tape(path)
+    assert (good.causes, good.usable.tolist()) == (("", ""), [True, True])
+    assert (bad.causes, bad.usable.tolist()) == (("", "noisy"), [True, False])
+    assert (bad.sample, bad.reason) == (750, "noisy: C2")
+
+
+def test_a_session_that_does_not_judge_its_signal_has_no_stream_for_it(path):
+    write(path, FROM_LSL, lsl_chunk(0), turn(0))
+    assert QUALITY_NAME not in pyxdf_streams(path)
+
+
+def test_a_second_recorder_goes_on_in_the_stream_of_quality_that_the_first_began(path):
+    with closing(XdfWriter(path)) as writer:
+        layout = Layout(writer, lambda act: act(), Begun())
+        layout.put(FROM_LSL)
+        layout.put(quality(0))
+        kept = layout.kept()
+    reader = XdfReader(path)
+    names = {chunk.stream_id: chunk.name for chunk in reader if hasattr(chunk, "name")}
+    begun = Begun(streams=names, spec=FROM_LSL)
+    with closing(XdfWriter.resume(path, kept.bytes, reader.tallies)) as writer:
+        Layout(writer, lambda act: act(), begun).put(quality(1))
+        writer.finish()
+    np.testing.assert_array_equal(stream(path, QUALITY_NAME)["time_series"][:, 1], [1.0, 0.75])
 
 
 def found_rows(path: Path) -> list[tuple]:

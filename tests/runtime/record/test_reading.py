@@ -12,6 +12,7 @@ import pytest
 from diverloop.assembly import open_adapter
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import Chunk, Event, Marker, StreamSpec
+from diverloop.runtime.quality import Quality
 from diverloop.runtime.received import Received
 from diverloop.runtime.record.contents import Note
 from diverloop.runtime.record.entries import ChunkEntry, End, TurnEntry, write_entry
@@ -190,6 +191,28 @@ def test_a_record_holds_what_was_sent(path, session):
     chunks = [c for c in session.all(Chunk) if c.first_sample >= 0]
     sizes = [samples.shape[1] for samples in samples_of(session) if samples.shape[1]]
     assert record.n_times == chunks[-1].first_sample + sizes[-1]
+
+
+def test_a_record_holds_what_was_thought_of_the_signal_in_its_order(path, session):
+    said = [
+        Quality(
+            channels=("A", "B"),
+            scores=np.array([0.5, n / 8], np.float32),
+            causes=("", "flat" if n < 4 else ""),
+            usable=np.array([True, n >= 4]),
+            changed=n / 9,
+            sample=n,
+            at_ns=n,
+        )
+        for n in range(6)
+    ]
+    sent = [*session.sent]
+    for n, quality in enumerate(said):
+        sent.insert(len(sent) * (n + 1) // 8 + 3, quality)
+    record = open_record(write(path, sent, finished=True))
+    assert [bits(quality) for quality in record.qualities] == [bits(quality) for quality in said]
+    assert record.qualities[0].reason == "flat: B"
+    assert open_record(write(path, session.sent, finished=True)).qualities == ()
 
 
 def test_the_signal_of_a_record_has_every_sample_in_its_place(path, session):

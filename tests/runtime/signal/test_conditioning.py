@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +10,10 @@ from scipy import signal
 
 from diverloop.runtime.conformance import check_conditioner
 from diverloop.runtime.errors import ConfigError, SchemaMismatch
-from diverloop.runtime.messages import Channel, Chunk, Event, EventKind, Marker, StreamSpec
-from diverloop.runtime.signal.conditioning import ConditionConfig, StreamConditioner
+from diverloop.runtime.messages import Channel, Chunk, StreamSpec
+from diverloop.runtime.pace import Pace
+from diverloop.runtime.signal.condition_config import LINE_WIDTH_HZ, ConditionConfig
+from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.signal.filters import (
     band_pass,
     group_delay_s,
@@ -22,6 +23,7 @@ from diverloop.runtime.signal.filters import (
 )
 
 RATE_HZ = 250.0
+TOP_HZ = 24.0 + 50.0  # harmonics far above the highest band would only cost
 MU_BETA = ((8.0, 12.0), (16.0, 24.0))
 PLANS = {
     "nothing": ConditionConfig(),
@@ -32,6 +34,10 @@ PLANS = {
     "everything": ConditionConfig(
         reference="average", line_hz=50.0, bands_hz=MU_BETA, high_pass_hz=0.5, order=3
     ),
+    "envelope": ConditionConfig(bands_hz=MU_BETA[:1], envelopes_hz=((70.0, 110.0),), order=2),
+    "slower": ConditionConfig(bands_hz=MU_BETA[:1], rate_hz=100.0),
+    "awkward": ConditionConfig(reference="average", rate_hz=98.4),
+    "faster": ConditionConfig(high_pass_hz=0.5, rate_hz=500.0),
 }
 
 
@@ -73,7 +79,7 @@ def run(conditioner, samples, sizes=(10**6,), first_sample: int = 0) -> np.ndarr
 
 @given(
     sizes=st.lists(st.integers(1, 90), min_size=1, max_size=20),
-    n_channels=st.integers(1, 8),
+    n_channels=st.integers(2, 8),
     bands=st.sampled_from([(), MU_BETA[:1], MU_BETA]),
     reference=st.sampled_from(["none", "average"]),
     line_hz=st.sampled_from([0.0, 50.0]),
@@ -106,7 +112,7 @@ def test_the_average_of_many_channels_does_not_depend_on_the_cut(n_channels, siz
 
 
 @pytest.mark.parametrize("config", PLANS.values(), ids=PLANS)
-@pytest.mark.parametrize("n_channels", [1, 5])
+@pytest.mark.parametrize("n_channels", [2, 5])
 def test_every_plan_keeps_the_protocol(config, n_channels):
     check_conditioner(StreamConditioner(config), spec(n_channels))
 
@@ -117,7 +123,7 @@ def test_every_plan_keeps_the_protocol(config, n_channels):
 def test_all_steps_are_done_in_the_order_of_the_settings():
     samples = noise(4, 1000)
     by_hand = samples - samples.astype(float).mean(axis=0)
-    for sos in (high_pass(0.5, 3, RATE_HZ), notch(50.0, 30.0, RATE_HZ)):
+    for sos in (high_pass(0.5, 3, RATE_HZ), notch(50.0, LINE_WIDTH_HZ, RATE_HZ, TOP_HZ)):
         by_hand = settled(sos, by_hand)
     by_hand = np.vstack([settled(band_pass(*band, 3, RATE_HZ), by_hand) for band in MU_BETA])
     np.testing.assert_allclose(conditioned(PLANS["everything"], samples), by_hand, atol=1e-9)
@@ -155,21 +161,12 @@ def test_what_is_done_is_done_in_double_precision():
     assert conditioned(PLANS["notch"], noise(3, 10)).dtype == np.float64
 
 
-def test_a_chunk_keeps_its_place_its_times_and_its_company():
+def test_a_chunk_keeps_its_place():
     conditioner = StreamConditioner(PLANS["everything"])
     conditioner.open(spec())
-    before = Chunk(
-        samples=noise(3, 20),
-        first_sample=40,
-        arrived_ns=123,
-        lsl_raw_s=4.5,
-        lsl_corrected_s=5.5,
-        markers=(Marker(label="cue", sample=44),),
-        events=(Event(kind=EventKind.GAP, text="gap"),),
-    )
-    after = conditioner.process(before)
-    assert repr(replace(after, samples=before.samples)) == repr(before)  # NaN equals nothing
-    assert after.stop_sample == 60
+    after = conditioner.process(chunk(noise(3, 20), first_sample=40))
+    assert (after.first_sample, after.stop_sample) == (40, 60)
+    assert (after.masks, after.shut, after.events, after.quality) == ((), (), (), None)
 
 
 def test_the_chunk_that_came_is_left_alone():
@@ -187,7 +184,10 @@ def test_behind_a_gap_it_is_as_new(config):
     conditioner.open(spec())
     fresh = run(conditioner, samples, [30])
     run(conditioner, noise(3, 90, seed=5), first_sample=200)
-    assert np.array_equal(run(conditioner, samples, [17], first_sample=291), fresh)
+    # Where both counts meet, if it changes the rate.
+    down = Pace.between(RATE_HZ, config.rate_hz or RATE_HZ).down
+    later = -(-291 // down) * down
+    assert np.array_equal(run(conditioner, samples, [17], first_sample=later), fresh)
     conditioner.open(spec())
     assert np.array_equal(run(conditioner, samples), fresh)
 
@@ -211,7 +211,7 @@ def test_chunks_without_samples_change_nothing():
 # --------------------------------------------------------------------------- which rows
 
 
-@given(order=st.permutations(range(5)), n_kept=st.integers(1, 5))
+@given(order=st.permutations(range(5)), n_kept=st.integers(2, 5))
 def test_rows_are_picked_by_name_whatever_their_order_in_the_stream(order, n_kept):
     samples = noise(5, 60)
     pick = tuple(f"ch{row}" for row in range(n_kept))
@@ -263,7 +263,7 @@ def test_a_stream_without_brain_channels_needs_a_pick():
 def test_it_settles_when_the_slowest_of_its_filters_has():
     conditioner = StreamConditioner(PLANS["everything"])
     conditioner.open(spec())
-    designs = [high_pass(0.5, 3, RATE_HZ), notch(50.0, 30.0, RATE_HZ)]
+    designs = [high_pass(0.5, 3, RATE_HZ), notch(50.0, LINE_WIDTH_HZ, RATE_HZ, TOP_HZ)]
     designs += [band_pass(*band, 3, RATE_HZ) for band in MU_BETA]
     assert conditioner.settle_samples == max(settle_samples(sos) for sos in designs) > 0
 
@@ -271,7 +271,7 @@ def test_it_settles_when_the_slowest_of_its_filters_has():
 def test_the_delay_is_that_of_the_slowest_band_and_all_in_front_of_it():
     conditioner = StreamConditioner(PLANS["everything"])
     conditioner.open(spec())
-    front = (high_pass(0.5, 3, RATE_HZ), notch(50.0, 30.0, RATE_HZ))
+    front = (high_pass(0.5, 3, RATE_HZ), notch(50.0, LINE_WIDTH_HZ, RATE_HZ, TOP_HZ))
     delays_s = [
         sum(group_delay_s(sos, *band, RATE_HZ) for sos in (*front, band_pass(*band, 3, RATE_HZ)))
         for band in MU_BETA
@@ -289,27 +289,6 @@ def test_figures_are_finite_and_not_negative(config):
 
 
 # -------------------------------------------------------------------------------- refusals
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"reference": "mean"}, ["conditioning.reference", '"none" or "average"', "'mean'"]),
-        ({"order": 0}, ["conditioning.order", "1 to 8", "got 0"]),
-        ({"order": 9}, ["conditioning.order", "1 to 8", "got 9"]),
-        ({"line_hz": 16.7}, ["conditioning.line_hz", "0 or in [40, 70] Hz", "got 16.7 Hz"]),
-        ({"line_hz": 71.0}, ["conditioning.line_hz", "0 or in [40, 70] Hz", "got 71 Hz"]),
-        ({"line_hz": math.nan}, ["conditioning.line_hz", "0 or in [40, 70] Hz", "got nan Hz"]),
-        ({"high_pass_hz": -1.0}, ["conditioning.high_pass_hz", "at least 0 Hz", "got -1 Hz"]),
-        ({"high_pass_hz": math.nan}, ["conditioning.high_pass_hz", "at least 0 Hz", "got nan"]),
-        ({"bands_hz": ((12.0, 8.0),)}, ["conditioning.bands_hz", "0 < low < high", "[12, 8] Hz"]),
-        ({"bands_hz": ((8.0, 12.0), (0.0, 4.0))}, ["conditioning.bands_hz", "[0, 4] Hz"]),
-    ],
-)
-def test_a_setting_that_cannot_be_used_is_refused_by_name(changes, words):
-    with pytest.raises(ConfigError) as caught:
-        ConditionConfig(**changes)
-    assert all(word in str(caught.value) for word in words)
 
 
 @pytest.mark.parametrize("config", [{"bands_hz": ((8.0, 130.0),)}, {"high_pass_hz": 125.0}])

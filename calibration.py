@@ -1,0 +1,358 @@
+"""From labelled recordings to a model: condition, clean, cut, fit, write the card.
+
+The recordings pass through the live loop, on a clock that jumps: what a model learns from is what
+it will be served.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .runtime.bundle import Bundle, join_parts
+from .runtime.card import Card, CardData, CardInput, CardWindow, versions_now
+from .runtime.catalog import find
+from .runtime.clock import VirtualClock
+from .runtime.collection import Collected, TrialSpan, collect
+from .runtime.errors import BundleError, ConfigError, RecordingError
+from .runtime.messages import Samples, StreamSpec
+from .runtime.signal.bad_channels import BadChannelConfig
+from .runtime.signal.condition_config import ConditionConfig
+from .runtime.signal.conditioning import StreamConditioner, rows_to_keep
+from .runtime.stages import Clock, Source
+from .runtime.windows import WindowConfig
+
+Arrays = Mapping[str, NDArray[np.floating]]
+Progress = Callable[[str, int, int], None]
+
+_OFTEN_BAD = 0.2  # share of the calibration's windows
+_ENOUGH_FOR_ICA = 16  # rows; with fewer the eyes do not come apart from the rest
+
+MOTOR_IMAGERY = ConditionConfig(
+    reference="average",
+    bands_hz=((8.0, 12.0), (12.0, 16.0), (16.0, 22.0), (22.0, 30.0)),
+    order=2,
+    bad_channels=BadChannelConfig(),
+)
+"""Conditioning of a motor-imagery model: mu and beta rhythms, average reference.
+
+Second order delays by 0.12 s, fourth by 0.24 s; within calibration runs they decode alike.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitPlan:
+    """What a model is to be fitted for, and how.
+
+    Parameters
+    ----------
+    span : TrialSpan
+        Classes, and the part of a trial that counts.
+    encoder : str
+        ``"filterbank_covariance"`` or ``"csp"``.
+    conditioning : ConditionConfig
+        Picks every brain channel unless it names some.
+    window : WindowConfig
+        Length for training and serving, step for serving.
+    training_step_s : float
+        From one training window to the next: neighbours overlap, so a tenth of a second would
+        multiply the work and add little.
+    """
+
+    span: TrialSpan
+    encoder: str = "filterbank_covariance"
+    conditioning: ConditionConfig = MOTOR_IMAGERY
+    window: WindowConfig = dataclasses.field(default_factory=lambda: WindowConfig(length_s=2.0))
+    training_step_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.span.stop_s - self.span.start_s < self.window.length_s:
+            raise ConfigError(
+                f"A window of {self.window.length_s:g} s does not fit between "
+                f"{self.span.start_s:g} and {self.span.stop_s:g} s after the cue: shorten it."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSource:
+    """One recording to fit on.
+
+    Parameters
+    ----------
+    name : str
+        What the card calls it.
+    data_id : str
+        SHA-256 of the recording, or a name that says how to make it again.
+    make : callable
+        From a clock to the source.
+    """
+
+    name: str
+    data_id: str
+    make: Callable[[Clock], Source]
+
+
+def recordings(paths: Sequence[Path], assume_unit: str | None = None) -> list[TrainingSource]:
+    """Recordings as training sources.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files that `diverloop.hardware.recordings` reads.
+    assume_unit : str, optional
+        Unit where a file names none.
+
+    Returns
+    -------
+    sources : list of TrainingSource
+        In the order given.
+    """
+    replay = find("source", "replay")
+
+    def source(path: Path) -> TrainingSource:
+        settings = replay.Config(path=str(path), assume_unit=assume_unit)
+        recording = replay(settings, VirtualClock()).recording
+        return TrainingSource(
+            name=path.name,
+            data_id=recording.data_id,
+            make=lambda clock: replay(settings, clock),
+        )
+
+    return [source(path) for path in paths]
+
+
+def fit_model(
+    sources: Sequence[TrainingSource],
+    plan: FitPlan,
+    progress: Progress = lambda what, done, of: None,
+) -> Bundle:
+    """Fit a motor-imagery model on labelled recordings.
+
+    The recordings pass through the live loop, on a clock that jumps: what the model learns from
+    is what it will be served.
+
+    Parameters
+    ----------
+    sources : sequence of TrainingSource
+        Not those that the model will be judged on.
+    plan : FitPlan
+        What to fit.
+    progress : callable
+        Called with what is being done, how far, and of how much.
+
+    Returns
+    -------
+    bundle : Bundle
+        Not yet saved; its card holds the cross-validated scores.
+
+    Raises
+    ------
+    RecordingError
+        If a recording has no trial of the classes.
+    BundleError
+        If the recordings' channels or rates differ.
+    """
+    from .adapters.fitting import FitConfig, fit_motor_imagery
+
+    plan, arrays, parts, left_out = _good_windows(sources, plan, progress)
+    encoder = find("encoder", plan.encoder)
+    settings = encoder.Config(n_bands=max(1, len(plan.conditioning.bands_hz)))
+    offsets = np.cumsum([0, *(part.trials.max() + 1 for part in parts)])
+    fitted = fit_motor_imagery(
+        np.concatenate([part.windows for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.trials + o for part, o in zip(parts, offsets, strict=False)]),
+        np.concatenate([np.full(len(part.labels), place) for place, part in enumerate(parts)]),
+        fit_encoder=lambda windows, labels: encoder.fit(windows, labels, settings),
+        config=FitConfig(classifier="lda" if plan.encoder == "csp" else "logistic"),
+        progress=lambda done, of: progress("fitting", done, of),
+    )
+    card = _card(plan, sources, parts, settings, fitted)
+    if left_out:
+        card = replace(card, scores={**card.scores, "electrodes_left_out": left_out})
+    learnt = join_parts(
+        conditioner=arrays, encoder=fitted.encoder.to_arrays(), adapter=fitted.adapter.to_arrays()
+    )
+    return Bundle(card=card, arrays=learnt)
+
+
+def _good_windows(
+    sources: Sequence[TrainingSource], plan: FitPlan, progress: Progress
+) -> tuple[FitPlan, Arrays, list[Collected], list[str]]:
+    """Windows of good electrodes alone; those that were often bad are left out of the model."""
+    arrays = learn_to_clean(sources, plan.conditioning, progress)
+    parts = []
+    for place, source in enumerate(sources):
+        progress(f"conditioning {source.name}", place, len(sources))
+        parts.append(_collect(source, plan, arrays))
+    _refuse_mixture(parts, sources)
+    names = [row.rpartition("/")[2] for row in parts[0].conditioned.channel_names]
+    usable = np.concatenate([part.usable for part in parts])
+    left_out = sorted({names[r] for r in np.flatnonzero(usable.mean(axis=0) < 1 - _OFTEN_BAD)})
+    if left_out:
+        kept = tuple(dict.fromkeys(name for name in names if name not in left_out))
+        if not kept:
+            raise RecordingError(
+                f"Every electrode was bad in more than {_OFTEN_BAD:.0%} of the calibration: record "
+                f"it again, or fit without conditioning.bad_channels."
+            )
+        narrower = replace(plan, conditioning=replace(plan.conditioning, pick=kept))
+        plan, arrays, parts, more = _good_windows(sources, narrower, progress)
+        return plan, arrays, parts, [*left_out, *more]
+    whole = [part.whole() for part in parts]
+    lost = [s.name for s, part in zip(sources, whole, strict=True) if not len(part.windows)]
+    if lost:
+        raise RecordingError(
+            f"{', '.join(lost)} has no window in which every electrode is good: record it again, "
+            f"or fit without conditioning.bad_channels."
+        )
+    return plan, arrays, whole, []
+
+
+def learn_to_clean(
+    sources: Sequence[TrainingSource], config: ConditionConfig, progress: Progress
+) -> Arrays:
+    """Fit what `ConditionConfig.clean` names on raw calibration signal.
+
+    Parameters
+    ----------
+    sources : sequence of TrainingSource
+        Calibration.
+    config : ConditionConfig
+        What is picked, and what is to be cleaned.
+    progress : callable
+        Called with what is being done, how far, and of how much.
+
+    Returns
+    -------
+    arrays : mapping of str to ndarray
+        ``"line.…"``, ``"eye.…"`` and ``"asr.…"``, for `StreamConditioner`; empty for nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the calibration is too short, or does not show what is to be taken out.
+    """
+    if not config.clean:
+        return {}
+    from .decoders.asr_fit import fit_asr
+    from .decoders.cleaning_fit import fit_eog_regression, fit_eye_ica
+    from .decoders.line_projection import fit_line_projection
+
+    samples, spec = _raw_signal(sources, config.pick)
+    arrays: dict[str, Any] = {}
+    for place, name in enumerate(config.clean):
+        progress(f"learning to clean: {name}", place, len(config.clean))
+        if name == "asr":
+            fitted: Any = fit_asr(samples, spec)
+        elif name == "line":
+            fitted = fit_line_projection(samples, spec, config.line_hz)
+        elif spec.n_channels >= _ENOUGH_FOR_ICA:
+            fitted = fit_eye_ica(samples, spec)
+        else:
+            fitted = fit_eog_regression(samples, spec)
+        arrays |= {f"{name}.{key}": array for key, array in fitted.to_arrays().items()}
+        if name != "asr":
+            samples = fitted.matrix(np.ones(spec.n_channels, bool)) @ samples
+    return arrays
+
+
+def _raw_signal(
+    sources: Sequence[TrainingSource], pick: tuple[str, ...]
+) -> tuple[Samples, StreamSpec]:
+    """All that the sources hold of the picked rows, one behind the other; holes closed up."""
+    parts, spec = [], None
+    for one in sources:
+        source = one.make(VirtualClock())
+        source.open()
+        rows = rows_to_keep(pick, source.spec)
+        channels = tuple(source.spec.channels[row] for row in rows)
+        spec = replace(source.spec, channels=channels)
+        while not source.ended:
+            chunk = source.read(round(spec.rate_hz), 2**62)
+            if chunk is not None and chunk.samples.shape[1]:
+                picked = chunk.samples[rows]
+                parts.append(picked[:, np.isfinite(picked).all(axis=0)])
+        source.close()
+    if spec is None or not parts:
+        raise RecordingError("There is no signal to learn cleaning from: name a recording.")
+    return np.concatenate(parts, axis=1).astype(np.float64), spec
+
+
+def _collect(source: TrainingSource, plan: FitPlan, arrays: Arrays) -> Collected:
+    clock = VirtualClock()
+    return collect(
+        source.make(clock),
+        StreamConditioner(plan.conditioning, arrays),
+        clock,
+        window=replace(plan.window, step_s=plan.training_step_s),
+        span=plan.span,
+    )
+
+
+def _refuse_mixture(parts: list[Collected], sources: Sequence[TrainingSource]) -> None:
+    for part, source in zip(parts, sources, strict=True):
+        if part.spec.schema != parts[0].spec.schema:
+            raise BundleError(
+                f"{source.name} has {part.spec.n_channels} channels at {part.spec.rate_hz:g} Hz, "
+                f"{sources[0].name} has {parts[0].spec.n_channels} at "
+                f"{parts[0].spec.rate_hz:g} Hz, or in another order: fit them apart."
+            )
+
+
+def _card(
+    plan: FitPlan,
+    sources: Sequence[TrainingSource],
+    parts: list[Collected],
+    settings: Any,
+    fitted: Any,
+) -> Card:
+    first, rate_hz = parts[0], parts[0].spec.rate_hz
+    bands = plan.conditioning.bands_hz or ((plan.conditioning.high_pass_hz, rate_hz / 2),)
+    rows = (name.rpartition("/")[2] for name in first.conditioned.channel_names)
+    picked = tuple(dict.fromkeys(rows))
+    # Named channels make the model independent of their order in a later stream.
+    conditioning = replace(plan.conditioning, pick=picked)
+    return Card(
+        task="motor_imagery",
+        classes=fitted.adapter.classes,
+        encoder=plan.encoder,
+        adapter="linear",
+        encoder_config=dataclasses.asdict(settings),
+        adapter_config=dataclasses.asdict(fitted.adapter.config),
+        conditioning=dataclasses.asdict(conditioning),
+        input=CardInput.of(_kept(first.spec, picked)),
+        conditioned_rows=first.conditioned.channel_names,
+        window=CardWindow(
+            length_s=plan.window.length_s,
+            step_s=plan.window.step_s,
+            n_times=plan.window.n_times(rate_hz),
+        ),
+        reference=plan.conditioning.reference,
+        band=(min(low for low, _ in bands), max(high for _, high in bands)),
+        trained_on=tuple(
+            CardData(
+                data_id=source.data_id,
+                name=source.name,
+                seconds=part.n_samples / rate_hz,
+                n_trials=len(np.unique(part.trials)),
+            )
+            for source, part in zip(sources, parts, strict=True)
+        ),
+        scores={**fitted.report, "span_s": [plan.span.start_s, plan.span.stop_s]},
+        versions=versions_now(),
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _kept(spec: StreamSpec, names: tuple[str, ...]) -> StreamSpec:
+    """The stream with nothing but the channels that the model looks at."""
+    kept = {channel.name: channel for channel in spec.channels if channel.name in names}
+    return replace(spec, channels=tuple(kept[name] for name in names))

@@ -1,0 +1,80 @@
+"""Look before a session does: at this machine, or at a live stream."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import (
+    channels_table,
+    findings_table,
+    out,
+    plain_errors,
+    print_json,
+    progress_bar,
+)
+from .runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .hardware.lsl_inlet import LslConfig
+
+
+def doctor(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, nothing else.")
+    ] = False,
+    quick: Annotated[bool, typer.Option(help="Leave out what takes time.")] = False,
+    stream: Annotated[
+        str | None, typer.Option(help="Look at this live LSL stream instead of the machine.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="For how long to look at the stream.")] = 10.0,
+    line_hz: Annotated[float, typer.Option(help="Mains frequency; 0 for 50 and 60 both.")] = 0.0,
+    wait_s: Annotated[float, typer.Option(help="For how long to look for the stream.")] = 10.0,
+    assume_unit: Annotated[str, typer.Option(help="Unit of channels that name none.")] = "",
+) -> None:
+    """Look at this machine: versions, real-time rights, clocks, LSL; or at a live stream."""
+    if stream is not None:
+        with plain_errors(json):
+            if not stream:
+                raise ConfigError("--stream is empty: give the name of an LSL stream.")
+            from .hardware.lsl_inlet import LslConfig
+
+            config = LslConfig(name=stream, markers="", wait_s=wait_s, assume_unit=assume_unit)
+            _look_at_stream(config, seconds, line_hz, json)
+        return
+    from .hardware.lsl_check import check_lsl
+    from .runtime.doctor import examine
+
+    findings = [*examine(quick=quick), check_lsl()]
+    if json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        out.print(findings_table(findings, "This machine"))
+
+
+def _look_at_stream(config: LslConfig, seconds: float, line_hz: float, json: bool) -> None:
+    from .hardware.lsl_inlet import LslSource
+    from .runtime.clock import MonotonicClock
+    from .runtime.signal_check import check_signal
+
+    name, clock = config.name, MonotonicClock()
+    source = LslSource(config, clock)
+    with progress_bar(f"looking for {name!r}") as step:
+        check = check_signal(
+            source,
+            clock,
+            seconds=seconds,
+            line_hz=line_hz,
+            on_progress=lambda done_s, of_s: step(f"looking at {name!r}", done_s, of_s),
+        )
+    findings = check.findings()
+    if json:
+        told = [asdict(finding) for finding in findings]
+        print_json({"stream": check.to_json(), "findings": told})
+        return
+    out.print(channels_table(check))
+    out.print(findings_table(findings, f"The stream {name!r}, {check.seconds:.1f} s of it"))
+    why = "; ".join(check.reasons) or "nothing is wrong"
+    out.print(f"Signal quality {check.overall:.2f} of 1: {why}.", markup=False, highlight=False)

@@ -1,0 +1,145 @@
+"""What a model learns from, and what its card says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from diverloop.assembly import open_model
+from diverloop.calibration import (
+    MOTOR_IMAGERY,
+    FitPlan,
+    TrainingSource,
+    fit_model,
+    learn_to_clean,
+    recordings,
+)
+from diverloop.demo import CLASSES, SPAN
+from diverloop.runtime.bundle import load_bundle, save_bundle
+from diverloop.runtime.collection import TrialSpan
+from diverloop.runtime.errors import BundleError, ConfigError, RecordingError
+from diverloop.runtime.signal.bad_channels import BadChannelConfig
+from diverloop.runtime.signal.condition_config import ConditionConfig
+from diverloop.runtime.windows import WindowConfig
+
+from .data import recording_path
+from .modelled import NAMES, block, fitted, write_npz
+
+WATCHED = replace(MOTOR_IMAGERY, bad_channels=BadChannelConfig())
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    return write_npz(tmp_path_factory.mktemp("recording") / "run.npz")
+
+
+class Spoilt:
+    """A source one of whose electrodes comes off at a moment, and perhaps sticks again."""
+
+    def __init__(self, source, name: str, from_s: float, until_s: float) -> None:
+        self._source, self._name, self._span_s = source, name, (from_s, until_s)
+
+    def __getattr__(self, name):
+        return getattr(self._source, name)
+
+    def read(self, wanted, until_ns):
+        chunk = self._source.read(wanted, until_ns)
+        if chunk is None or not chunk.samples.shape[1]:
+            return chunk
+        spec = self._source.spec
+        at_s = np.arange(chunk.first_sample, chunk.stop_sample) / spec.rate_hz
+        off = (at_s >= self._span_s[0]) & (at_s < self._span_s[1])
+        samples = chunk.samples.copy()
+        samples[spec.channel_names.index(self._name), off] = 0.0
+        return replace(chunk, samples=samples)
+
+
+def spoilt(name: str, from_s: float, until_s: float) -> TrainingSource:
+    whole = block()
+    return replace(whole, make=lambda clock: Spoilt(whole.make(clock), name, from_s, until_s))
+
+
+def test_recordings_with_other_channels_are_not_fitted_together():
+    with pytest.raises(BundleError, match=r"eeg8 at 250 has 8 channels .* eeg16 at 250 has 16"):
+        fit_model([block(seconds=20.0), block("eeg8", seconds=20.0)], FitPlan(span=SPAN))
+
+
+def test_recordings_without_the_classes_cannot_be_fitted(recording):
+    plan = FitPlan(span=TrialSpan(classes=("up", "down"), start_s=0.5, stop_s=4.0))
+    with pytest.raises(RecordingError, match=r"the markers are .*left"):
+        fit_model(recordings([recording]), plan)
+
+
+def test_a_window_that_does_not_fit_the_trial_is_refused():
+    with pytest.raises(ConfigError, match=r"A window of 4 s does not fit between 0\.75 and 4\.25"):
+        FitPlan(span=SPAN, window=WindowConfig(length_s=4.0))
+
+
+def test_the_card_says_what_was_fitted():
+    card = fitted().card
+    assert card.classes == CLASSES
+    assert [row.name for row in card.input.channels] == NAMES
+    assert (card.input.rate_hz, card.reference, card.band) == (250.0, "average", (8.0, 30.0))
+    (data,) = card.trained_on
+    assert data.seconds == pytest.approx(100.0, abs=0.1)
+    assert 0 < card.scores["cross_validation"]["accuracy"] <= 1
+    assert card.scores["span_s"] == [SPAN.start_s, SPAN.stop_s]
+
+
+def test_a_model_looks_only_at_the_channels_that_were_picked():
+    picked = ("C3", "Cz", "C4")
+    conditioning = replace(MOTOR_IMAGERY, pick=picked)
+    bundle = fit_model([block()], FitPlan(span=SPAN, conditioning=conditioning))
+    assert tuple(row.name for row in bundle.card.input.channels) == picked
+    assert isinstance(conditioning, ConditionConfig)
+
+
+def test_an_electrode_that_was_bad_most_of_the_time_is_left_out_of_the_model():
+    bundle = fit_model([spoilt("Pz", 20.0, 1e9)], FitPlan(span=SPAN, conditioning=WATCHED))
+    assert bundle.card.scores["electrodes_left_out"] == ["Pz"]
+    names = [row.name for row in bundle.card.input.channels]
+    assert names == [name for name in NAMES if name != "Pz"]
+
+
+def test_windows_in_which_an_electrode_was_bad_for_a_while_teach_nothing():
+    whole = fit_model([block()], FitPlan(span=SPAN, conditioning=WATCHED))
+    less = fit_model([spoilt("Pz", 20.0, 24.0)], FitPlan(span=SPAN, conditioning=WATCHED))
+    assert "electrodes_left_out" not in less.card.scores
+    assert len(less.card.input.channels) == len(NAMES)
+    assert less.card.trained_on[0].n_trials <= whole.card.trained_on[0].n_trials
+
+
+def test_a_calibration_without_one_good_window_is_refused():
+    whole, each_s = block(), 60.0 / len(NAMES)
+
+    def one_after_the_other(clock):
+        source = whole.make(clock)
+        for place, name in enumerate(NAMES):
+            source = Spoilt(source, name, place * each_s, (place + 1) * each_s)
+        return source
+
+    calibration = replace(whole, make=one_after_the_other)
+    with pytest.raises(RecordingError, match="has no window in which every electrode is good"):
+        fit_model([calibration], FitPlan(span=SPAN, conditioning=WATCHED))
+
+
+def test_what_was_learnt_of_the_eyes_travels_with_the_model(tmp_path):
+    conditioning = replace(MOTOR_IMAGERY, clean=("eye",))
+    bundle = fit_model([block(seconds=100.0)], FitPlan(span=SPAN, conditioning=conditioning))
+    save_bundle(bundle, tmp_path / "clean.bundle")
+    opened = open_model(load_bundle(tmp_path / "clean.bundle"))
+    assert opened.conditioner.config.clean == ("eye",)
+    assert opened.conditioner.arrays["eye.mixing"].shape[0] == len(NAMES)
+
+
+def test_nothing_is_learnt_where_nothing_is_to_be_cleaned():
+    assert learn_to_clean([], ConditionConfig(), lambda *_: None) == {}
+
+
+@pytest.mark.data
+def test_the_names_and_hashes_of_recordings_stand_on_the_card():
+    (source,) = recordings([recording_path("mi/eegmmidb_S001_R06.npz")])
+    assert source.name == "eegmmidb_S001_R06.npz"
+    assert len(source.data_id) == 64
