@@ -71,6 +71,7 @@ class Chain:
                 picked.rate_hz, config.rate_hz, self.n_bands * n_out, self.n_times
             )
         self._matrix: Floats | None = None
+        self._averages: tuple[Floats, NDArray[np.intp]] | None = None
         self._fading: Floats | None = None
         self.mix(np.ones(n_in, bool))
 
@@ -142,11 +143,13 @@ class Chain:
             Go over from what was done before in the course of the next block.
         """
         self._fading = self._matrix if fade else None
-        if self._config.reference == "none" and cleaner is None:
-            self._matrix = None
-            return
-        matrix = self._reference.matrix(usable)
-        self._matrix = np.ascontiguousarray(matrix if cleaner is None else matrix @ cleaner)
+        self._averages = self._matrix = None
+        if cleaner is None:
+            self._averages = self._reference.averages(usable)
+            if self._averages is None and self._config.reference != "none":
+                self._matrix = self._reference.matrix(usable)
+        else:
+            self._matrix = np.ascontiguousarray(self._reference.matrix(usable) @ cleaner)
 
     def peek(self, block: Floats) -> Samples:
         """What a block gives so far, without moving on.
@@ -190,6 +193,12 @@ class Chain:
         self._fading = None
 
     def _across(self, banded: Floats) -> None:
+        if self._averages is not None:
+            weights, group_of_row = self._averages
+            means = np.matmul(weights, banded)
+            np.subtract(banded, means if len(weights) == 1 else means[:, group_of_row],
+                        out=self._mixed)  # fmt: skip
+            return
         if self._matrix is None:
             self._mixed[:] = banded
             return

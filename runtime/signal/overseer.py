@@ -1,12 +1,13 @@
 """Watches the raw signal beside the chain, and tells the chain what to leave out.
 
-It gathers blocks into steps. At the end of each it asks for bad electrodes, suspected pathology
-and artefacts; what it learns holds from the next block on.
+It gathers blocks into steps. A whole step is shown to everybody who looks for something, one after
+the other with each block that follows, so that no single piece of signal waits for all of them;
+what they find holds from the next block on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from .seizures import SeizureGuard
 from .spikes import SpikeGuard
 
 Floats = NDArray[np.float64]
+Look = Callable[[], None]
 
 SHUT_FOR = {
     EventKind.SPIKE: "research guard: the window touches spike-like activity",
@@ -63,9 +65,9 @@ class Overseer:
     ) -> None:
         self._config, self._picked, self._chain = config, picked, chain
         self._names = picked.channel_names
-        self._step = np.zeros((picked.n_channels, step), np.float32)
+        self._filling, self._whole = np.zeros((2, picked.n_channels, step), np.float32)
         self._filled = 0
-        self._begun = 0
+        self._stop = self._now = 0  # one past the whole step; one past the newest block
         self._usable = np.ones(picked.n_channels, bool)
         self._bad = None
         if config.bad_channels:
@@ -82,6 +84,9 @@ class Overseer:
         self._quality: Quality | None = None
         if self._cleaner:
             self._mix()
+        lookers = [self._look_for_bad, *map(self._look_with, self._monitors), self._sum_up]
+        self._turns = _by_turns(lookers, step // chain.n_times)
+        self._due: list[tuple[Look, ...]] = []
 
     @property
     def idle(self) -> bool:
@@ -90,7 +95,8 @@ class Overseer:
 
     def restart(self, first_sample: int) -> None:
         """Samples were lost before this one."""
-        self._filled, self._begun = 0, first_sample
+        self._filled, self._now = 0, first_sample
+        self._due = []
         for part in (self._bad, *self._monitors, self._blanker, self._cleaner):
             if part:
                 part.restart()
@@ -138,7 +144,7 @@ class Overseer:
         return samples
 
     def take_in(self, block: Floats) -> None:
-        """Add a full block; look at the step if that completes it.
+        """Add a full block, and look at the step before it.
 
         Parameters
         ----------
@@ -148,20 +154,30 @@ class Overseer:
         if self.idle:
             return
         stop = self._filled + block.shape[1]
-        self._step[:, self._filled : stop] = block
+        self._filling[:, self._filled : stop] = block
         self._filled = stop
-        if stop == self._step.shape[1]:
-            self._look()
-            self._begun += stop
-            self._filled = 0
+        self._now += block.shape[1]
+        if stop == self._filling.shape[1]:
+            self._filling, self._whole = self._whole, self._filling
+            self._stop, self._filled = self._now, 0
+            self._due = list(self._turns)
+        if self._due:
+            for look in self._due.pop(0):
+                look()
 
-    def _look(self) -> None:
-        if self._bad and self._bad.look(self._step, self._begun):
+    def _look_for_bad(self) -> None:
+        if self._bad and self._bad.look(self._whole, self._first):
             self._remask(self._bad)
-        for monitor in self._monitors:
-            for finding in monitor.look(self._step, self._begun, self._usable):
+
+    def _look_with(self, monitor: Monitor) -> Look:
+        def look() -> None:
+            for finding in monitor.look(self._whole, self._first, self._usable):
                 self._report(finding)
-        if self._cleaner and self._cleaner.look(self._step, self._begun, self._usable):
+
+        return look
+
+    def _sum_up(self) -> None:
+        if self._cleaner and self._cleaner.look(self._whole, self._first, self._usable):
             self._mix(fade=True)
         self._check_changed()
         self._steps_until_quality -= 1
@@ -169,11 +185,16 @@ class Overseer:
             self._steps_until_quality = self._steps_a_quality
             self._quality = self._judge()
 
+    @property
+    def _first(self) -> int:
+        """Source index of the first sample of the whole step."""
+        return self._stop - self._whole.shape[1]
+
     def _remask(self, bad: BadChannels) -> None:
         was, now = self._usable, bad.usable
         self._usable = now
         self._mix()
-        at = self._chain.pace.conditioned(self._stop)
+        at = self._chain.pace.conditioned(self._now)
         self._masks.append((at, self._chain.usable(now)))
         for rows, what in ((was & ~now, "masked"), (now & ~was, "used again")):
             if rows.any():
@@ -199,14 +220,9 @@ class Overseer:
                 f"{self._config.max_changed:.0%} that are allowed"
             )
             pace = self._chain.pace
-            first, stop = pace.conditioned(self._begun), pace.conditioned(self._stop)
+            first, stop = pace.conditioned(self._first), pace.conditioned(self._stop)
             self._shut.append(Shut(first=first, stop=stop, reason=text))
             self._say(EventKind.CLEANED, f"{text[0].upper()}{text[1:]}.", 1)
-
-    @property
-    def _stop(self) -> int:
-        """Source index one past the step that is being looked at."""
-        return self._begun + self._step.shape[1]
 
     def _shut_for(self, kind: EventKind, first: int, stop: int) -> None:
         pace = self._chain.pace
@@ -286,6 +302,12 @@ class Cleaner:
 def _part(arrays: Mapping[str, NDArray[np.floating]], name: str) -> dict[str, Any]:
     stem = f"{name}."
     return {k.removeprefix(stem): v for k, v in arrays.items() if k.startswith(stem)}
+
+
+def _by_turns(lookers: Sequence[Look], n_turns: int) -> list[tuple[Look, ...]]:
+    """Who looks with which block behind a step: as few at once as there are blocks for."""
+    shares = np.array_split(np.arange(len(lookers)), min(n_turns, len(lookers)))
+    return [tuple(lookers[place] for place in share) for share in shares]
 
 
 def _monitors(config: ConditionConfig, picked: StreamSpec, step: int) -> list[Monitor]:

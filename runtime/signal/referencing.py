@@ -113,6 +113,7 @@ class Reference:
             others = _without_ears(spec, ears)
         else:
             others = _neighbours(spec, groups, grids, ahead_only=scheme == "bipolar")
+        self._scheme = scheme
         self._fill(scheme, spec, others)
 
     @property
@@ -155,6 +156,26 @@ class Reference:
         matrix[np.arange(self.n_rows), self._rows] += 1
         matrix[np.flatnonzero(~self.usable(usable))] = 0
         return matrix
+
+    def averages(self, usable: Usable) -> tuple[NDArray[np.float64], NDArray[np.intp]] | None:
+        """The same in two small steps, where few means serve all rows.
+
+        Parameters
+        ----------
+        usable : ndarray of bool, shape (n_channels,)
+            Which channels of the stream are good.
+
+        Returns
+        -------
+        averages : tuple of ndarray, shapes (n_groups, n_channels) and (n_rows,), or None
+            What the channels are multiplied with to get each group's mean, and which group a row
+            belongs to. None for any scheme but ``"average"``.
+        """
+        if self._scheme != "average":
+            return None
+        groups, of_row = np.unique(self._others & usable, axis=0, return_inverse=True)
+        weights = groups / np.maximum(groups.sum(axis=1, keepdims=True), 1)
+        return weights, of_row.reshape(-1)
 
     def _fill(self, scheme: str, spec: StreamSpec, others: dict[int, list[int]]) -> None:
         if not others:

@@ -122,6 +122,7 @@ def test_delays_are_what_a_wave_within_the_band_needs(rate_hz, out_hz):
 def test_another_matrix_fades_in_within_a_block():
     config = ConditionConfig(reference="average")
     chain = Chain(config, spec(3, 1000.0))
+    chain.mix(np.ones(3, bool), np.eye(3))
     samples = noise(3, 64)
     before = through(chain, samples)
     chain.mix(np.ones(3, bool), np.zeros((3, 3)), fade=True)
