@@ -6,13 +6,10 @@ channel``. Nothing here copies a window.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import BundleError, SchemaMismatch
+from ..runtime.errors import SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec
 
 Floats = NDArray[np.float64]
@@ -181,34 +178,3 @@ def embed(values: Floats | None, n_features: int, quality: float = 1.0) -> Embed
     if values is None:
         return Embedding(values=np.full(n_features, np.nan), quality=0.0)
     return Embedding(values=values, quality=quality)
-
-
-def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> Floats:
-    """Get an array out of a bundle's part as float64.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        The part.
-    name : str
-        Which array.
-    n_dims : int
-        How many dimensions it must have.
-
-    Returns
-    -------
-    array : ndarray
-        A copy, so that nobody can change the weights from outside.
-
-    Raises
-    ------
-    BundleError
-        If it is missing or has another number of dimensions.
-    """
-    if name not in arrays or arrays[name].ndim != n_dims:
-        got = f"{arrays[name].ndim} dimensions" if name in arrays else "no such array"
-        raise BundleError(
-            f"The encoder needs an array {name!r} with {n_dims} dimensions, the bundle has {got}: "
-            f"fit the model again."
-        )
-    return np.array(arrays[name], dtype=np.float64)

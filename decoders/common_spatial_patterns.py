@@ -21,9 +21,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands, take
+from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands
 from .missing import MissingChannels
 
 

@@ -77,6 +77,37 @@ def join_parts(**parts: Arrays) -> dict[str, NDArray[np.floating]]:
     }
 
 
+def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> NDArray[np.float64]:
+    """Get an array out of a bundle's part as float64.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        The part.
+    name : str
+        Which array.
+    n_dims : int
+        How many dimensions it must have.
+
+    Returns
+    -------
+    array : ndarray
+        A copy, so that nobody can change it from outside.
+
+    Raises
+    ------
+    BundleError
+        If it is missing or has another number of dimensions.
+    """
+    if name not in arrays or arrays[name].ndim != n_dims:
+        got = f"{arrays[name].ndim} dimensions" if name in arrays else "no such array"
+        raise BundleError(
+            f"The model needs an array {name!r} with {n_dims} dimensions, the bundle has {got}: "
+            f"fit the model again."
+        )
+    return np.array(arrays[name], dtype=np.float64)
+
+
 def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     """Write a bundle, whole or not at all.
 

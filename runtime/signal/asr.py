@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
+from ..bundle import take
 from ..errors import BundleError, ConfigError
 from ..messages import Samples
-from .cleaning import Floats, take
+from .cleaning import Floats
 from .filters import Sos, SosFilter
 
 _SINGULAR = 1e-10  # of the largest eigenvalue: directions that a reference has emptied

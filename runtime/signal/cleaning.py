@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..bundle import take
 from ..errors import BundleError, ConfigError
 from ..messages import Samples
 
@@ -242,37 +243,6 @@ def muscle_index(samples: Samples, rate_hz: float, line_hz: float = 0.0) -> Floa
     index: Floats = np.full(len(brain), np.nan)
     np.divide(power[:, high].mean(axis=1), brain, out=index, where=brain > 0)
     return index
-
-
-def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> Floats:
-    """Get an array out of a bundle's part as float64.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        The part.
-    name : str
-        Which array.
-    n_dims : int
-        How many dimensions it must have.
-
-    Returns
-    -------
-    array : ndarray
-        A copy, so that nobody can change it from outside.
-
-    Raises
-    ------
-    BundleError
-        If it is missing or has another number of dimensions.
-    """
-    if name not in arrays or arrays[name].ndim != n_dims:
-        got = f"{arrays[name].ndim} dimensions" if name in arrays else "no such array"
-        raise BundleError(
-            f"The cleaning step needs an array {name!r} with {n_dims} dimensions, the bundle has "
-            f"{got}: fit the model again."
-        )
-    return np.array(arrays[name], dtype=np.float64)
 
 
 def _bins(

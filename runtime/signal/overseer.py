@@ -188,7 +188,7 @@ class Overseer:
     @property
     def _first(self) -> int:
         """Source index of the first sample of the whole step."""
-        return self._stop - self._whole.shape[1]
+        return self._stop - int(self._whole.shape[1])
 
     def _remask(self, bad: BadChannels) -> None:
         was, now = self._usable, bad.usable

@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..messages import EventKind, Samples, StreamSpec
 from .blocks import BlockBank, block_length
+from .envelopes import Floats, LogNormal, Runs, listing, require, smoothing, thinned, thinning
 from .filters import band_pass, notch
 from .monitors import Finding
-from .spikes import Floats, LogNormal, Runs, listing, require, smoothing, thinned, thinning
 
 RIPPLE_HZ = (80.0, 250.0)
 FAST_RIPPLE_HZ = (250.0, 500.0)

@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..messages import EventKind, Samples, StreamSpec
 from .blocks import BlockBank
+from .envelopes import Floats, LogNormal, listing, require, thinned, thinning
 from .filters import Sos, band_pass, high_pass, notch
 from .monitors import Finding
-from .spikes import Floats, LogNormal, listing, require, thinned, thinning
 
 _RATE_HZ = 200.0
 _LINE_HZ = (3.0, 45.0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.covariance import oas
 
-from diverloop.decoders.bands import check_stream, embed, scatter, shrink, split_bands, take
+from diverloop.decoders.bands import check_stream, embed, scatter, shrink, split_bands
+from diverloop.runtime.bundle import take
 from diverloop.runtime.errors import BundleError, SchemaMismatch
 from diverloop.runtime.messages import Channel, StreamSpec
 
