@@ -73,7 +73,7 @@ def fit_eye_ica(
     Returns
     -------
     projection : Projection
-        At most ``rule.most`` sources; none where nothing looks like an eye. `Projection.notes`
+        At most ``rule.most`` sources; none where nothing looks like an eye. ``Projection.notes``
         says why each was taken.
 
     Raises

@@ -13,7 +13,7 @@ cut of the stream gives the same output, to the last bit.
 
 References
 ----------
-.. [1] Burrus. Block realization of digital filters. IEEE Trans. Audio Electroacoust., 1972.
+Burrus. Block realization of digital filters. IEEE Trans. Audio Electroacoust., 1972.
 """
 
 from __future__ import annotations

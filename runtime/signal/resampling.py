@@ -14,8 +14,8 @@ The filter is minimum-phase: a linear-phase one would be late by half its length
 
 References
 ----------
-.. [1] Crochiere, Rabiner. Multirate Digital Signal Processing. 1983.
-.. [2] Oppenheim, Schafer. Discrete-Time Signal Processing, ch. on the cepstrum. 2010.
+Crochiere, Rabiner. Multirate Digital Signal Processing. 1983.
+Oppenheim, Schafer. Discrete-Time Signal Processing, ch. on the cepstrum. 2010.
 """
 
 from __future__ import annotations

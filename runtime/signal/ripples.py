@@ -10,12 +10,12 @@ Ripples need 1 kHz, fast ripples 2 kHz, and an amplifier that passes them.
 
 References
 ----------
-.. [1] Staba et al. Quantitative analysis of high-frequency oscillations (80-500 Hz) recorded in
-   human epileptic hippocampus and entorhinal cortex. Journal of Neurophysiology, 2002.
-.. [2] Benar et al. Pitfalls of high-pass filtering for detecting epileptic oscillations: a
-   technical note on "false" ripples. Clinical Neurophysiology, 2010.
-.. [3] Burnos et al. Human intracranial high frequency oscillations (HFOs) detected by automatic
-   time-frequency analysis. PLoS ONE, 2014.
+Staba et al. Quantitative analysis of high-frequency oscillations (80-500 Hz) recorded in
+human epileptic hippocampus and entorhinal cortex. Journal of Neurophysiology, 2002.
+Benar et al. Pitfalls of high-pass filtering for detecting epileptic oscillations: a
+technical note on "false" ripples. Clinical Neurophysiology, 2010.
+Burnos et al. Human intracranial high frequency oscillations (HFOs) detected by automatic
+time-frequency analysis. PLoS ONE, 2014.
 """
 
 from __future__ import annotations

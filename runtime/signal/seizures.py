@@ -10,9 +10,9 @@ It is not a diagnosis, and was never measured against the judgement of physician
 
 References
 ----------
-.. [1] Esteller et al. Line length: an efficient feature for seizure onset detection. EMBC, 2001.
-.. [2] Sun and Morrell. The RNS system: responsive cortical stimulation for the treatment of
-   refractory partial epilepsy. Expert Review of Medical Devices, 2014.
+Esteller et al. Line length: an efficient feature for seizure onset detection. EMBC, 2001.
+Sun and Morrell. The RNS system: responsive cortical stimulation for the treatment of
+refractory partial epilepsy. Expert Review of Medical Devices, 2014.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ its peak. It is not a diagnosis, and was never measured against the judgement of
 
 References
 ----------
-.. [1] Janca et al. Detection of interictal epileptiform discharges using signal envelope
-   distribution modelling. Brain Topography, 2015.
+Janca et al. Detection of interictal epileptiform discharges using signal envelope
+distribution modelling. Brain Topography, 2015.
 """
 
 from __future__ import annotations
