@@ -72,8 +72,8 @@ class ConditionConfig:
         Fitted on calibration data and applied as matrices: ``"line"`` (mains), ``"eye"``
         (blinks), ``"asr"`` (bursts; not meant for intracranial signal).
     max_changed : float
-        Where cleaning takes more than this share of a step's variance out, windows are not
-        decoded, in (0, 1].
+        Where cleaning takes more than this share of the last second's variance out, windows are
+        not decoded, in (0, 1].
     bad_channels : BadChannelConfig, optional
         Look for bad electrodes and mask them; None never masks.
     spikes, seizures, ripples : SpikeConfig, SeizureConfig, RippleConfig, optional

@@ -7,6 +7,7 @@ what they find holds from the next block on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ SHUT_FOR = {
     EventKind.BLANKED: "the window touches a stimulation pulse",
 }
 _QUALITY_S = 1.0
+_CHANGED_S = 1.0  # a blink is most of what happens while it lasts, and not of what a window holds
 
 
 class Overseer:
@@ -74,7 +76,11 @@ class Overseer:
             self._bad = BadChannels(config.bad_channels, picked, step, config.line_hz)
         self._monitors = _monitors(config, picked, step)
         self._blanker = Blanker(config.blanking, picked) if config.blanking else None
-        self._cleaner = Cleaner(config, arrays, picked.n_channels) if config.clean else None
+        self._cleaner = (
+            Cleaner(config, arrays, picked.n_channels, step / picked.rate_hz)
+            if config.clean
+            else None
+        )
         self._steps_until_quality = self._steps_a_quality = max(
             1, round(_QUALITY_S * picked.rate_hz / step)
         )
@@ -257,6 +263,8 @@ class Cleaner:
         What was fitted, ``"line.…"``, ``"eye.…"`` and ``"asr.…"``.
     n_channels : int
         Rows that were picked.
+    step_s : float
+        From one look to the next.
     """
 
     def __init__(
@@ -264,18 +272,22 @@ class Cleaner:
         config: ConditionConfig,
         arrays: Mapping[str, NDArray[np.floating]],
         n_channels: int,
+        step_s: float,
     ) -> None:
         fixed = [name for name in ("line", "eye") if name in config.clean]
         self._fixed = [Projection.from_arrays(_part(arrays, name)) for name in fixed]
         self._asr = Asr.from_arrays(_part(arrays, "asr")) if "asr" in config.clean else None
         self._adaptive = np.eye(n_channels)
         self._now = self._adaptive
+        self._power = np.zeros((n_channels, n_channels))
+        self._memory = math.exp(-step_s / _CHANGED_S)
         self.changed = 0.0
 
     def restart(self) -> None:
         """Samples were lost."""
         if self._asr:
             self._asr.restart()
+        self._power[:] = 0
         self.changed = 0.0
 
     def matrix(self, usable: NDArray[np.bool_]) -> Floats:
@@ -288,9 +300,11 @@ class Cleaner:
 
     def look(self, samples: Samples, first_sample: int, usable: NDArray[np.bool_]) -> bool:
         """Take the next step; tell whether the matrix is another one now."""
-        centred = samples[usable] - samples[usable].mean(axis=1, keepdims=True)
-        now = self._now[np.ix_(usable, usable)]
-        self.changed = share_changed(now, centred @ centred.T)
+        centred = samples - samples.mean(axis=1, keepdims=True, dtype=np.float64)
+        self._power *= self._memory
+        self._power += centred @ centred.T
+        good = np.ix_(usable, usable)
+        self.changed = share_changed(self._now[good], self._power[good])
         if not self._asr:
             return False
         was, self._adaptive = self._adaptive, self._asr.look(samples, first_sample, usable)
