@@ -177,7 +177,9 @@ def signal_text(quality: Quality) -> str:
     ]
     more = len(masked) - _MOST_NAMED
     named = ", ".join(masked[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return f"signal: {quality.overall:.2f}, " + (f"masked: {named}" if masked else "none masked")
+    muscle = f"muscle {quality.muscle:.2f}, " if quality.muscle else ""
+    told = f"masked: {named}" if masked else "none masked"
+    return f"signal: {quality.overall:.2f}, {muscle}{told}"
 
 
 def label_of(state: ViewState) -> str:

@@ -24,6 +24,10 @@ class Quality:
         False for electrodes that are masked.
     changed : float
         Share of the variance that artefact removal took out of the last second, 0 to 1.
+    muscle : float
+        How much the last second sounds like muscle, median over the scalp electrodes: see
+        `diverloop.runtime.signal.cleaning.muscle_index`. Well below 1 for brain alone; 0 where
+        there is no scalp electrode.
     sample : int
         Stream index one past the last sample it rests on.
     at_ns : int
@@ -35,6 +39,7 @@ class Quality:
     causes: tuple[str, ...]
     usable: NDArray[np.bool_]
     changed: float = 0.0
+    muscle: float = 0.0
     sample: int = -1
     at_ns: int = 0
 

@@ -8,6 +8,7 @@ what they find holds from the next block on.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..conditioned import Shut
+from ..errors import ConfigError
 from ..messages import Event, EventKind, Marker, Samples, StreamSpec
 from ..quality import Quality
 from .asr import Asr
 from .bad_channels import BadChannels
 from .blanking import Blanker
 from .chain import Chain
-from .cleaning import Projection, share_changed
+from .cleaning import Projection, muscle_band_hz, muscle_index, share_changed
 from .condition_config import ConditionConfig
 from .monitors import Finding, Monitor
 from .ripples import RippleGuard
@@ -90,6 +92,8 @@ class Overseer:
         self._quality: Quality | None = None
         if self._cleaner:
             self._mix()
+        self._scalp = _scalp_rows(picked)
+        self._second: deque[Samples] = deque(maxlen=self._steps_a_quality)
         lookers = [self._look_for_bad, *map(self._look_with, self._monitors), self._sum_up]
         self._turns = _by_turns(lookers, step // chain.n_times)
         self._due: list[tuple[Look, ...]] = []
@@ -103,6 +107,7 @@ class Overseer:
         """Samples were lost before this one."""
         self._filled, self._now = 0, first_sample
         self._due = []
+        self._second.clear()
         for part in (self._bad, *self._monitors, self._blanker, self._cleaner):
             if part:
                 part.restart()
@@ -186,6 +191,8 @@ class Overseer:
         if self._cleaner and self._cleaner.look(self._whole, self._first, self._usable):
             self._mix(fade=True)
         self._check_changed()
+        if self._bad and len(self._scalp):
+            self._second.append(self._whole[self._scalp])
         self._steps_until_quality -= 1
         if not self._steps_until_quality:
             self._steps_until_quality = self._steps_a_quality
@@ -248,8 +255,17 @@ class Overseer:
             causes=self._bad.causes,
             usable=self._usable,
             changed=self._cleaner.changed if self._cleaner else 0.0,
+            muscle=self._muscle(),
             sample=self._stop,
         )
+
+    def _muscle(self) -> float:
+        if not self._second:
+            return 0.0
+        second = np.concatenate(self._second, axis=1)
+        index = muscle_index(second, self._picked.rate_hz, self._config.line_hz)
+        known = index[np.isfinite(index) & self._usable[self._scalp]]
+        return float(np.median(known)) if len(known) else 0.0
 
 
 class Cleaner:
@@ -316,6 +332,15 @@ class Cleaner:
 def _part(arrays: Mapping[str, NDArray[np.floating]], name: str) -> dict[str, Any]:
     stem = f"{name}."
     return {k.removeprefix(stem): v for k, v in arrays.items() if k.startswith(stem)}
+
+
+def _scalp_rows(picked: StreamSpec) -> NDArray[np.intp]:
+    """Where muscle is listened for; nowhere, if the rate is too low to hear it."""
+    try:
+        muscle_band_hz(picked.rate_hz)
+    except ConfigError:
+        return np.zeros(0, np.intp)
+    return np.flatnonzero([channel.kind == "eeg" for channel in picked.channels])
 
 
 def _by_turns(lookers: Sequence[Look], n_turns: int) -> list[tuple[Look, ...]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -171,6 +172,8 @@ def test_a_stream_is_remembered():
 
 def test_the_signal_is_one_number_with_the_masked_electrodes_and_why():
     assert signal_text(quality()) == "signal: 1.00, none masked"
+    tense = replace(quality(), muscle=0.4)
+    assert signal_text(tense) == "signal: 1.00, muscle 0.40, none masked"
     found = signal_text(quality(T8="noisy", Fp1="flat"))
     assert found == "signal: 0.50, masked: Fp1 (flat), T8 (noisy)"
 

@@ -114,6 +114,17 @@ def test_quality_is_told_once_a_second_with_a_number_for_every_electrode():
     assert told[-1].overall < told[2].overall
 
 
+def test_muscle_is_heard_as_a_spectrum_that_does_not_fall():
+    samples = brain(12)
+    tense = samples + np.random.default_rng(2).normal(0, 60, samples.shape).astype(np.float32)
+    quiet, loud = (
+        np.median([part.quality.muscle for part in run(WATCHED, s)[:-1] if part.quality][2:])
+        for s in (samples, tense)
+    )
+    assert 0 < quiet < 0.5
+    assert 0.7 < loud < 1.3
+
+
 @settings(max_examples=15, deadline=None)
 @given(sizes=st.lists(st.integers(1, 400), min_size=1, max_size=8))
 def test_what_is_found_does_not_depend_on_the_cut(sizes):
