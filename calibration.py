@@ -7,16 +7,15 @@ it will be served.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .runtime.bundle import Bundle, join_parts
+from .runtime.bundle import Arrays, Bundle, join_parts
 from .runtime.card import Card, CardData, CardInput, CardWindow, versions_now
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
@@ -29,7 +28,6 @@ from .runtime.signal.conditioning import StreamConditioner, rows_to_keep
 from .runtime.stages import Clock, Source
 from .runtime.windows import WindowConfig
 
-Arrays = Mapping[str, NDArray[np.floating]]
 Progress = Callable[[str, int, int], None]
 
 _OFTEN_BAD = 0.2  # share of the calibration's windows
@@ -258,7 +256,7 @@ def learn_to_clean(
             fitted = fit_eye_ica(samples, spec)
         else:
             fitted = fit_eog_regression(samples, spec)
-        arrays |= {f"{name}.{key}": array for key, array in fitted.to_arrays().items()}
+        arrays |= fitted.to_arrays(f"{name}.")
         if name != "asr":
             samples = fitted.matrix(np.ones(spec.n_channels, bool)) @ samples
     return arrays

@@ -68,12 +68,7 @@ def high_pass(low_hz: float, order: int, rate_hz: float) -> Sos:
     ConfigError
         If the edge does not lie below half the rate.
     """
-    if not 0 < low_hz < rate_hz / 2:
-        raise ConfigError(
-            f"A high-pass must lie in (0, {rate_hz / 2:g}) Hz (half the rate), got {low_hz:g} Hz."
-        )
-    _check_order(order)
-    return np.asarray(signal.butter(order, low_hz, "highpass", output="sos", fs=rate_hz))
+    return _one_edge("high-pass", low_hz, order, rate_hz)
 
 
 def low_pass(high_hz: float, order: int, rate_hz: float) -> Sos:
@@ -98,12 +93,7 @@ def low_pass(high_hz: float, order: int, rate_hz: float) -> Sos:
     ConfigError
         If the edge does not lie below half the rate.
     """
-    if not 0 < high_hz < rate_hz / 2:
-        raise ConfigError(
-            f"A low-pass must lie in (0, {rate_hz / 2:g}) Hz (half the rate), got {high_hz:g} Hz."
-        )
-    _check_order(order)
-    return np.asarray(signal.butter(order, high_hz, "lowpass", output="sos", fs=rate_hz))
+    return _one_edge("low-pass", high_hz, order, rate_hz)
 
 
 def notch(line_hz: float, width_hz: float, rate_hz: float, up_to_hz: float | None = None) -> Sos:
@@ -230,6 +220,16 @@ class SosFilter:
             self._state = self._steady[:, None, :] * samples[None, :, :1]
         filtered, self._state = signal.sosfilt(self._sos, samples, axis=1, zi=self._state)
         return np.asarray(filtered)
+
+
+def _one_edge(kind: str, edge_hz: float, order: int, rate_hz: float) -> Sos:
+    if not 0 < edge_hz < rate_hz / 2:
+        raise ConfigError(
+            f"A {kind} must lie in (0, {rate_hz / 2:g}) Hz (half the rate), got {edge_hz:g} Hz."
+        )
+    _check_order(order)
+    design = signal.butter(order, edge_hz, kind.replace("-", ""), output="sos", fs=rate_hz)
+    return np.asarray(design)
 
 
 def _check_order(order: int) -> None:

@@ -291,8 +291,8 @@ class Cleaner:
         step_s: float,
     ) -> None:
         fixed = [name for name in ("line", "eye") if name in config.clean]
-        self._fixed = [Projection.from_arrays(_part(arrays, name)) for name in fixed]
-        self._asr = Asr.from_arrays(_part(arrays, "asr")) if "asr" in config.clean else None
+        self._fixed = [Projection.from_arrays(arrays, f"{name}.") for name in fixed]
+        self._asr = Asr.from_arrays(arrays, "asr.") if "asr" in config.clean else None
         self._adaptive = np.eye(n_channels)
         self._now = self._adaptive
         self._power = np.zeros((n_channels, n_channels))
@@ -327,11 +327,6 @@ class Cleaner:
         if self._asr.n_over > self._asr.n_removed:
             self.changed = 1.0  # more is disturbed than may be taken out
         return self._adaptive is not was
-
-
-def _part(arrays: Mapping[str, NDArray[np.floating]], name: str) -> dict[str, Any]:
-    stem = f"{name}."
-    return {k.removeprefix(stem): v for k, v in arrays.items() if k.startswith(stem)}
 
 
 def _scalp_rows(picked: StreamSpec) -> NDArray[np.intp]:

@@ -85,7 +85,7 @@ def exactly(sos: np.ndarray, samples: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("offset", [0.0, 5e3, 1e5])
 def test_an_electrodes_offset_of_a_tenth_of_a_volt_costs_nothing(offset):
-    # 1e-9 is what signal alone allows; scipy's own filter is wrong by 5e-7 here.
+    # 1e-9 is what signal alone allows; scipy's own filter is wrong by 2e-6 here.
     samples = offset + noise(1, 2000)
     for front in (FRONTS["high-pass"], FRONTS["high-pass and notch"]):
         exact = exactly(np.concatenate(front), samples[0])
