@@ -191,17 +191,16 @@ def _good_windows(
         progress(f"conditioning {source.name}", place, len(sources))
         parts.append(_collect(source, plan, arrays))
     _refuse_mixture(parts, sources)
-    names = [row.rpartition("/")[2] for row in parts[0].conditioned.channel_names]
-    usable = np.concatenate([part.usable for part in parts])
-    left_out = sorted({names[r] for r in np.flatnonzero(usable.mean(axis=0) < 1 - _OFTEN_BAD)})
+    picked = _picked(plan, parts[0].spec)
+    left_out = _often_bad(picked, parts)
     if left_out:
-        kept = tuple(dict.fromkeys(name for name in names if name not in left_out))
+        kept = tuple(name for name in picked if name not in left_out)
         if not kept:
             raise RecordingError(
                 f"Every electrode was bad in more than {_OFTEN_BAD:.0%} of the calibration: record "
                 f"it again, or fit without conditioning.bad_channels."
             )
-        narrower = replace(plan, conditioning=replace(plan.conditioning, pick=kept))
+        narrower = replace(plan, conditioning=_without(plan.conditioning, kept))
         plan, arrays, parts, more = _good_windows(sources, narrower, progress)
         return plan, arrays, parts, [*left_out, *more]
     whole = [part.whole() for part in parts]
@@ -212,6 +211,29 @@ def _good_windows(
             f"or fit without conditioning.bad_channels."
         )
     return plan, arrays, whole, []
+
+
+def _picked(plan: FitPlan, spec: StreamSpec) -> tuple[str, ...]:
+    """Electrodes that go into the chain; what comes out may have other names."""
+    return tuple(spec.channel_names[row] for row in rows_to_keep(plan.conditioning.pick, spec))
+
+
+def _without(config: ConditionConfig, kept: tuple[str, ...]) -> ConditionConfig:
+    """The same conditioning of fewer electrodes."""
+    groups = [tuple(name for name in group if name in kept) for group in config.reference_groups]
+    return replace(config, pick=kept, reference_groups=tuple(group for group in groups if group))
+
+
+def _often_bad(picked: tuple[str, ...], parts: Sequence[Collected]) -> list[str]:
+    """Electrodes of which no row was good for most of the calibration."""
+    rows = [row.rpartition("/")[2] for row in parts[0].conditioned.channel_names]
+    usable = np.concatenate([part.usable for part in parts])
+    good = usable.mean(axis=0) >= 1 - _OFTEN_BAD
+    # A bipolar row is named after both of its contacts.
+    of = {
+        name: [r for r, row in enumerate(rows) if name in (row, *row.split("-"))] for name in picked
+    }
+    return sorted(name for name in picked if of[name] and not good[of[name]].any())
 
 
 def learn_to_clean(
@@ -314,8 +336,7 @@ def _card(
 ) -> Card:
     first, rate_hz = parts[0], parts[0].spec.rate_hz
     bands = plan.conditioning.bands_hz or ((plan.conditioning.high_pass_hz, rate_hz / 2),)
-    rows = (name.rpartition("/")[2] for name in first.conditioned.channel_names)
-    picked = tuple(dict.fromkeys(rows))
+    picked = _picked(plan, first.spec)
     # Named channels make the model independent of their order in a later stream.
     conditioning = replace(plan.conditioning, pick=picked)
     return Card(

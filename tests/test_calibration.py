@@ -18,6 +18,7 @@ from diverloop.calibration import (
 )
 from diverloop.demo import CLASSES, SPAN
 from diverloop.runtime.bundle import load_bundle, save_bundle
+from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import BundleError, ConfigError, RecordingError
 from diverloop.runtime.signal.bad_channels import BadChannelConfig
@@ -101,6 +102,20 @@ def test_an_electrode_that_was_bad_most_of_the_time_is_left_out_of_the_model():
     assert bundle.card.scores["electrodes_left_out"] == ["Pz"]
     names = [row.name for row in bundle.card.input.channels]
     assert names == [name for name in NAMES if name != "Pz"]
+
+
+def test_a_model_of_bipolar_rows_names_the_electrodes_it_needs(recording):
+    shafts = (("F3", "C3", "P3"), ("F4", "C4", "P4"))
+    conditioning = replace(
+        WATCHED, reference="bipolar", reference_groups=shafts, pick=tuple(sum(shafts, ()))
+    )
+    bundle = fit_model([spoilt("F3", 20.0, 1e9)], FitPlan(span=SPAN, conditioning=conditioning))
+    assert bundle.card.scores["electrodes_left_out"] == ["F3"]
+    assert {row.name for row in bundle.card.input.channels} == {"C3", "P3", "F4", "C4", "P4"}
+    rows = {name.rpartition("/")[2] for name in bundle.card.conditioned_rows}
+    assert rows == {"C3-P3", "F4-C4", "C4-P4"}
+    conditioned = open_model(bundle).conditioner.open(block().make(VirtualClock()).spec)
+    assert conditioned.channel_names == bundle.card.conditioned_rows
 
 
 def test_windows_in_which_an_electrode_was_bad_for_a_while_teach_nothing():
