@@ -1,0 +1,119 @@
+"""What can be chosen about a student; no torch, so that a card can be read without it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from ..runtime.errors import ConfigError
+
+RATE_HZ = 500
+HEAD_DIM = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentConfig:
+    """What can be chosen about a `Student`.
+
+    Parameters
+    ----------
+    width : int
+        Size of tokens and latents, a multiple of 32.
+    n_layers : int
+        Causal blocks.
+    n_latents : int
+        Latents of a hop.
+    hop : int
+        Samples of a hop at 500 Hz.
+    scales : tuple of int
+        Lengths in samples of the patches that end with a hop, each at least a hop and even-sized
+        or not; the longest decides how much signal a state keeps.
+    context : int
+        Hops that a hop attends to, itself included.
+    scale_uv : float
+        Microvolts that become 1 inside: 100 for EEG, 200 for iEEG, as for the teacher.
+    high_gamma : bool
+        A branch of its own for 70 to 250 Hz, which a norm over all frequencies would drown.
+    n_heads, ffn : tuple of int
+        Heads and hidden units of each block where pruning took some; empty for ``width / 32``
+        and ``4 * width``.
+    """
+
+    width: int = 128
+    n_layers: int = 4
+    n_latents: int = 8
+    hop: int = 50
+    scales: tuple[int, ...] = (50, 125)
+    context: int = 30
+    scale_uv: float = 100.0
+    high_gamma: bool = False
+    n_heads: tuple[int, ...] = ()
+    ffn: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("scales", "n_heads", "ffn"):  # a file brings lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.width < HEAD_DIM or self.width % HEAD_DIM:
+            raise ConfigError(f"width must be a multiple of {HEAD_DIM}, got {self.width}.")
+        for name in ("n_layers", "n_latents", "hop", "context"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not self.scales or min(self.scales) < self.hop:
+            raise ConfigError(
+                f"scales must hold lengths of at least a hop ({self.hop} samples), got "
+                f"{list(self.scales)}: a shorter patch would not look at all of the hop."
+            )
+        if not self.scale_uv > 0:
+            raise ConfigError(f"scale_uv must be positive, got {self.scale_uv:g} uV.")
+        for name in ("n_heads", "ffn"):
+            given = getattr(self, name)
+            if given and (len(given) != self.n_layers or min(given) < 1):
+                raise ConfigError(
+                    f"{name} must name at least 1 for each of {self.n_layers} layers, got "
+                    f"{list(given)}."
+                )
+
+    @classmethod
+    def named(cls, size: str, modality: str = "EEG") -> Self:
+        """Size ``"S"`` (1.2 million weights) or ``"M"`` (4.8 million), for EEG or iEEG."""
+        if size not in ("S", "M") or modality not in ("EEG", "iEEG"):
+            raise ConfigError(f"A student is S or M, for EEG or iEEG; got {size!r}, {modality!r}.")
+        intracranial = modality == "iEEG"
+        return cls(
+            width=128 if size == "S" else 256,
+            scale_uv=200.0 if intracranial else 100.0,
+            high_gamma=intracranial,
+        )
+
+    @property
+    def tail(self) -> int:
+        """Samples before a hop that its tokens look at."""
+        return max(self.scales) - self.hop
+
+    @property
+    def n_features(self) -> int:
+        """Length of a hop's embedding."""
+        return self.n_latents * self.width
+
+    def heads_of(self, layer: int) -> int:
+        """Attention heads of a block."""
+        return self.n_heads[layer] if self.n_heads else self.width // HEAD_DIM
+
+    def ffn_of(self, layer: int) -> int:
+        """Hidden units of a block."""
+        return self.ffn[layer] if self.ffn else 4 * self.width
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it; `from_dict` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """From `to_dict`; raises `ConfigError` for a setting that is not known."""
+        unknown = set(settings) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ConfigError(
+                f"A student has no setting {sorted(unknown)[0]!r}: is it of a newer version?"
+            )
+        return cls(**settings)
