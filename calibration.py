@@ -44,6 +44,16 @@ MOTOR_IMAGERY = ConditionConfig(
 Second order delays by 0.12 s, fourth by 0.24 s; within calibration runs they decode alike.
 """
 
+BROADBAND = ConditionConfig(
+    reference="average", high_pass_hz=0.3, order=2, rate_hz=500.0, bad_channels=BadChannelConfig()
+)
+"""Conditioning for a student: everything above the drifts, at the rate it was distilled at."""
+
+
+def usual_conditioning(encoder: str) -> ConditionConfig:
+    """What an encoder is served unless somebody chooses."""
+    return BROADBAND if encoder == "student" else MOTOR_IMAGERY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitPlan:
@@ -54,9 +64,11 @@ class FitPlan:
     span : TrialSpan
         Classes, and the part of a trial that counts.
     encoder : str
-        ``"filterbank_covariance"`` or ``"csp"``.
+        ``"filterbank_covariance"``, ``"csp"`` or ``"student"``.
     conditioning : ConditionConfig
-        Picks every brain channel unless it names some.
+        Picks every brain channel unless it names some; see `usual_conditioning`.
+    student : str
+        For ``"student"``: a shipped one, or the path of one; empty chooses by the electrodes.
     window : WindowConfig
         Length for training and serving, step for serving.
     training_step_s : float
@@ -67,6 +79,7 @@ class FitPlan:
     span: TrialSpan
     encoder: str = "filterbank_covariance"
     conditioning: ConditionConfig = MOTOR_IMAGERY
+    student: str = ""
     window: WindowConfig = dataclasses.field(default_factory=lambda: WindowConfig(length_s=2.0))
     training_step_s: float = 0.5
 
@@ -161,7 +174,7 @@ def fit_model(
 
     plan, arrays, parts, left_out = _good_windows(sources, plan, progress)
     encoder = find("encoder", plan.encoder)
-    settings = encoder.Config(n_bands=max(1, len(plan.conditioning.bands_hz)))
+    settings = _encoder_settings(plan, parts[0].conditioned)
     offsets = np.cumsum([0, *(part.trials.max() + 1 for part in parts)])
     fitted = fit_motor_imagery(
         np.concatenate([part.windows for part in parts]),
@@ -172,13 +185,23 @@ def fit_model(
         config=FitConfig(classifier="lda" if plan.encoder == "csp" else "logistic"),
         progress=lambda done, of: progress("fitting", done, of),
     )
-    card = _card(plan, sources, parts, settings, fitted)
+    card = _card(plan, sources, parts, fitted)
     if left_out:
         card = replace(card, scores={**card.scores, "electrodes_left_out": left_out})
     learnt = join_parts(
         conditioner=arrays, encoder=fitted.encoder.to_arrays(), adapter=fitted.adapter.to_arrays()
     )
     return Bundle(card=card, arrays=learnt)
+
+
+def _encoder_settings(plan: FitPlan, conditioned: StreamSpec) -> Any:
+    """What the encoder has to be told of the rows that it will read."""
+    from .hardware.montage import with_places
+
+    config = find("encoder", plan.encoder).Config
+    if plan.encoder == "student":
+        return config.for_stream(with_places(conditioned), plan.student)
+    return config(n_bands=max(1, len(plan.conditioning.bands_hz)))
 
 
 def _good_windows(
@@ -331,7 +354,6 @@ def _card(
     plan: FitPlan,
     sources: Sequence[TrainingSource],
     parts: list[Collected],
-    settings: Any,
     fitted: Any,
 ) -> Card:
     first, rate_hz = parts[0], parts[0].spec.rate_hz
@@ -344,7 +366,7 @@ def _card(
         classes=fitted.adapter.classes,
         encoder=plan.encoder,
         adapter="linear",
-        encoder_config=dataclasses.asdict(settings),
+        encoder_config=dataclasses.asdict(fitted.encoder.config),
         adapter_config=dataclasses.asdict(fitted.adapter.config),
         conditioning=dataclasses.asdict(conditioning),
         input=CardInput.of(_kept(first.spec, picked)),

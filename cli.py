@@ -6,11 +6,11 @@ import signal
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from . import __version__, checking, record_commands
+from . import __version__, checking, model_commands, record_commands
 from .console import (
     NOTICE,
     accuracy_sentence,
@@ -20,6 +20,7 @@ from .console import (
     plain_errors,
     print_json,
     progress_bar,
+    score_text,
 )
 from .running import RunOptions, RunReport, run_session
 from .runtime.errors import ConfigError
@@ -161,63 +162,6 @@ def play(
 
 
 @app.command()
-def fit(
-    recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings to learn from.")],
-    classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")],
-    bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
-    encoder: Annotated[str, typer.Option(help="filterbank_covariance or csp.")] = (
-        "filterbank_covariance"
-    ),
-    start_s: Annotated[float, typer.Option(help="From the cue.")] = 0.5,
-    stop_s: Annotated[float, typer.Option(help="From the cue.")] = 4.0,
-    window_s: Annotated[float, typer.Option(help="Length of a window.")] = 2.0,
-    step_s: Annotated[float, typer.Option(help="From one decision to the next.")] = 0.1,
-    conditioning: Annotated[
-        Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
-    ] = None,
-    assume_unit: Unit = None,
-    json: AsJson = False,
-) -> None:
-    """Fit a motor-imagery model on labelled recordings; save it as a bundle."""
-    from . import calibration
-    from .runtime.bundle import save_bundle
-    from .runtime.collection import TrialSpan
-    from .runtime.session import read_conditioning
-    from .runtime.windows import WindowConfig
-
-    with plain_errors(json):
-        names = tuple(name.strip() for name in classes.split(",") if name.strip())
-        if len(names) < 2:
-            raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
-        _refuse_overwriting(bundle)
-        plan = calibration.FitPlan(
-            span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
-            encoder=encoder,
-            window=WindowConfig(length_s=window_s, step_s=step_s),
-            conditioning=(
-                read_conditioning(conditioning) if conditioning else calibration.MOTOR_IMAGERY
-            ),
-        )
-        with progress_bar("reading recordings") as step:
-            learnt_from = calibration.recordings(recordings, assume_unit)
-            fitted = calibration.fit_model(learnt_from, plan, step)
-        sha256 = save_bundle(fitted, bundle)
-    scores = fitted.card.scores
-    if json:
-        print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
-        return
-    for key, words in (
-        ("cross_validation", "Left-out blocks of trials"),
-        ("leave_one_recording_out", "Left-out recordings"),
-    ):
-        if key in scores:
-            out.print(f"{words}: {_score_text(scores[key])}")
-    if left_out := scores.get("electrodes_left_out"):
-        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
-    out.print(f"Saved {bundle} ({sha256[:12]}).")
-
-
-@app.command()
 def demo(
     live_s: Annotated[float, typer.Option(help="Length of the live part.", min=5)] = 30.0,
     long_s: Annotated[float, typer.Option(help="Signal in the long part.", min=0)] = 700.0,
@@ -235,13 +179,13 @@ def demo(
     kept = keep / f"demo-{montage}.bundle" if keep else None
     with plain_errors(json):
         if kept:
-            _refuse_overwriting(kept)
+            model_commands.refuse_overwriting(kept)
         _say(json, f"[bold]{NOTICE}[/] A simulated participant imagines moving a hand.")
         with progress_bar("simulating a calibration block") as step:
             bundle = calibrate(plan, step)
         if kept:
             save_bundle(bundle, kept)
-        score = _score_text(bundle.card.scores["cross_validation"])
+        score = score_text(bundle.card.scores["cross_validation"])
         _say(json, f"1. Calibrated on {plan.calibration_s:g} s of signal: {score}")
         _say(json, f"2. Closed loop in real time, {plan.live_s:g} s:")
         live = live_block(bundle, plan, view=view and not json, reports=reports)
@@ -326,6 +270,12 @@ def version(json: AsJson = False) -> None:
 
 
 for command in (
+    model_commands.fit,
+    model_commands.corpus,
+    model_commands.pretrain,
+    model_commands.distill,
+    model_commands.fetch_teacher,
+    model_commands.student,
     record_commands.verify,
     record_commands.note,
     record_commands.report,
@@ -352,11 +302,6 @@ def _overrides(settings: list[str] | None) -> dict[str, str]:
     return found
 
 
-def _refuse_overwriting(bundle: Path) -> None:
-    if bundle.exists():
-        raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
-
-
 def _tell_run(report: RunReport, json: bool) -> None:
     if json:
         print_json(report.to_json())
@@ -381,11 +326,6 @@ def _print_run(report: RunReport) -> None:
         out.print("A report for people: diverloop report, with that folder.", highlight=False)
     elif report.path:
         out.print(f"Report: {report.path}")
-
-
-def _score_text(score: dict[str, Any]) -> str:
-    low, high = score["interval"]
-    return f"accuracy {score['accuracy']:.2f} ({low:.2f} to {high:.2f}), {score['n']} trials."
 
 
 def _say(json: bool, text: str) -> None:

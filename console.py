@@ -151,6 +151,12 @@ def accuracy_sentence(report: AccuracyReport | None) -> str:
     )
 
 
+def score_text(score: dict[str, Any]) -> str:
+    """A cross-validated score of a card, in words."""
+    low, high = score["interval"]
+    return f"accuracy {score['accuracy']:.2f} ({low:.2f} to {high:.2f}), {score['n']} trials."
+
+
 def _tell_error(kind: str, text: str, json_wanted: bool) -> None:
     if json_wanted:
         print_json({"error": kind, "message": text})

@@ -362,7 +362,8 @@ def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def _split_heads(x: Tensor) -> Tensor:
     """(batch, n, heads * 32) to (batch, heads, n, 32)."""
-    return x.unflatten(-1, (-1, HEAD_DIM)).transpose(1, 2)
+    split: Tensor = x.unflatten(-1, (-1, HEAD_DIM))
+    return split.transpose(1, 2)
 
 
 def _join_heads(x: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ _NEEDED = (
     "data", "scale", "offset", "units", "fs", "ch_names", "ch_types", "ch_pos",
     "ev_sample", "ev_label",
 )  # fmt: skip
+_FURTHEST_M = 1.0  # from the origin
 
 
 def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recording:
@@ -107,7 +108,10 @@ def _factor(unit: str, assume_unit: str | None) -> float:
 
 
 def _channels(arrays: dict[str, NDArray[Any]]) -> tuple[Channel, ...]:
-    rows = zip(arrays["ch_names"], arrays["ch_types"], arrays["ch_pos"], strict=True)
+    places = arrays["ch_pos"].astype(np.float64)
+    if np.nanmax(np.abs(places), initial=0.0) > _FURTHEST_M:
+        places = places / 1000  # written in millimetres
+    rows = zip(arrays["ch_names"], arrays["ch_types"], places, strict=True)
     return tuple(
         Channel(
             name=str(name),

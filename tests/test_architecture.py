@@ -23,7 +23,8 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "checking.py", "cli.py", "console.py",
-    "demo.py", "keeping.py", "proving.py", "record_commands.py", "reporting.py", "running.py",
+    "corpus_building.py", "corpus_recipe.py", "demo.py", "keeping.py", "model_commands.py",
+    "proving.py", "record_commands.py", "reporting.py", "running.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -41,7 +42,7 @@ HOMES = {
     "picard": ("decoders/",),
     "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
-    "typer": ("checking.py", "cli.py", "console.py", "record_commands.py"),
+    "typer": ("checking.py", "cli.py", "console.py", "model_commands.py", "record_commands.py"),
     "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("runtime/record/report/",),
@@ -247,13 +248,41 @@ def test_heavy_packages_are_imported_only_where_they_belong():
     assert not wrong, report(wrong)
 
 
+def imported_at_once(path: Path) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
+    """What importing a file imports: each statement, and every name it brings in."""
+    for node in at_import_time(tree_of(path)):
+        for parts in imported(path, node):
+            yield node, parts
+
+
+@cache
+def made_of_torch() -> dict[tuple[str, ...], Path]:
+    """Modules that are torch through and through, by name: they import it at once."""
+    return {
+        module_of(path): path
+        for path in product_files()
+        if name_of(path).startswith(HOMES["torch"])
+        and any(parts[0] == "torch" for _, parts in imported_at_once(path))
+    }
+
+
 def test_heavy_packages_are_imported_only_inside_functions():
     wrong = [
         f"{name_of(path)}:{getattr(node, 'lineno', 1)}: imports {parts[0]} at module level"
         for path in product_files()
-        for node in at_import_time(tree_of(path))
-        for parts in imported(path, node)
-        if parts[0] in LAZY
+        for node, parts in imported_at_once(path)
+        if parts[0] in LAZY and not (parts[0] == "torch" and path in made_of_torch().values())
+    ]
+    assert not wrong, report(wrong)
+
+
+def test_what_is_made_of_torch_is_heavy_itself():
+    wrong = [
+        f"{name_of(path)}:{getattr(node, 'lineno', 1)}: imports {'.'.join(parts)} at module level"
+        for path in product_files()
+        if path not in made_of_torch().values()
+        for node, parts in imported_at_once(path)
+        if {parts, parts[:-1]} & made_of_torch().keys()
     ]
     assert not wrong, report(wrong)
 

@@ -20,7 +20,9 @@ from diverloop.runtime.doctor import Finding
 from .test_assembly import fitted, saved, write_npz
 
 NOTICE = "investigational, not a medical device"
-COMMANDS = sorted(command.callback.__name__ for command in cli.app.registered_commands)
+COMMANDS = sorted(
+    command.callback.__name__.replace("_", "-") for command in cli.app.registered_commands
+)
 
 SESSION = """
 [session]

@@ -186,7 +186,9 @@ def test_without_any_channel_it_says_something_finite():
     usable = torch.zeros(1, 3, dtype=torch.bool)
     nothing = student(torch.full((1, 3, 400), math.nan), usable)
     assert nothing.isfinite().all()
-    assert torch.equal(nothing, student(torch.zeros(1, 5, 400), torch.zeros(1, 5, dtype=torch.bool)))
+    assert torch.equal(
+        nothing, student(torch.zeros(1, 5, 400), torch.zeros(1, 5, dtype=torch.bool))
+    )
 
 
 def test_an_unknown_place_is_no_place():

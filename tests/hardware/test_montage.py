@@ -8,8 +8,10 @@ from diverloop.hardware.montage import (
     montage,
     scalp_position_m,
     seeg_shafts,
+    with_places,
 )
 from diverloop.runtime.errors import UnknownName
+from diverloop.runtime.messages import Channel, StreamSpec
 
 SIZES = {"eeg8": 8, "eeg16": 16, "eeg32": 32, "eeg64": 64, "ecog8x8": 64, "seeg4x10": 40}
 
@@ -92,3 +94,12 @@ def test_an_unknown_montage_is_answered_with_the_nearest():
 def test_an_unknown_electrode_is_refused(name):
     with pytest.raises(UnknownName, match="10-10"):
         scalp_position_m(name)
+
+
+def test_scalp_electrodes_get_places_by_their_names_and_others_keep_what_they_have():
+    known = Channel(name="Cz", position_m=(0.0, 0.1, 0.1))
+    rows = (Channel(name="C3"), known, Channel(name="EEG1"), Channel(name="F3", kind="ecog"))
+    placed = with_places(StreamSpec(name="s", rate_hz=250.0, channels=rows)).channels
+    # C3 of the standard 10-05 template.
+    assert placed[0].position_m == pytest.approx((-0.0654, -0.0116, 0.0644), abs=0.01)
+    assert placed[1:] == rows[1:]

@@ -139,6 +139,13 @@ def test_assuming_a_unit_never_overrules_a_known_one(tmp_path):
     np.testing.assert_array_equal(known.samples, assumed.samples)
 
 
+def test_places_written_in_millimetres_are_metres_here(tmp_path):
+    places = np.array([[10.0, 20.0, 30.0], [np.nan] * 3])
+    recording = read_recording(write_npz(tmp_path / "run.npz", ch_pos=places))
+    assert recording.spec.channels[0].position_m == pytest.approx((0.01, 0.02, 0.03))
+    assert recording.spec.channels[1].position_m is None
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -1,0 +1,268 @@
+"""From recordings and simulated participants to a corpus that models are pre-trained on.
+
+Every source passes through the product's own causal conditioner, so that what a model learns to
+represent is the signal it will be served: same filters, same phase, same transients.
+
+`read_recipe` reads which sources those are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .calibration import Progress
+from .corpus_recipe import MODALITY_OF_KIND, SHIPPED, CorpusSource, read_recipe
+from .decoders.corpus import (
+    MODALITIES,
+    RATE_HZ,
+    SUBTYPES,
+    Corpus,
+    CorpusEntry,
+    CorpusWriter,
+    Signal,
+)
+from .hardware.montage import scalp_position_m
+from .runtime.clock import VirtualClock
+from .runtime.errors import ConfigError, RecordingError, UnknownName
+from .runtime.messages import Channel, Chunk, StreamSpec
+from .runtime.signal.condition_config import ConditionConfig
+from .runtime.signal.conditioning import StreamConditioner
+
+__all__ = [
+    "CONDITIONING",
+    "SHIPPED",
+    "UNCALIBRATED_UV",
+    "CorpusSource",
+    "build_corpus",
+    "read_recipe",
+]
+
+CONDITIONING: Mapping[str, ConditionConfig] = {
+    "EEG": ConditionConfig(high_pass_hz=0.3, order=2, rate_hz=float(RATE_HZ)),
+    "iEEG": ConditionConfig(high_pass_hz=0.5, order=2, rate_hz=float(RATE_HZ)),
+}
+"""Conditioning of each modality, as DIVER-1's, but causal; the mains are the source's own."""
+
+UNCALIBRATED_UV = 10.0
+"""Median root mean square that signal in unknown units is scaled to."""
+
+_SHORTEST_S = 1.0  # of a stretch that is worth keeping
+_SMALLEST_GRID = 16  # contacts; strips have 4 to 12
+_OLD_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # of the 10-20 system of 1958
+_NOWHERE = (float("nan"),) * 3
+_LONGEST_M = 1.0  # a place further out than this was written in millimetres
+
+
+def build_corpus(
+    sources: Sequence[CorpusSource],
+    folder: str | Path,
+    progress: Progress = lambda what, done, of: None,
+    *,
+    conditioning: Mapping[str, ConditionConfig] = CONDITIONING,
+) -> Corpus:
+    """Condition recordings and write them as a corpus.
+
+    Entries that are there already, made from the same data in the same way, are kept; entries
+    that are there from other sources are removed.
+
+    Parameters
+    ----------
+    sources : sequence of CorpusSource
+        What to put in.
+    folder : str or Path
+        Where to.
+    progress : callable
+        Called with what is being done, how far, and of how much.
+    conditioning : mapping of str to ConditionConfig
+        For each modality; its `line_hz` and `pick` are the source's.
+
+    Returns
+    -------
+    corpus : Corpus
+        Open.
+
+    Raises
+    ------
+    ConfigError
+        If a conditioning does not give 500 Hz, or changes the rows.
+    RecordingError
+        If a source has no electrode of its modality, or no signal once the filters have settled.
+    """
+    for config in conditioning.values():
+        _check_conditioning(config)
+    writer = CorpusWriter(folder)
+    for place, source in enumerate(sources):
+        progress(f"conditioning {source.source.name}", place, len(sources))
+        for name, modality, spec in _parts(source):
+            config = replace(
+                conditioning[modality], line_hz=source.line_hz, pick=spec.channel_names
+            )
+            entry = _entry(source, name, modality, spec, config)
+            if not writer.keep(entry):
+                stretches = _conditioned(source, spec, config)
+                writer.add(entry, stretches if source.calibrated else _rescaled(stretches))
+    writer.close()
+    return Corpus.open(folder)
+
+
+def _check_conditioning(config: ConditionConfig) -> None:
+    plain = not (config.bands_hz or config.envelopes_hz or config.clean)
+    if config.rate_hz != RATE_HZ or config.reference in ("bipolar", "laplacian") or not plain:
+        raise ConfigError(
+            f"A corpus holds each electrode's broadband signal at {RATE_HZ} Hz: set rate_hz = "
+            f"{RATE_HZ} (got {config.rate_hz:g}) and leave bands, envelopes, cleaning and "
+            f"references that make other rows out."
+        )
+
+
+# ------------------------------------------------------------------------------------- its rows
+
+
+def _parts(source: CorpusSource) -> Iterator[tuple[str, str, StreamSpec]]:
+    """Each modality that is wanted of a source: the entry's name, it, and its rows."""
+    spec = source.source.make(VirtualClock()).spec
+    missing = sorted(set(source.pick) - set(spec.channel_names))
+    if missing:
+        raise RecordingError(
+            f"{source.source.name} lacks {', '.join(missing)}, which were picked; it has "
+            f"{', '.join(spec.channel_names)}."
+        )
+    rows = [
+        replace(channel, kind=source.kind or channel.kind)
+        for channel in spec.channels
+        if channel.kind in MODALITY_OF_KIND and (not source.pick or channel.name in source.pick)
+    ]
+    found: dict[str, list[Channel]] = {modality: [] for modality in MODALITIES}
+    for channel in rows:
+        found[MODALITY_OF_KIND[channel.kind]].append(channel)
+    wanted = [m for m in MODALITIES if found[m] and source.modality in ("", m)]
+    if not wanted:
+        raise RecordingError(
+            f"{source.source.name} has no {source.modality or 'brain'} electrode; its channels "
+            f"are of kind {', '.join(sorted({row.kind for row in spec.channels}))}: set kind."
+        )
+    for modality in wanted:
+        suffix = f" {modality}" if len(wanted) > 1 else ""
+        yield source.source.name + suffix, modality, replace(spec, channels=tuple(found[modality]))
+
+
+def _entry(
+    source: CorpusSource, name: str, modality: str, spec: StreamSpec, config: ConditionConfig
+) -> CorpusEntry:
+    return CorpusEntry(
+        name=name,
+        data_id=source.source.data_id,
+        licence=source.licence,
+        credit=source.credit,
+        modality=modality,
+        channel_names=spec.channel_names,
+        positions_mm=tuple(_position_mm(channel) for channel in spec.channels),
+        subtypes=_subtypes(spec.channels),
+        calibrated=source.calibrated,
+        conditioning=asdict(config),
+    )
+
+
+def _position_mm(channel: Channel) -> tuple[float, float, float]:
+    place = channel.position_m
+    if place is None and channel.kind == "eeg":
+        place = _by_name(channel.name)
+    if place is None:
+        return _NOWHERE
+    to_mm = 1.0 if max(map(abs, place)) > _LONGEST_M else 1000.0
+    x, y, z = (round(to_mm * value, 3) for value in place)
+    return (x, y, z)
+
+
+def _by_name(name: str) -> tuple[float, float, float] | None:
+    """Place of a scalp electrode, however its label is spelt: Cz, CZ or the old T3."""
+    label = _OLD_NAMES.get(name.upper(), name.upper()).replace("Z", "z").replace("FP", "Fp")
+    try:
+        return scalp_position_m(label)
+    except UnknownName:
+        return None
+
+
+def _subtypes(channels: Sequence[Channel]) -> tuple[int, ...]:
+    """Grid, strip or depth, as far as kind and numbering tell.
+
+    ECoG contacts whose labels differ by their last number alone belong together: 16 and more are
+    a grid, 2 to 15 a strip.
+    """
+    grids, strips, depths = (SUBTYPES.index(name) for name in ("grid", "strip", "depth"))
+    stems = [re.sub(r"\d+(?=\D*$)", "#", channel.name) for channel in channels]
+    together = Counter(stems)
+
+    def subtype(channel: Channel, stem: str) -> int:
+        if channel.kind in ("seeg", "lfp"):
+            return depths
+        if channel.kind == "eeg" or together[stem] < 2:
+            return -1
+        return grids if together[stem] >= _SMALLEST_GRID else strips
+
+    return tuple(subtype(*pair) for pair in zip(channels, stems, strict=True))
+
+
+# ----------------------------------------------------------------------------------- its signal
+
+
+def _conditioned(source: CorpusSource, spec: StreamSpec, config: ConditionConfig) -> list[Signal]:
+    """Stretches of conditioned signal, without what the filters need to settle."""
+    live = source.source.make(VirtualClock())
+    conditioner = StreamConditioner(config)
+    live.open()
+    try:
+        conditioner.open(live.spec)
+        rows = [live.spec.channel_names.index(name) for name in spec.channel_names]
+        parts: list[list[Signal]] = []
+        stop = -1
+        for chunk in _finite_chunks(live, rows):
+            done = conditioner.process(chunk)
+            if done.first_sample != stop:
+                parts.append([])
+            stop = done.stop_sample
+            parts[-1].append(done.samples.astype(np.float32))
+    finally:
+        live.close()
+    whole = [np.concatenate(part, axis=1)[:, conditioner.settle_samples :] for part in parts]
+    kept = [part for part in whole if part.shape[1] >= _SHORTEST_S * RATE_HZ]
+    if not kept:
+        raise RecordingError(
+            f"{source.source.name} has no stretch of {_SHORTEST_S:g} s without a hole once the "
+            f"filters have settled, which takes {conditioner.settle_samples / RATE_HZ:.1f} s: "
+            f"leave it out."
+        )
+    return kept
+
+
+def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
+    """What a source delivers, cut so that no sample is missing: a NaN would stay in the filters."""
+    while not live.ended:
+        chunk = live.read(round(live.spec.rate_hz), 2**62)
+        if chunk is None or not chunk.samples.shape[1]:
+            continue
+        finite = np.isfinite(chunk.samples[rows]).all(axis=0)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
+        for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            yield replace(
+                chunk,
+                samples=chunk.samples[:, first:stop],
+                first_sample=chunk.first_sample + first,
+                markers=(),
+            )
+
+
+def _rescaled(stretches: list[Signal]) -> list[Signal]:
+    """Scaled as a whole, so that channels keep their proportions."""
+    whole = np.concatenate(stretches, axis=1)
+    rms = float(np.median(np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=1))))
+    if not rms:
+        raise RecordingError("A recording in unknown units holds zeros alone: leave it out.")
+    return [np.asarray(part * (UNCALIBRATED_UV / rms), np.float32) for part in stretches]

@@ -1,0 +1,362 @@
+"""Commands that make models: corpus, pretraining, distillation, fitting, fetching."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import NOTICE, out, plain_errors, print_json, progress_bar, score_text
+from .runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .calibration import FitPlan
+    from .decoders.corpus import Corpus
+    from .decoders.teacher import Teacher
+    from .decoders.training_plan import TrainPlan
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder that a recipe's paths lie below; DIVERLOOP_DATA if not given."),
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder of the run; the same goes on with it.")]
+CorpusPath = Annotated[
+    Path, typer.Argument(help="Folder of a corpus, or a recipe (TOML) to build one from.")
+]
+Modality = Annotated[str, typer.Option(help="EEG or iEEG.")]
+Steps = Annotated[int, typer.Option(help="Updates of the weights.", min=1)]
+Batch = Annotated[int, typer.Option(help="Segments that a process looks at in a step.", min=1)]
+Accumulate = Annotated[int, typer.Option(help="Batches before an update.", min=1)]
+Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
+Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+Sharding = Annotated[str, typer.Option(help="With several processes: ddp or fsdp.")]
+
+
+def corpus(
+    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML) that names the recordings.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write; goes on with its own.")],
+    data: Data = None,
+    modality: Annotated[str, typer.Option(help="EEG or iEEG alone; both if not given.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Condition recordings into a corpus to pretrain and distil on."""
+    with plain_errors(json):
+        built = _build(recipe, folder, data, modality)
+    if json:
+        rows = [{"name": entry.name, "seconds": entry.seconds} for entry in built.entries]
+        print_json({"corpus": str(folder), "sha256": built.sha256, "entries": rows})
+        return
+    out.print(
+        f"{len(built.entries)} recordings, {built.seconds / 60:.0f} minutes: {folder} "
+        f"({built.sha256[:12]}).",
+        highlight=False,
+    )
+
+
+def pretrain(
+    corpus: CorpusPath,
+    run: Out,
+    data: Data = None,
+    modality: Modality = "EEG",
+    size: Annotated[str, typer.Option(help="tiny, small, base, large, xl or xxl.")] = "tiny",
+    patch_s: Annotated[float, typer.Option(help="1 or 0.1; by modality if not given.")] = 0.0,
+    steps: Steps = 2000,
+    batch: Batch = 8,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = 1e-3,
+    max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
+    max_patches: Annotated[int, typer.Option(help="Most patches of a segment.")] = 30,
+    high_frequency_weight: Annotated[float, typer.Option(help="Weighs fast gamma.")] = 0.0,
+    correlated_masking: Annotated[
+        float | None, typer.Option(help="Hide channels together that correlate this much.")
+    ] = None,
+    seed: Seed = 0,
+    precision: Precision = "fp32",
+    sharding: Sharding = "ddp",
+    json: AsJson = False,
+) -> None:
+    """Pretrain a DIVER teacher on a corpus: hide patches, guess them.
+
+    Interrupted, the same command goes on. On several GPUs, behind
+    `python -m torch.distributed.run --nproc-per-node N -m`.
+    """
+    with plain_errors(json):
+        _need_torch()
+        from .decoders.corpus import DrawPlan
+        from .decoders.pretrain import PretrainConfig
+        from .decoders.pretrain import pretrain as run_pretraining
+        from .decoders.teacher import TeacherConfig
+
+        config = TeacherConfig.named(size, _patch(patch_s, modality))
+        draw = DrawPlan(patch=config.patch, max_channels=max_channels, max_patches=max_patches)
+        task = PretrainConfig(
+            draw=draw,
+            high_frequency_weight=high_frequency_weight,
+            correlated_masking=correlated_masking,
+        )
+        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        signal = _corpus(corpus, run, data, modality)
+        with progress_bar("pretraining") as step:
+            path = run_pretraining(signal, config, task, plan, step)
+    _tell_made("teacher", path, json)
+
+
+def distill(
+    corpus: CorpusPath,
+    run: Out,
+    teacher: Annotated[Path, typer.Option(help="Teacher: our own, or a published checkpoint.")],
+    data: Data = None,
+    modality: Modality = "EEG",
+    size: Annotated[str, typer.Option(help="S (1.2 million weights) or M (4.7).")] = "S",
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Student to go on from, as after pruning.")
+    ] = None,
+    steps: Steps = 2000,
+    batch: Batch = 8,
+    accumulate: Accumulate = 1,
+    learning_rate: Rate = 1e-3,
+    max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
+    max_seconds: Annotated[float, typer.Option(help="Longest segment.")] = 8.0,
+    seed: Seed = 0,
+    precision: Precision = "fp32",
+    sharding: Sharding = "ddp",
+    json: AsJson = False,
+) -> None:
+    """Distil a teacher into a student that streams.
+
+    Interrupted, the same command goes on. On several GPUs, behind
+    `python -m torch.distributed.run --nproc-per-node N -m`.
+    """
+    with plain_errors(json):
+        _need_torch()
+        from .decoders.distill import distill as run_distillation
+        from .decoders.distill_config import DistillConfig
+        from .decoders.student_config import StudentConfig
+        from .decoders.student_files import load_student
+
+        student = load_student(start) if start else None
+        settings = student.config if student else StudentConfig.named(size, modality)
+        config = DistillConfig(max_channels=max_channels, max_seconds=max_seconds)
+        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        opened = _open_teacher(teacher)
+        signal = _corpus(corpus, run, data, modality)
+        with progress_bar("distilling") as step:
+            path = run_distillation(signal, opened, settings, config, plan, step, student)
+    _tell_made("student", path, json)
+
+
+def fetch_teacher(
+    name: Annotated[str, typer.Argument(help="ieeg-tiny-0.1s or joint-small-1s.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to put it in.")] = Path("models"),
+    json: AsJson = False,
+) -> None:
+    """Fetch a published DIVER-1 checkpoint; an interrupted download goes on."""
+    from .decoders.fetching import fetch_published
+
+    with plain_errors(json), progress_bar("fetching") as step:
+        fetched = fetch_published(
+            name, folder, lambda done, of: step(f"fetching {name}", done, of or done)
+        )
+    if json:
+        print_json({"path": str(fetched.path), "sha256": fetched.sha256, "pinned": fetched.pinned})
+        return
+    known = "as published" if fetched.pinned else "a converted copy without a published hash"
+    out.print(f"{fetched.path} ({fetched.sha256[:12]}, {known}).", highlight=False)
+
+
+def student(
+    name: Annotated[str, typer.Argument(help="A shipped student, or the path of one.")],
+    json: AsJson = False,
+) -> None:
+    """Show what a student is: made from what, how good, for what, and for what not."""
+    with plain_errors(json):
+        _need_torch()
+        from .decoders.shipped import find_student
+        from .decoders.student_files import load_student, student_note
+
+        path, sha256 = find_student(name)
+        opened, note = load_student(path, sha256=sha256), student_note(path)
+    settings = opened.config.to_dict()
+    if json:
+        print_json({"path": str(path), "notice": NOTICE, "config": settings, "note": note})
+        return
+    out.print(f"[bold]{path.stem}[/] {NOTICE}")
+    _print_tree({"config": settings, **note})
+
+
+def fit(
+    recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings to learn from.")],
+    classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")],
+    bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
+    encoder: Annotated[str, typer.Option(help="filterbank_covariance, csp or student.")] = (
+        "filterbank_covariance"
+    ),
+    student: Annotated[
+        str, typer.Option(help="For encoder student: a shipped one or a path.")
+    ] = "",
+    start_s: Annotated[float, typer.Option(help="From the cue.")] = 0.5,
+    stop_s: Annotated[float, typer.Option(help="From the cue.")] = 4.0,
+    window_s: Annotated[float, typer.Option(help="Length of a window.")] = 2.0,
+    step_s: Annotated[float, typer.Option(help="From one decision to the next.")] = 0.1,
+    conditioning: Annotated[
+        Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
+    ] = None,
+    assume_unit: Unit = None,
+    json: AsJson = False,
+) -> None:
+    """Fit a motor-imagery model on labelled recordings; save it as a bundle."""
+    from .calibration import FitPlan, usual_conditioning
+    from .runtime.collection import TrialSpan
+    from .runtime.session import read_conditioning
+    from .runtime.windows import WindowConfig
+
+    with plain_errors(json):
+        names = tuple(name.strip() for name in classes.split(",") if name.strip())
+        if len(names) < 2:
+            raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
+        plan = FitPlan(
+            span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
+            encoder=encoder,
+            student=student,
+            window=WindowConfig(length_s=window_s, step_s=step_s),
+            conditioning=(
+                read_conditioning(conditioning) if conditioning else usual_conditioning(encoder)
+            ),
+        )
+        sha256, scores = _fit_and_save(recordings, plan, bundle, assume_unit)
+    if json:
+        print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
+        return
+    for key, words in (
+        ("cross_validation", "Left-out blocks of trials"),
+        ("leave_one_recording_out", "Left-out recordings"),
+    ):
+        if key in scores:
+            out.print(f"{words}: {score_text(scores[key])}")
+    if left_out := scores.get("electrodes_left_out"):
+        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
+    out.print(f"Saved {bundle} ({sha256[:12]}).")
+
+
+def refuse_overwriting(bundle: Path) -> None:
+    """Raise `ConfigError` if there is such a bundle already."""
+    if bundle.exists():
+        raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
+
+
+def _fit_and_save(
+    paths: Sequence[Path], plan: FitPlan, bundle: Path, assume_unit: str | None
+) -> tuple[str, dict[str, Any]]:
+    from . import calibration
+    from .runtime.bundle import save_bundle
+
+    refuse_overwriting(bundle)
+    if plan.encoder == "student":
+        _need_torch()
+    with progress_bar("reading recordings") as step:
+        sources = calibration.recordings(paths, assume_unit)
+        fitted = calibration.fit_model(sources, plan, step)
+    return save_bundle(fitted, bundle), fitted.card.scores
+
+
+def _build(recipe: Path, folder: Path, data: Path | None, modality: str) -> Corpus:
+    from .corpus_building import build_corpus, read_recipe
+
+    root = data or os.environ.get("DIVERLOOP_DATA")
+    if not root:
+        raise ConfigError(
+            "A recipe's recordings lie below a folder that nobody named: give --data, or set "
+            "DIVERLOOP_DATA."
+        )
+    with progress_bar("reading the recipe") as step:
+        return build_corpus(read_recipe(recipe, root, modality=modality), folder, step)
+
+
+def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:
+    """The corpus that was named, or one built from the recipe that was named."""
+    from .decoders.corpus import Corpus
+
+    if path.suffix != ".toml":
+        return Corpus.open(path).only(modality=modality)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            f"Several processes cannot build {path.name} at a time: run `diverloop corpus` first "
+            f"and name its folder."
+        )
+    return _build(path, run / "corpus", data, modality)
+
+
+def _plan(
+    run: Path,
+    steps: int,
+    batch: int,
+    accumulate: int,
+    learning_rate: float,
+    seed: int,
+    precision: str,
+    sharding: str,
+) -> TrainPlan:
+    from .decoders.training_plan import TrainPlan
+
+    return TrainPlan(
+        out=run,
+        steps=steps,
+        batch=batch,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        seed=seed,
+        precision=precision,
+        sharding=sharding,
+        save_every_s=60.0,
+    )
+
+
+def _patch(patch_s: float, modality: str) -> int:
+    """Samples of a patch at 500 Hz; unless somebody chose, what was published for the modality."""
+    seconds = patch_s or (1.0 if modality == "EEG" else 0.1)
+    return round(500 * seconds)
+
+
+def _open_teacher(path: Path) -> Teacher:
+    """A teacher of our own, or a published one; a converted copy was fetched with its hash."""
+    from .decoders.fetching import recorded_sha256
+    from .decoders.published import load_published, load_teacher
+
+    if path.suffix == ".pt":
+        return load_published(path)
+    recorded = recorded_sha256(path)
+    return load_published(path, sha256=recorded) if recorded else load_teacher(path)
+
+
+def _need_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise ConfigError(
+            "This needs PyTorch, which is not installed: pip install 'diverloop[torch]'."
+        )
+
+
+def _tell_made(what: str, path: Path, json: bool) -> None:
+    import hashlib
+
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    if json:
+        print_json({what: str(path), "sha256": sha256})
+    else:
+        out.print(f"The {what} is in {path} ({sha256[:12]}).", highlight=False)
+
+
+def _print_tree(values: dict[str, Any], indent: int = 0) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            out.print(f"{'  ' * indent}[bold]{key}[/]")
+            _print_tree(value, indent + 1)
+        else:
+            out.print(f"{'  ' * indent}{key}: {value}", highlight=False, markup=False)

@@ -1,0 +1,224 @@
+"""A perfect student costs nothing, an ignorant one about 1, and the masked do not count."""
+
+import math
+
+import pytest
+import torch
+
+from diverloop.decoders.distill_losses import (
+    EEG_BANDS,
+    HopSpectrum,
+    LayerRouter,
+    ReadBack,
+    RoutedTarget,
+    RunningScale,
+    agreement,
+    balance,
+    pool_channels,
+    pool_hops,
+    pooled_width,
+    relation,
+    routed_agreement,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+# --- statistics ------------------------------------------------------------------------------
+
+
+def test_running_statistics_become_those_of_all_that_was_seen():
+    scale = RunningScale(3)
+    batches = torch.randn(20, 50, 3) * torch.tensor([1.0, 5.0, 0.2]) + torch.tensor([0, 10.0, -1])
+    batches = batches + torch.randn(20, 1, 3)
+    for batch in batches:
+        scale(batch)
+    flat = batches.flatten(0, 1)
+    torch.testing.assert_close(scale.mean, flat.mean(0), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(scale.variance, flat.var(0, unbiased=False), rtol=1e-3, atol=1e-4)
+
+
+def test_running_statistics_rest_in_eval_mode_and_ignore_what_is_not_there():
+    scale = RunningScale(2)
+    features = torch.randn(40, 2)
+    present = torch.arange(40) < 30
+    features[~present] = 1e6
+    scale(features, present)
+    torch.testing.assert_close(scale.mean, features[:30].mean(0))
+    before = scale.mean.clone()
+    scale.eval()(features)
+    assert torch.equal(scale.mean, before)
+
+
+# --- agreement -------------------------------------------------------------------------------
+
+
+def test_a_perfect_student_costs_nothing_and_an_ignorant_one_about_one():
+    target = torch.randn(50, 256)
+    assert agreement(target, target) == pytest.approx(0.0, abs=1e-6)
+    assert agreement(1e-4 * torch.randn(50, 256), target) == pytest.approx(1.0, abs=0.05)
+
+
+def test_what_is_not_present_does_not_count():
+    target = torch.randn(10, 8)
+    said = target.clone()
+    said[5:] = 1e3
+    assert agreement(said, target, torch.arange(10) < 5) == pytest.approx(0.0, abs=1e-6)
+    assert agreement(said, target, torch.zeros(10, dtype=torch.bool)) == 0.0
+
+
+def test_pooling_over_channels_leaves_absent_ones_out():
+    features = torch.randn(2, 4, 3, 5)
+    usable = torch.tensor([[True, True, False, False], [True] * 4])
+    pooled = pool_channels(features, usable)
+    torch.testing.assert_close(pooled[0], features[0, :2].mean(0))
+    torch.testing.assert_close(pooled[1], features[1].mean(0))
+
+
+def test_pooling_over_hops_gives_their_mean_and_the_last_inside_each_patch():
+    latents = torch.randn(2, 6, 4, 8)
+    pooled = pool_hops(latents, 3)
+    assert pooled.shape == (2, 2, pooled_width(32, 3))
+    torch.testing.assert_close(pooled[:, 1, :32], latents[:, 3:].mean(1).flatten(1))
+    assert torch.equal(pooled[:, 0, 32:], latents[:, 2].flatten(1))
+    assert torch.equal(pool_hops(latents, 1), latents.flatten(2))
+
+
+# --- router ----------------------------------------------------------------------------------
+
+
+def test_router_weights_sum_to_one_and_depend_on_what_comes_in():
+    router = LayerRouter(16, 3)
+    torch.nn.init.normal_(router.score.weight)
+    weights = router(torch.randn(2, 5, 3, 16))
+    assert weights.shape == (2, 5, 3)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 5))
+    assert weights.std(dim=(0, 1)).min() > 0.05
+
+
+def test_balance_is_zero_for_even_use_and_largest_for_one_layer():
+    even = torch.eye(3).repeat(4, 1)  # each patch chooses one layer, all layers are used alike
+    assert balance(even) == pytest.approx(0.0, abs=1e-5)
+    assert balance(torch.tensor([[1.0, 0, 0]]).expand(9, 3)) == pytest.approx(math.log(3), abs=1e-4)
+
+
+def test_readings_equal_to_their_layers_cost_nothing_however_they_are_mixed():
+    teacher = torch.randn(2, 4, 3, 16)
+    weights = torch.tensor([0.7, 0.2, 0.1]).expand(2, 4, 3)
+    assert routed_agreement(teacher, teacher, weights) == pytest.approx(0.0, abs=1e-5)
+    assert routed_agreement(teacher.flip(2), teacher, weights) > 0.1
+
+
+def test_the_router_and_the_readings_learn_but_the_teacher_does_not():
+    routed = RoutedTarget(n_features=24, width=16, n_layers=3)
+    student = torch.randn(2, 4, 24, requires_grad=True)
+    loss, weights = routed(student, torch.randn(2, 4, 3, 16))
+    loss.backward()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
+    assert student.grad.abs().sum() > 0
+    assert routed.router.score.weight.grad.abs().sum() > 0
+    assert routed.read.weight.grad.abs().sum() > 0
+
+
+# --- read-back -------------------------------------------------------------------------------
+
+
+def test_the_answer_about_a_channel_comes_from_the_latents_alone():
+    read = ReadBack(width=32, n_slots=4, n_out=6)
+    tokens, latents = torch.randn(2, 5, 32), torch.randn(2, 4, 32)
+    answer = read(tokens, latents)
+    assert answer.shape == (2, 5, 6)
+    # With nothing in the values, whatever the token holds makes no difference.
+    torch.nn.init.zeros_(read.value.weight)
+    silent = read(tokens, latents)
+    torch.testing.assert_close(silent, silent[:1, :1].expand_as(silent))
+
+
+def test_the_answer_follows_its_channel_when_channels_change_places():
+    read = ReadBack(width=32, n_slots=4, n_out=6)
+    tokens, latents = torch.randn(2, 5, 32), torch.randn(2, 4, 32)
+    order = torch.tensor([3, 1, 4, 0, 2])
+    torch.testing.assert_close(read(tokens[:, order], latents), read(tokens, latents)[:, order])
+
+
+# --- relation --------------------------------------------------------------------------------
+
+
+def test_a_turned_and_scaled_copy_has_the_same_relations():
+    teacher = torch.randn(3, 6, 8)
+    turn = torch.linalg.qr(torch.randn(8, 8))[0]
+    present = torch.ones(3, 6, dtype=torch.bool)
+    assert relation(5 * teacher @ turn + 1, teacher, present) == pytest.approx(0.0, abs=1e-6)
+    assert relation(torch.randn(3, 6, 12), teacher, present) > 0.05
+
+
+def test_an_absent_channel_has_no_relations():
+    student, teacher = torch.randn(2, 5, 8), torch.randn(2, 5, 8)
+    present = torch.tensor([[True, True, True, False, True]]).expand(2, -1)
+    before = relation(student, teacher, present)
+    student[:, 3], teacher[:, 3] = 100.0, -50.0
+    torch.testing.assert_close(relation(student, teacher, present), before)
+    assert relation(student, teacher, torch.zeros(2, 5, dtype=torch.bool)) == 0.0
+
+
+# --- spectrum --------------------------------------------------------------------------------
+
+
+def perfect(targets):
+    magnitude, phasor, _ = targets
+    return torch.cat([magnitude, phasor[..., 0], phasor[..., 1]], dim=-1)
+
+
+def test_saying_the_spectrum_costs_nothing_and_saying_nothing_costs_about_one():
+    spectrum = HopSpectrum(50)
+    present = torch.ones(2, 3, dtype=torch.bool)
+    modality = torch.tensor([0, 1])
+    targets = spectrum.targets(20 * torch.randn(2, 3, 2000), present)
+    off, turned = spectrum.losses(perfect(targets), targets, present, modality)
+    assert off == pytest.approx(0.0, abs=1e-6)
+    assert turned == pytest.approx(0.0, abs=1e-6)
+    nothing = torch.zeros_like(perfect(targets))
+    off, turned = spectrum.losses(nothing, targets, present, modality)
+    assert off == pytest.approx(1.0, abs=0.1)
+    assert turned == pytest.approx(1.0, abs=0.01)
+
+
+def test_amplitude_and_phase_are_those_of_a_tone():
+    spectrum = HopSpectrum(50)
+    time = torch.arange(500) / 500
+    tone = 10 * torch.cos(2 * math.pi * 40 * time + 0.7)
+    _, phasor, amplitude = spectrum.targets(tone[None, None], torch.ones(1, 1, dtype=torch.bool))
+    assert amplitude[0, 0, :, 4].mean() == pytest.approx(10.0, rel=1e-3)
+    angle = torch.atan2(phasor[..., 4, 1], phasor[..., 4, 0])
+    torch.testing.assert_close(angle, torch.full_like(angle, 0.7), atol=1e-3, rtol=0)
+
+
+def test_high_gamma_counts_for_intracranial_signal_and_hardly_for_the_scalp():
+    spectrum = HopSpectrum(50)
+    eeg, ieeg = spectrum.weights
+    hz = torch.arange(26) * 10.0
+    assert eeg.mean() == pytest.approx(1.0)
+    assert ieeg.mean() == pytest.approx(1.0)
+    assert (eeg[hz > 100] == 0).all()
+    assert ieeg[hz == 120] == pytest.approx(2 * ieeg[hz == 20].item())
+    assert eeg[hz == 20] / eeg[hz == 60] == pytest.approx(EEG_BANDS[0][2] / EEG_BANDS[1][2])
+
+
+def test_an_absent_channel_has_no_spectrum():
+    spectrum = HopSpectrum(50)
+    present = torch.tensor([[True, False]])
+    x = 20 * torch.randn(1, 2, 1000)
+    x[:, 1] = 0
+    targets = spectrum.targets(x, present)
+    said = perfect(targets)
+    said[:, 1] = 99
+    off, turned = spectrum.losses(said, targets, present, torch.tensor([1]))
+    assert off == pytest.approx(0.0, abs=1e-6)
+    assert turned == pytest.approx(0.0, abs=1e-6)
