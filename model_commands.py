@@ -76,6 +76,9 @@ def pretrain(
     correlated_masking: Annotated[
         float | None, typer.Option(help="Hide channels together that correlate this much.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="Teacher to go on from: ours, same size.")
+    ] = None,
     seed: Seed = 0,
     precision: Precision = "fp32",
     sharding: Sharding = "ddp",
@@ -92,6 +95,7 @@ def pretrain(
         from .decoders.pretrain import PretrainConfig
         from .decoders.pretrain import pretrain as run_pretraining
         from .decoders.teacher import TeacherConfig
+        from .decoders.teacher_files import load_teacher
 
         config = TeacherConfig.named(size, _patch(patch_s, modality))
         draw = DrawPlan(patch=config.patch, max_channels=max_channels, max_patches=max_patches)
@@ -101,9 +105,10 @@ def pretrain(
             correlated_masking=correlated_masking,
         )
         plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        before = load_teacher(start) if start else None
         signal = _corpus(corpus, run, data, modality)
         with progress_bar("pretraining") as step:
-            path = run_pretraining(signal, config, task, plan, step)
+            path = run_pretraining(signal, config, task, plan, step, before)
     _tell_made("teacher", path, json)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -153,6 +154,30 @@ def corrupt(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> 
     positions = batch.positions.masked_fill(forgotten[:, None, None], float("nan"))
     x = x.masked_fill(~usable[:, :, None], 0.0)
     return batch._replace(x=x, usable=usable, positions=positions)
+
+
+class Drawn(NamedTuple):
+    """A segment three times.
+
+    Parameters
+    ----------
+    clean : Batch
+        What the teacher reads.
+    moved : Batch
+        Shifted and scaled: what the spectrum is predicted of.
+    seen : Batch
+        What the student reads.
+    """
+
+    clean: Batch
+    moved: Batch
+    seen: Batch
+
+    @classmethod
+    def of(cls, clean: Batch, config: AugmentConfig, generator: torch.Generator) -> Drawn:
+        """Spoil a batch; the clean one is not touched."""
+        moved = move(clean, config, generator)
+        return cls(clean, moved, corrupt(moved, config, generator))
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> Tensor:

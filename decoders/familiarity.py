@@ -40,10 +40,11 @@ from .tails import largest_with, log_tails, own_surprises
 from .window_statistics import Measured, WindowStatistics
 from .yardsticks import Yardsticks, ways
 
-_LEAST = 1e-6  # a distance of nothing still has a logarithm
+_LEAST = 1e-3  # a distance of nothing still has a logarithm, and rounding has no say
 _FEWEST_WINDOWS = 12
 _REMEMBERED = 8
-_KEPT, _LEAST_SPREAD = 0.8, 0.05
+_KEPT = 0.8  # of calibration, at least
+_LEAST_SPREAD = 0.05  # of a log distance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +144,11 @@ class Familiarity:
 
     Notes
     -----
-    Calibrate on windows as they will be served: same conditioning, same length. The promise that
-    a share `alpha` of good windows is refused holds as far as good windows keep looking like
-    calibration; signal drifts, so expect two or three times as many in later runs.
+    Calibrate on windows as they will be served: same conditioning, same length. That a share
+    `alpha` of good windows is refused holds on average over calibrations, and as far as good
+    windows keep looking like calibration. Signal drifts: expect two or three times as many in
+    later runs, and nearly all of them on another day with few electrodes. Below some hundred
+    windows the threshold is a guess beyond what was seen.
     """
 
     Config = FamiliarityConfig
@@ -166,7 +169,7 @@ class Familiarity:
                 f"fit the model again."
             )
         self._groups = shared_references(self._yards.patterns.sum(axis=0))
-        self._whiteners: OrderedDict[bytes, Floats] = OrderedDict()
+        self._made: OrderedDict[bytes, tuple[Yardsticks, Floats]] = OrderedDict()
 
     @classmethod
     def fit(
@@ -209,8 +212,10 @@ class Familiarity:
         folds = _folds(len(windows), groups, config.n_folds)
         kept = _plausible(_ranks(measured, values, config, folds), config.trim)
         measured, values = [measured[row] for row in kept], values[kept]
-        folds = [np.flatnonzero(np.isin(kept, held)) for held in folds]
-        ranks = _ranks(measured, values, config, [held for held in folds if len(held)])
+        folds = [np.flatnonzero(np.isin(kept, held)) for held in folds if np.isin(held, kept).any()]
+        if len(folds) < 2:  # all but one recording were artefacts
+            folds = _folds(len(kept), None, config.n_folds)
+        ranks = _ranks(measured, values, config, folds)
         yards = Yardsticks.fit(measured, values, config.n_components)
         learnt = {"ranks": ranks, "surprises": own_surprises(ranks)}
         n_times = np.array([windows.shape[2]], dtype=np.float64)
@@ -306,9 +311,8 @@ class Familiarity:
         return vector if n_features else None
 
     def _judged(self, measured: Measured, vector: Floats | None, rows: Usable) -> FamiliarityScore:
-        distances = self._yards.distances(
-            measured, vector, self._whitener(rows), self.config.shrinkage, rows
-        )
+        yards, whiteners = self._left(rows)
+        distances = yards.distances(measured, vector, whiteners, self.config.shrinkage)
         n_ways = len(distances)
         tails = log_tails(self._ranks[:n_ways], np.log(distances + _LEAST))
         surprise = -float(tails.min())
@@ -322,16 +326,16 @@ class Familiarity:
             tails=dict(zip(self._ways, np.exp(tails).tolist(), strict=False)),
         )
 
-    def _whitener(self, rows: Usable) -> Floats:
+    def _left(self, rows: Usable) -> tuple[Yardsticks, Floats]:
         """For these channels; made when the mask changes, and kept for the last few."""
         key = rows.tobytes()
-        if key not in self._whiteners:
-            shrinkage = self.config.shrinkage
-            self._whiteners[key] = self._yards.whiteners(self._known(rows), rows, shrinkage)
-            if len(self._whiteners) > _REMEMBERED:
-                self._whiteners.popitem(last=False)
-        self._whiteners.move_to_end(key)
-        return self._whiteners[key]
+        if key not in self._made:
+            yards = self._yards if rows.all() else self._yards.left(self._known(rows), rows)
+            self._made[key] = yards, yards.whiteners(self.config.shrinkage)
+            if len(self._made) > _REMEMBERED:
+                self._made.popitem(last=False)
+        self._made.move_to_end(key)
+        return self._made[key]
 
     def _known(self, rows: Usable) -> Floats:
         """What is left of the signal: usable rows, less the average of those in their group."""
@@ -350,13 +354,12 @@ def _ranks(
     folds: Sequence[NDArray[np.intp]],
 ) -> Floats:
     """Log distances of every window by yardsticks that have not seen it, (n_ways, n_windows)."""
-    n, n_channels = len(measured), len(measured[0].channels)
-    known, rows = np.eye(n_channels), np.ones(n_channels, dtype=bool)
+    n = len(measured)
     found: list[Floats] = [np.empty(0)] * n
     for held in folds:
         rest = np.setdiff1d(np.arange(n), held)
         yards = Yardsticks.fit([measured[row] for row in rest], values[rest], config.n_components)
-        whiteners = yards.whiteners(known, rows, config.shrinkage)
+        whiteners = yards.whiteners(config.shrinkage)
         for row in held:
             vector = values[row] if values.shape[1] else None
             found[row] = yards.distances(measured[row], vector, whiteners, config.shrinkage)

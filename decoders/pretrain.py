@@ -28,6 +28,7 @@ def pretrain(
     config: PretrainConfig,
     plan: TrainPlan,
     progress: Progress | None = None,
+    start: Teacher | None = None,
 ) -> Path:
     """Pretrain a teacher, or go on with a run that was interrupted.
 
@@ -45,6 +46,8 @@ def pretrain(
         How to train; ``plan.batch`` segments of one recording are a batch.
     progress : callable, optional
         Told after every step.
+    start : Teacher, optional
+        Goes on from its weights, which are copied; without one they are drawn.
 
     Returns
     -------
@@ -58,12 +61,16 @@ def pretrain(
     TrainingStopped
         If the run was asked to stop, or the loss is no longer a number.
     """
-    from .published import save_teacher
+    from .teacher_files import save_teacher, weights_sha256
 
     objective = Reconstruction(teacher_config, config)
     learnt, held_out = _split(corpus, config, plan.seed)
     teacher = _new_teacher(teacher_config, plan.seed)
+    if start is not None:
+        _copy_weights(start, teacher)
     identity = {"corpus": corpus.sha256, "teacher": asdict(teacher_config), "task": asdict(config)}
+    if start is not None:
+        identity["started_from"] = weights_sha256(teacher)
     path = plan.out / "teacher.safetensors"
     ranks = join(plan.device)
     report = train(
@@ -82,6 +89,16 @@ def pretrain(
         save_teacher(done, path, _note(identity, corpus, plan, report))
     ranks.wait()
     return path
+
+
+def _copy_weights(start: Teacher, teacher: Teacher) -> None:
+    if start.config != teacher.config or start.heads is None:
+        raise ConfigError(
+            f"The teacher to go on from is {start.config} with"
+            f"{'out' if start.heads is None else ''} readouts, wanted is {teacher.config} with "
+            f"them: name one of the same make that was pretrained here."
+        )
+    teacher.load_state_dict(start.state_dict())
 
 
 def teacher_groups(teacher: Teacher) -> list[ParameterGroup]:

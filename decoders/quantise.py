@@ -183,6 +183,7 @@ def freeze_ranges(prepared: FakeQuantStudent) -> None:
 def ranges_of(prepared: FakeQuantStudent) -> dict[str, tuple[float, float]]:
     """Ranges of the inputs by matrix, as JSON can hold them: `prepare` takes them back."""
     least, most = prepared.quantise.input_limits
+    least = -most if prepared.quantise.symmetric else least
     found = {}
     for name, linear in prepared.linears().items():
         step, zero = float(linear.step().detach()), int(linear.zero)

@@ -7,6 +7,7 @@ teacher and note give the same bytes: the file's SHA-256 names it. Reading runs 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -114,6 +115,26 @@ def load_teacher(path: str | Path, *, sha256: str | None = None) -> Teacher:
     check_layout(tensors, wanted, torch.float32, path)
     teacher.load_state_dict(tensors, strict=True)
     return teacher.eval()
+
+
+def weights_sha256(teacher: Teacher) -> str:
+    """Hash over a teacher's weights by name, wherever they came from.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        Any.
+
+    Returns
+    -------
+    sha256 : str
+        The same for the same names and values, as float32.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(teacher.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def teacher_of(config: TeacherConfig, state: Mapping[str, Tensor], *, with_heads: bool) -> Teacher:

@@ -7,10 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .ranks import Ranks
 from .training_plan import TrainPlan
+
+if TYPE_CHECKING:
+    from .ranks import Ranks
 
 
 @dataclass(slots=True)
@@ -87,7 +89,10 @@ class TrainingLog:
         self._board = _board(plan.out) if self._writes and plan.tensorboard else None
 
     def step(self, step: int, seconds: float, values: Mapping[str, float], last: bool) -> None:
-        """Take in a step; every ``log_every`` steps, and at the end, their mean is a row."""
+        """Take in a step; every ``log_every`` steps, and at the end, their mean is a row.
+
+        The first row after a run went on is the mean of the steps made since.
+        """
         self._rows.append(values)
         if step % self._plan.log_every and not last:
             return

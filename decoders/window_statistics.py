@@ -30,6 +30,9 @@ PATTERN_BANDS_HZ = ((1.0, 45.0), (1.0, 8.0), (8.0, 30.0))
 COUPLING = ("correlation", "first share", "effective rank")
 """What is said of all channels together."""
 
+SHAPES = ("slope", "flatness", "peak")
+"""What is said last of every channel; all that comes before it is a size."""
+
 _SLOPE_HZ = (2.0, 45.0)
 _OF_RATE = 0.45
 _FLOOR_UV = 0.01  # amplifiers are ten times as noisy: what is below is arithmetic
@@ -92,7 +95,7 @@ class WindowStatistics:
         self._density = 2 / (rate_hz * float(self._taper @ self._taper))
         self._slope = _slope_weights(frequency_hz[self._wide])
         powers = tuple(f"power {low:g}-{high:g} Hz" for low, high in bands)
-        self.names = ("RMS", *powers, "slope", "flatness", "peak")
+        self.names = ("RMS", *powers, *SHAPES)
         self.n_times = n_times
 
     def measure(self, samples: Samples) -> Measured:
@@ -112,7 +115,7 @@ class WindowStatistics:
         spectrum = np.fft.rfft(centred * self._taper, axis=1)
         return Measured(
             channels=self._channels(centred, spectrum),
-            coupling=_coupling(centred),
+            coupling=coupling(centred @ centred.T),
             covariances=np.stack([self._covariance(spectrum, band) for band in self._patterns]),
         )
 
@@ -153,11 +156,23 @@ def _slope_weights(frequency_hz: Floats) -> Floats:
     return slope
 
 
-def _coupling(centred: Floats) -> Floats:
-    n = len(centred)
-    size = np.sqrt(np.einsum("ct,ct->c", centred, centred)) + 1e-9
-    scaled = centred / size[:, None]
-    correlation = scaled @ scaled.T
+def coupling(covariance: Floats) -> Floats:
+    """What the channels have to do with each other, whatever their sizes.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (n_channels, n_channels)
+        In any unit.
+
+    Returns
+    -------
+    coupling : ndarray, shape (3,)
+        Mean absolute correlation, logarithm of the first eigenvalue's share, and entropy of the
+        eigenvalues over its largest value, in the order of `COUPLING`.
+    """
+    n = len(covariance)
+    size = np.sqrt(np.maximum(np.diag(covariance), 0)) + 1e-9
+    correlation = covariance / np.outer(size, size)
     powers = np.maximum(np.linalg.eigvalsh(correlation), 1e-12)
     powers /= powers.sum()
     pairs = max(1, n * (n - 1))

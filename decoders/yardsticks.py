@@ -16,7 +16,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,9 +26,17 @@ from ..runtime.bundle import take
 from ..runtime.errors import BundleError
 from .bands import Floats
 from .missing import Usable
-from .window_statistics import COUPLING, PATTERN_BANDS_HZ, Measured, WindowStatistics
+from .window_statistics import (
+    COUPLING,
+    PATTERN_BANDS_HZ,
+    SHAPES,
+    Measured,
+    WindowStatistics,
+    coupling,
+)
 
 _SPREAD, _COUPLING_SPREAD = 0.2, 0.02  # what is closer than that is never odd
+_RANK = 1e-6  # axes that are shorter, as a share of the longest, are rounding
 _TOP_SHARE = 4  # the worst quarter of the channels speaks for all
 _N_DIMS = {
     "middle": 2,
@@ -90,14 +98,14 @@ class Yardsticks:
             Ready to measure `distances`.
         """
         middle, spread = _robust(np.stack([one.channels for one in measured]), _SPREAD)
-        coupling = _robust(np.stack([one.coupling for one in measured]), _COUPLING_SPREAD)
+        hang = _robust(np.stack([one.coupling for one in measured]), _COUPLING_SPREAD)
         mean, scale = values.mean(axis=0), values.std(axis=0)
         scale = np.where(scale > 0, scale, 1.0)
         axes, powers = _principal((values - mean) / scale, n_components)
         return cls(
             middle=middle,
             spread=spread,
-            coupling=np.stack(coupling),
+            coupling=np.stack(hang),
             patterns=np.mean([_unit_trace(one.covariances) for one in measured], axis=0),
             mean=mean,
             scale=scale,
@@ -129,8 +137,8 @@ class Yardsticks:
         """What was learnt, for a bundle."""
         return {name: getattr(self, name) for name in _N_DIMS}
 
-    def whiteners(self, known: Floats, rows: Usable, shrinkage: float) -> Floats:
-        """Matrices that turn the mean pattern into the identity.
+    def left(self, known: Floats, rows: Usable) -> Self:
+        """The same for some of the channels.
 
         Parameters
         ----------
@@ -138,49 +146,66 @@ class Yardsticks:
             What masking and referencing again did to the signal.
         rows : ndarray of bool, shape (n_channels,)
             Channels that are left.
+
+        Returns
+        -------
+        yardsticks : Yardsticks
+            For those channels. What a new reference does to sizes and coupling is told from the
+            mean covariance; to shapes it does little.
+        """
+        patterns = (known @ self.patterns @ known.T)[:, rows][:, :, rows]
+        before, after = np.diag(self.patterns[0])[rows], np.diag(patterns[0])
+        there = (before > 0) & (after > 0)
+        gain = np.divide(after, before, out=np.ones_like(after), where=there)
+        middle, shift = self.middle[rows], coupling(patterns[0]) - coupling(self.patterns[0])
+        middle[:, : -len(SHAPES)] += 0.5 * np.log(gain)[:, None]
+        return replace(
+            self,
+            middle=middle,
+            spread=self.spread[rows],
+            coupling=np.stack([self.coupling[0] + shift, self.coupling[1]]),
+            patterns=patterns,
+        )
+
+    def whiteners(self, shrinkage: float) -> Floats:
+        """Matrices that turn the mean pattern into the identity.
+
+        Parameters
+        ----------
         shrinkage : float
             Weight of the identity, in (0, 1].
 
         Returns
         -------
-        whiteners : ndarray, shape (n_pattern_bands, n_left, n_left)
+        whiteners : ndarray, shape (n_pattern_bands, n_channels, n_channels)
             Inverse Cholesky factors.
         """
-        left = (known @ self.patterns @ known.T)[:, rows][:, :, rows]
-        return np.linalg.inv(np.linalg.cholesky(_shrunken(left, shrinkage)))
+        return np.linalg.inv(np.linalg.cholesky(_shrunken(self.patterns, shrinkage)))
 
     def distances(
-        self,
-        measured: Measured,
-        vector: Floats | None,
-        whiteners: Floats,
-        shrinkage: float,
-        rows: Usable | None = None,
+        self, measured: Measured, vector: Floats | None, whiteners: Floats, shrinkage: float
     ) -> Floats:
         """How far off one window is.
 
         Parameters
         ----------
         measured : Measured
-            Statistics of its usable channels.
+            Statistics of the same channels.
         vector : ndarray, shape (n_features,), optional
             Its embedding; None to leave that out.
-        whiteners : ndarray, shape (n_pattern_bands, n_left, n_left)
+        whiteners : ndarray, shape (n_pattern_bands, n_channels, n_channels)
             From `whiteners`, with the same shrinkage.
         shrinkage : float
             Weight of the identity.
-        rows : ndarray of bool, shape (n_channels,), optional
-            Which channels are left; None for all.
 
         Returns
         -------
         distances : ndarray, shape (n_ways,) or (n_ways - 2,)
             In the order of `ways`, at least 0; the last two only with an embedding.
         """
-        chosen = slice(None) if rows is None else rows
-        odd = np.abs(measured.channels - self.middle[chosen]) / self.spread[chosen]
+        odd = np.abs(measured.channels - self.middle) / self.spread
         odd.sort(axis=0)
-        worst = odd[-max(1, len(odd) // _TOP_SHARE) :]
+        worst = odd[-(-(-len(odd) // _TOP_SHARE)) :]
         hang = np.abs(measured.coupling - self.coupling[0]) / self.coupling[1]
         covariances = _shrunken(measured.covariances, shrinkage)
         seen = np.linalg.eigvalsh(whiteners @ covariances @ whiteners.swapaxes(1, 2))
@@ -243,8 +268,9 @@ def _principal(scaled: Floats, n_components: int) -> tuple[Floats, Floats]:
     n, n_features = scaled.shape
     if not n_features:
         return np.empty((0, 0)), np.empty(0)
-    k = max(1, min(n_components, n // 4, n_features))
-    axes = np.linalg.svd(scaled, full_matrices=False)[2][:k]
+    _, sizes, axes = np.linalg.svd(scaled, full_matrices=False)
+    real = int((sizes > _RANK * max(sizes[0], 1e-12)).sum())
+    axes = axes[: max(1, min(n_components, n // 4, real))]
     parts = scaled @ axes.T
     # On its own axes the covariance is diagonal: shrinkage does no more than even variances out.
     powers = (parts**2).mean(axis=0)

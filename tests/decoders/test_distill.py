@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from diverloop.decoders.augment import AugmentConfig
+from diverloop.decoders.augment import AugmentConfig, Drawn
 from diverloop.decoders.corpus import Corpus, CorpusEntry
-from diverloop.decoders.distill import Distillation, Drawn, distill, groups_of, loss_of
+from diverloop.decoders.distill import Distillation, distill, groups_of, loss_of
 from diverloop.decoders.distill_check import Agreement, Checker
 from diverloop.decoders.distill_config import DistillConfig
 from diverloop.decoders.student import Student
@@ -24,6 +24,12 @@ QUICK = DistillConfig(
     aside=0.25, validation_batches=2, max_channels=4, min_channels=4, max_seconds=2, min_seconds=2
 )
 
+# Without augmentation, and with the losses that are judged here, few steps are enough.
+CLEAR = DistillConfig(
+    aside=0.25, validation_batches=4, max_channels=4, min_channels=4, max_seconds=2, min_seconds=2,
+    augment=AugmentConfig.off(), magnitude=0, phase=0,
+)  # fmt: skip
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():
@@ -34,12 +40,14 @@ def _one_thread():
     torch.set_num_threads(threads)
 
 
-def rhythm(rng, seconds=20):
-    """Four channels of a rhythm that comes, goes and differs from channel to channel."""
+def rhythm(rng, seconds=12):
+    """Two rhythms that come and go, on the same channels in each recording, and noise."""
     time = np.arange(500 * seconds) / 500
-    envelope = 1 + np.sin(2 * np.pi * 0.3 * time + rng.uniform(0, 6))
-    tones = [np.sin(2 * np.pi * hz * time) * envelope for hz in (10, 21)]
-    mixing = rng.standard_normal((4, 2)) * 10
+    mixing = np.array([[20, 0], [10, 5], [5, 10], [0, 20]])
+    tones = [
+        np.sin(2 * np.pi * hz * time) * (1 + np.sin(2 * np.pi * slow * time + rng.uniform(0, 6)))
+        for hz, slow in ((10, 0.2), (24, 0.3))
+    ]
     return (mixing @ np.stack(tones) + 4 * rng.standard_normal((4, len(time)))).astype(np.float32)
 
 
@@ -59,7 +67,7 @@ def corpus(tmp_path_factory):
             ),
             [rhythm(rng)],
         )
-        for number in range(4)
+        for number in range(8)
     ]
     return Corpus.build(tmp_path_factory.mktemp("corpus"), signals)
 
@@ -92,7 +100,7 @@ def test_gradients_reach_the_student_and_its_readers_but_not_the_teacher(corpus,
     assert all(p.grad is None and not p.requires_grad for p in teacher.parameters())
     assert not teacher.training
     assert set(parts) == {
-        "routed", "balance", "pooled", "token", "relation", "magnitude", "phase",
+        "routed", "balance", "pooled", "within", "token", "relation", "magnitude", "phase",
     }  # fmt: skip
     total = sum(getattr(QUICK, name) * float(part.detach()) for name, part in parts.items())
     assert float(loss.detach()) == pytest.approx(total, rel=1e-5)
@@ -112,7 +120,16 @@ def test_only_matrices_decay_and_the_body_may_learn_at_its_own_rate():
     for group in groups_of(module):
         for name in group.names:
             assert group.weight_decay == float(shapes[name] >= 2)
-            assert group.learning_rate == (0.1 if name.startswith("student.") else 1.0)
+            if name.startswith("student."):
+                assert group.learning_rate == 0.1
+
+
+def test_a_reading_of_many_latents_learns_more_slowly():
+    wide = Student(StudentConfig(width=64, n_layers=1, n_latents=8))
+    module = Distillation(wide, make_teacher(), QUICK)
+    rates = {name: group.learning_rate for group in groups_of(module) for name in group.names}
+    assert rates["pooled.weight"] == rates["routed.read.weight"] == 128 / (2 * 8 * 64)
+    assert rates["pooled.bias"] == rates["token.query.weight"] == 1.0
 
 
 def test_the_teacher_reads_the_clean_signal(corpus):
@@ -137,7 +154,7 @@ def test_tokens_and_latents_of_one_pass_are_those_of_two(corpus):
 
 
 def test_a_loss_of_no_weight_is_not_computed(corpus):
-    config = DistillConfig(routed=0, token=0, relation=0, magnitude=0, phase=0)
+    config = DistillConfig(routed=0, within=0, token=0, relation=0, magnitude=0, phase=0)
     _, parts = make_module(config)(draw(corpus))
     assert set(parts) == {"pooled"}
 
@@ -156,7 +173,7 @@ def test_what_a_lost_channel_held_changes_no_loss(corpus):
 
 def run(corpus, out, steps=60, **changed):
     plan = TrainPlan(
-        out=out, steps=steps, batch=4, learning_rate=3e-3, log_every=1, validate_every=1000,
+        out=out, steps=steps, batch=8, learning_rate=5e-3, log_every=1, validate_every=1000,
         tensorboard=False, device="cpu",
     )  # fmt: skip
     return distill(
@@ -171,17 +188,18 @@ def run(corpus, out, steps=60, **changed):
 
 
 def test_the_student_comes_to_agree_with_its_teacher_on_held_out_recordings(corpus, tmp_path):
-    path = run(corpus, tmp_path)
+    path = run(corpus, tmp_path, steps=80, config=CLEAR)
     with next(tmp_path.glob("*.csv")).open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]
     assert np.mean(losses[-10:]) < 0.85 * np.mean(losses[:5])
     note = student_note(path)
     assert note["held_out"] is True
     assert note["validation"]["pooled_cosine"] > 0.3
-    assert note["validation"]["pooled_r2"] > 0.0
-    assert len(note["validated_on"]) == 1
+    assert note["validation"]["pooled_r2"] > 0.1
+    assert note["validation"]["pooled_r2_within"] > 0.1
+    assert len(note["validated_on"]) == 2
     trained_on = {recording["name"] for recording in note["corpus"]["recordings"]}
-    assert trained_on == {"r0", "r1", "r2", "r3"} - set(note["validated_on"])
+    assert trained_on == {f"r{number}" for number in range(8)} - set(note["validated_on"])
     assert {r["licence"] for r in note["corpus"]["recordings"]} == {"CC0-1.0"}
     assert len(note["teacher"]["weights_sha256"]) == 64
     student = load_student(path)
@@ -231,6 +249,7 @@ def test_a_perfect_student_explains_everything_and_the_mean_explains_nothing():
         (lambda batch: batch, 1.0, 1.0),
         (lambda batch: overall.expand_as(batch), 0.0, None),
         (lambda batch: batch.mean(0).expand_as(batch), None, 0.0),
+        (lambda batch: batch + 3, None, 1.0),
     ):
         agreement = Agreement()
         for batch in batches:
@@ -276,7 +295,8 @@ def test_a_hop_that_does_not_divide_the_patch_is_refused():
     ("wrong", "said"),
     [
         ({"pooled": -1.0}, "pooled"),
-        ({name: 0.0 for name in ("routed", "pooled", "token", "relation", "magnitude", "phase")},
+        ({name: 0.0 for name in ("routed", "pooled", "within", "token", "relation", "magnitude",
+                                  "phase")},
          "All losses"),
         ({"min_seconds": 9.0}, "min_seconds"),
         ({"min_channels": 0}, "min_channels"),

@@ -72,8 +72,9 @@ def angle(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("config", KINDS, ids=str)
 def test_eight_bits_hardly_turn_the_embedding(config):
     student = Student(StudentConfig.named("S")).eval()
-    prepared = made(config, student)
-    batch = drawn()
+    prepared = prepare(student, config)
+    calibrate(prepared, [drawn()])
+    batch = drawn(n_hops=6)
     with torch.no_grad():
         rounded, plain = read(prepared, batch), read(student, batch)
     assert angle(rounded, plain).min() > 0.99

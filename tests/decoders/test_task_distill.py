@@ -47,12 +47,12 @@ def accuracy(fitted, windows):
 
 def test_training_from_scratch_learns_what_a_single_channel_tells():
     places = np.array([[-50.0, 0, 50], [50, 0, 50], [0, 0, 90]])
-    base, test = make_windows(40), make_windows(20, seed=9)
+    base, test = make_windows(32), make_windows(16, seed=9)
 
     def placed(windows):
         return LabelledWindows(x=windows.x, y=windows.y, groups=windows.groups, positions_mm=places)
 
-    plan = TaskPlan.scratch(epochs=25, batch=16, body_rate=3e-3, head_rate=3e-3, refit=False)
+    plan = TaskPlan.scratch(epochs=16, batch=16, body_rate=3e-3, head_rate=3e-3, refit=False)
     fitted = train_from_scratch(SMALL, placed(base), plan)
     assert min(fitted.inner_losses) < 0.8 * fitted.inner_losses[0]
     assert accuracy(fitted, placed(test)) > 0.8

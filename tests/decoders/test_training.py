@@ -107,7 +107,7 @@ def uninterrupted(tmp_path_factory):
 
 def test_the_loss_goes_down_and_the_report_says_where_the_weights_are(tmp_path):
     module = toy()
-    report = run(tmp_path, module, steps=150)
+    report = run(tmp_path, module, steps=150, save_every_s=1e6)
     losses = [float(row["loss"]) for row in rows(tmp_path / "log.csv")]
     assert losses[-1] < 0.3 * losses[0]
     assert report.steps == 150
@@ -181,7 +181,7 @@ def test_torch_draws_on_as_if_nothing_had_been_trained(tmp_path):
 
 
 def test_bfloat16_learns_and_keeps_the_weights_in_float32(tmp_path):
-    report = run(tmp_path, steps=100, precision="bf16")
+    report = run(tmp_path, steps=100, precision="bf16", save_every_s=1e6)
     losses = [float(row["loss"]) for row in rows(tmp_path / "log.csv")]
     assert losses[-1] < 0.5 * losses[0]
     assert {value.dtype for value in read_weights(report.checkpoint).values()} == {torch.float32}
@@ -367,7 +367,7 @@ def test_two_processes_learn_what_one_learns_from_as_many_batches(tmp_path):
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr[-3000:]
-    run(tmp_path / "one", accumulate=4)
+    run(tmp_path / "one", accumulate=4, log_every=1)
     for name in ("ddp", "fsdp"):
         assert_close(weights(tmp_path / name), weights(tmp_path / "one"))
     # The sharded run was stopped on the way, by a signal to one process, and went on.
@@ -396,13 +396,13 @@ def in_processes(out):
         return draw(rng)
 
     ranks = join("cpu")
-    plan = plan_of(out / "fsdp", accumulate=2, sharding="fsdp", save_every_s=1e6)
+    plan = plan_of(out / "fsdp", accumulate=2, sharding="fsdp", save_every_s=1e6, log_every=1)
     module = toy()
     try:
         train(module, loss_of, draw_and_signal, plain_groups(module), plan)
     except TrainingStopped:
         sys.stdout.write("stopped\n")
-    report = run(out / "fsdp", accumulate=2, sharding="fsdp", save_every_s=1e6)
+    report = run(out / "fsdp", accumulate=2, sharding="fsdp", save_every_s=1e6, log_every=1)
     assert report.resumed_from == 5
 
 
