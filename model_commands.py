@@ -120,7 +120,11 @@ def distill(
     modality: Modality = "EEG",
     size: Annotated[str, typer.Option(help="S (1.2 million weights) or M (4.7).")] = "S",
     start: Annotated[
-        Path | None, typer.Option("--from", help="Student to go on from, as after pruning.")
+        Path | None, typer.Option("--from", help="Student to go on from, or to make smaller.")
+    ] = None,
+    keep: Annotated[float, typer.Option(help="With --from: share of the blocks to keep.")] = 1.0,
+    weight_bits: Annotated[
+        int | None, typer.Option(help="With --from: train with weights of so many bits.")
     ] = None,
     steps: Steps = 2000,
     batch: Batch = 8,
@@ -140,17 +144,26 @@ def distill(
     """
     with plain_errors(json):
         _need_torch()
+        from .decoders.compress import compress
         from .decoders.distill import distill as run_distillation
         from .decoders.distill_config import DistillConfig
         from .decoders.student_config import StudentConfig
         from .decoders.student_files import load_student
 
+        if start is None and (keep != 1.0 or weight_bits is not None):
+            raise ConfigError(
+                "--keep and --weight-bits make a student smaller: name it with --from."
+            )
         student = load_student(start) if start else None
         settings = student.config if student else StudentConfig.named(size, modality)
         config = DistillConfig(max_channels=max_channels, max_seconds=max_seconds)
         plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
         opened = _open_teacher(teacher)
         signal = _corpus(corpus, run, data, modality)
+        if student is not None:
+            student = compress(
+                student, opened, signal, config, keep=keep, weight_bits=weight_bits, seed=seed
+            )
         with progress_bar("distilling") as step:
             path = run_distillation(signal, opened, settings, config, plan, step, student)
     _tell_made("student", path, json)

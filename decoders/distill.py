@@ -43,6 +43,7 @@ from .distill_losses import (
     within,
 )
 from .hop_spectrum import HopSpectrum
+from .quantise import empty_like, rounding_note, strip
 from .ranks import joined
 from .student import Student
 from .student_config import StudentConfig
@@ -168,15 +169,7 @@ class Distillation(nn.Module):
 
     def read(self, seen: Batch) -> tuple[Tensor, Tensor]:
         """Latents (B, n_hops, K, width) and tokens (B, C, n_hops, width) in one pass."""
-        tokens: list[Tensor] = []
-        hook = self.student.gather.register_forward_pre_hook(
-            lambda _, inputs: tokens.append(inputs[0])
-        )
-        try:
-            latents = self.student(seen.x, seen.usable, seen.positions, seen.modality)
-        finally:
-            hook.remove()
-        return latents, torch.cat(tokens, dim=2)
+        return self.student.read(seen.x, seen.usable, seen.positions, seen.modality)
 
     def say(self, latents: Tensor, tokens: Tensor) -> Said:
         """What the student makes of the teacher's normalised output."""
@@ -288,6 +281,7 @@ def distill(
     """
     from .distill_check import Checker
 
+    started_from = None if student is None else weights_sha256(student)
     with torch.random.fork_rng():
         torch.manual_seed(plan.seed)
         student = Student(student_config) if student is None else student
@@ -304,6 +298,7 @@ def distill(
     facts = {
         "made_by": "distillation",
         "teacher": teacher_facts(teacher),
+        "student": {"config": student.config.to_dict(), "started_from": started_from},
         "corpus": _corpus_facts(kept),
         "validated_on": [entry.name for entry in aside.entries],
         "held_out": bool(config.aside),
@@ -316,23 +311,20 @@ def distill(
         )
         path = plan.out / STUDENT_FILE
         if ranks.rank == 0:
-            _write_student(path, student.config, report, {**facts, **(note or {})})
+            _write_student(path, student, report, {**facts, **(note or {})})
         ranks.wait()
     return path
 
 
 def _write_student(
-    path: Path, config: StudentConfig, report: TrainReport, facts: Mapping[str, Any]
+    path: Path, trained: Student, report: TrainReport, facts: Mapping[str, Any]
 ) -> None:
     """The checkpoint holds whole weights even where the module has become shards."""
     weights = read_weights(report.checkpoint)
-    student = Student(config)
+    prefix = "student."
+    student = empty_like(trained)
     student.load_state_dict(
-        {
-            name.removeprefix("student."): weight
-            for name, weight in weights.items()
-            if name.startswith("student.")
-        }
+        {name.removeprefix(prefix): w for name, w in weights.items() if name.startswith(prefix)}
     )
     figures = {
         "validation": dict(report.validation),
@@ -340,7 +332,7 @@ def _write_student(
         "seconds": round(report.seconds, 1),
         "versions": versions_now(),
     }
-    save_student(student, path, {**figures, **facts})
+    save_student(strip(student), path, {**figures, **facts, **rounding_note(student)})
 
 
 def loss_of(module: nn.Module, drawn: Drawn) -> tuple[Tensor, dict[str, Tensor]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..runtime.errors import ConfigError
-from .augment import AugmentConfig
+from .augment_config import AugmentConfig
 from .corpus import RATE_HZ, DrawPlan
 
 

@@ -30,7 +30,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import cast
+from dataclasses import asdict
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +48,12 @@ __all__ = [
     "QuantiseConfig",
     "QuantisedLinear",
     "calibrate",
+    "empty_like",
     "freeze_ranges",
     "observing",
     "prepare",
     "ranges_of",
+    "rounding_note",
     "strip",
     "to_int8",
 ]
@@ -274,3 +277,18 @@ def _sources(prepared: FakeQuantStudent) -> Iterator[tuple[Tensor, list[FakeQuan
             cast(Tensor, source.weight).data,
             [cast(FakeQuantLinear, reader) for reader in readers],
         )
+
+
+def empty_like(student: Student) -> Student:
+    """Make a student of the same make, rounding if it does, with weights not yet set."""
+    if isinstance(student, FakeQuantStudent):
+        return FakeQuantStudent(student.config, student.quantise)
+    return Student(student.config)
+
+
+def rounding_note(student: Student) -> dict[str, Any]:
+    """What a card says of rounding: settings and ranges; empty for a plain student."""
+    if not isinstance(student, FakeQuantStudent):
+        return {}
+    ranges = {name: list(ends) for name, ends in ranges_of(student).items()}
+    return {"quantisation": {"config": asdict(student.quantise), "ranges": ranges}}

@@ -164,21 +164,20 @@ class Student(nn.Module):
         state : StudentState
             To go on with.
         """
-        usable = self._usable_by_hop(x_uv, usable)
-        signal, tail = self._joined(x_uv, state.tail, usable)
-        tokens = self._tokens(signal, positions, modality)
-        latents = self.gather(tokens, usable)
-        slots = Slots.of(self.config, usable.shape[2], state.filled)
-        keys, values = [], []
-        for block, past_keys, past_values in zip(
-            self.blocks, state.keys, state.values, strict=True
-        ):
-            latents, new_keys, new_values = block(latents, past_keys, past_values, slots)
-            keys.append(new_keys)
-            values.append(new_values)
-        filled = (state.filled + usable.shape[2]).clamp(max=self.config.context - 1)
-        latents = self.norm(latents).unflatten(1, (-1, self.config.n_latents))
-        return latents, StudentState(tail, tuple(keys), tuple(values), filled)
+        _, latents, state = self._advance(x_uv, state, usable, positions, modality)
+        return latents, state
+
+    def read(
+        self,
+        x_uv: Tensor,
+        usable: Tensor | None = None,
+        positions: Tensor | None = None,
+        modality: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Latents as from `forward` and tokens as from `tokens`, in one pass over a window."""
+        state = self.initial_state(x_uv.shape[0], x_uv.shape[1], like=x_uv)
+        tokens, latents, _ = self._advance(x_uv, state, usable, positions, modality)
+        return latents, tokens
 
     def tokens(
         self,
@@ -205,6 +204,30 @@ class Student(nn.Module):
         )
         filled = torch.zeros(batch, dtype=torch.int64, device=like.device)
         return StudentState(like.new_zeros(batch, n_channels, config.tail), empty, empty, filled)
+
+    def _advance(
+        self,
+        x_uv: Tensor,
+        state: StudentState,
+        usable: Tensor | None,
+        positions: Tensor | None,
+        modality: Tensor | None,
+    ) -> tuple[Tensor, Tensor, StudentState]:
+        usable = self._usable_by_hop(x_uv, usable)
+        signal, tail = self._joined(x_uv, state.tail, usable)
+        tokens = self._tokens(signal, positions, modality)
+        latents = self.gather(tokens, usable)
+        slots = Slots.of(self.config, usable.shape[2], state.filled)
+        keys, values = [], []
+        for block, past_keys, past_values in zip(
+            self.blocks, state.keys, state.values, strict=True
+        ):
+            latents, new_keys, new_values = block(latents, past_keys, past_values, slots)
+            keys.append(new_keys)
+            values.append(new_values)
+        filled = (state.filled + usable.shape[2]).clamp(max=self.config.context - 1)
+        latents = self.norm(latents).unflatten(1, (-1, self.config.n_latents))
+        return tokens, latents, StudentState(tail, tuple(keys), tuple(values), filled)
 
     def _usable_by_hop(self, x_uv: Tensor, usable: Tensor | None) -> Tensor:
         """Which channel is there in which hop, (batch, n_channels, n)."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..runtime.errors import ConfigError
-from .augment import AugmentConfig
+from .augment_config import AugmentConfig
 from .corpus import Batch
 from .student import Student
 

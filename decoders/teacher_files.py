@@ -19,7 +19,7 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..runtime.errors import BundleError, ConfigError
 from .downloading import file_sha256
@@ -117,13 +117,13 @@ def load_teacher(path: str | Path, *, sha256: str | None = None) -> Teacher:
     return teacher.eval()
 
 
-def weights_sha256(teacher: Teacher) -> str:
-    """Hash over a teacher's weights by name, wherever they came from.
+def weights_sha256(module: nn.Module) -> str:
+    """Hash over a model's weights by name, wherever they came from.
 
     Parameters
     ----------
-    teacher : Teacher
-        Any.
+    module : torch.nn.Module
+        A teacher or a student.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def weights_sha256(teacher: Teacher) -> str:
         The same for the same names and values, as float32.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(teacher.state_dict().items()):
+    for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().to("cpu", torch.float32).contiguous().numpy().tobytes())
     return digest.hexdigest()
