@@ -33,16 +33,16 @@ from typing import Any
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-from scipy import signal  # noqa: E402
+import numpy as np
+from numpy.typing import NDArray
+from scipy import signal
 
-from diverloop.decoders.asr_fit import fit_asr  # noqa: E402
-from diverloop.decoders.cleaning_fit import fit_eog_regression, fit_eye_ica  # noqa: E402
-from diverloop.decoders.line_projection import fit_line_projection, line_excess_db  # noqa: E402
-from diverloop.hardware.recordings import read_recording  # noqa: E402
-from diverloop.runtime.messages import Channel, StreamSpec  # noqa: E402
-from diverloop.runtime.signal.cleaning import muscle_index  # noqa: E402
+from diverloop.decoders.asr_fit import fit_asr
+from diverloop.decoders.cleaning_fit import fit_eog_regression, fit_eye_ica
+from diverloop.decoders.line_projection import fit_line_projection, line_excess_db
+from diverloop.hardware.recordings import read_recording
+from diverloop.runtime.messages import Channel, StreamSpec
+from diverloop.runtime.signal.cleaning import muscle_index
 
 FIT, JUDGED = (1, 3, 4), (7, 8, 9, 10)
 FRONT = ("Fp1", "Fpz", "Fp2", "AF7", "AF8")

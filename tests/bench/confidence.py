@@ -1,6 +1,7 @@
 """Does it know what it does not know, and is a probability what it says? As JSON.
 
-    DIVERLOOP_DATA=... python tests/bench/confidence.py [--encoder none|random|PATH] [--tuning]
+    DIVERLOOP_DATA=... python tests/bench/confidence.py [--encoder none|signal|random|PATH]
+        [--part both|unfamiliar|calibration] [--tuning]
 
 ``unfamiliar``: `Familiarity` is calibrated on some runs and judges windows of 2 s of later runs, as
 recorded and spoilt in the ways of `confidence_cases.py`. ``auroc`` is the area under the curve of
@@ -19,7 +20,8 @@ trials, and with ``expected_if_perfect``, what flawless probabilities would show
 ``--encoder``: ``random`` is a student nobody has trained, PATH a student file; of both the mean
 over hops is the embedding, for P300 the hops one after the other. ``none`` is no network: log band
 power and the covariance's logarithm, in finer bands for motor imagery and SSVEP; for P300 the time
-course from 1 to 12 Hz.
+course from 1 to 12 Hz. ``signal`` is the same for ``calibration``, and no embedding at all for
+``unfamiliar``.
 
 What was chosen (statistics, spreads, alpha, how calibration is trimmed) was chosen on EEGMMIDB S001
 runs 3 and 5 to 7 and 9 and on g.tec G1; ``--tuning`` shows those. Reported are EEGMMIDB imagery
@@ -146,17 +148,18 @@ def student_encoder(which: str) -> Encode:
 # --- unfamiliar windows --------------------------------------------------------------------------
 
 
-def judge_set(data: DataSet, encode: Encode) -> dict[str, Any]:
+def judge_set(data: DataSet, encode: Encode | None) -> dict[str, Any]:
     """Area under the curve of every case of a data set."""
     rng = np.random.default_rng(1)
     take = data.fit[0]
     parts = [windows_of(t, conditioned(t), data.fit_span, data.fit_step_s) for t in data.fit]
     groups = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     fit, config = np.concatenate(parts), FamiliarityConfig(rate_hz=RATE_HZ)
-    familiarity = Familiarity.fit(encode(fit, take, "windows"), fit, config, groups)
+    embedded = encode(fit, take, "windows") if encode else None
+    familiarity = Familiarity.fit(embedded, fit, config, groups)
 
     def surprises(windows: Floats) -> Floats:
-        values = encode(windows, take, "windows")
+        values = encode(windows, take, "windows") if encode else [None] * len(windows)
         scores = [familiarity.score(v, w) for v, w in zip(values, windows, strict=True)]
         return np.array([one.surprise for one in scores])
 
@@ -371,11 +374,13 @@ def main() -> None:
     parser.add_argument("--part", choices=("both", "unfamiliar", "calibration"), default="both")
     chosen = parser.parse_args()
     data = Path(os.environ["DIVERLOOP_DATA"])
-    encode = by_hand if chosen.encoder == "none" else student_encoder(chosen.encoder)
-    name = chosen.encoder if chosen.encoder in ("none", "random") else Path(chosen.encoder).name
+    hand = chosen.encoder in ("none", "signal")
+    encode = by_hand if hand else student_encoder(chosen.encoder)
+    name = chosen.encoder if hand else Path(chosen.encoder).name
     found: dict[str, Any] = {"encoder": name, "tuning": chosen.tuning}
     if chosen.part != "calibration":
-        sets = {one.name: judge_set(one, encode) for one in data_sets(data, chosen.tuning)}
+        seen = None if chosen.encoder == "signal" else encode
+        sets = {one.name: judge_set(one, seen) for one in data_sets(data, chosen.tuning)}
         found |= {"summary": summary(sets), "unfamiliar": sets}
     if chosen.part != "unfamiliar" and not chosen.tuning:
         found |= {"calibration": calibration(data, encode)}

@@ -1,7 +1,8 @@
 """What augmentation changes, what it leaves alone, and that a seed decides it."""
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
 
 from diverloop.decoders.augment import AugmentConfig, augment, corrupt, move
 from diverloop.decoders.corpus import Batch

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
 
 from diverloop.decoders.augment import AugmentConfig, Drawn
 from diverloop.decoders.corpus import Corpus, CorpusEntry

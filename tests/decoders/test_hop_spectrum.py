@@ -3,7 +3,8 @@
 import math
 
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
 
 from diverloop.decoders.hop_spectrum import EEG_BANDS, HopSpectrum
 

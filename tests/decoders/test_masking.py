@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="masks are tensors")
 
-from diverloop.decoders.corpus import Batch  # noqa: E402
-from diverloop.decoders.masking import draw_mask  # noqa: E402
+from diverloop.decoders.corpus import Batch
+from diverloop.decoders.masking import draw_mask
 
 PATCH = 50
 

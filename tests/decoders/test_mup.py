@@ -7,10 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the model is torch code")
 
-from diverloop.decoders.mup import mup_groups, width_factor  # noqa: E402
-from diverloop.decoders.pretrain import teacher_groups  # noqa: E402
-from diverloop.decoders.teacher import Teacher, TeacherConfig  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.decoders.mup import mup_groups, width_factor
+from diverloop.decoders.pretrain import teacher_groups
+from diverloop.decoders.teacher import Teacher, TeacherConfig
+from diverloop.runtime.errors import ConfigError
 
 WIDTHS = (64, 128, 256)
 

@@ -11,14 +11,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="pretraining needs torch")
 
-from diverloop.decoders.corpus import Corpus, CorpusEntry, DrawPlan  # noqa: E402
-from diverloop.decoders.masking import MaskedBatch  # noqa: E402
-from diverloop.decoders.pretrain import PretrainConfig, pretrain, teacher_groups  # noqa: E402
-from diverloop.decoders.published import load_teacher  # noqa: E402
-from diverloop.decoders.reconstruction import Reconstruction  # noqa: E402
-from diverloop.decoders.teacher import Teacher, TeacherConfig  # noqa: E402
-from diverloop.decoders.training_plan import TrainingStopped, TrainPlan  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.decoders.corpus import Corpus, CorpusEntry, DrawPlan
+from diverloop.decoders.masking import MaskedBatch
+from diverloop.decoders.pretrain import PretrainConfig, pretrain, teacher_groups
+from diverloop.decoders.published import load_teacher
+from diverloop.decoders.reconstruction import Reconstruction
+from diverloop.decoders.teacher import Teacher, TeacherConfig
+from diverloop.decoders.training_plan import TrainingStopped, TrainPlan
+from diverloop.runtime.errors import ConfigError
 
 LONG = TeacherConfig(width=32, n_layers=1, patch=500)
 SHORT = TeacherConfig(width=32, n_layers=1, patch=50)

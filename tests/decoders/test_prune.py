@@ -9,16 +9,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the student needs torch")
 
-from diverloop.decoders.corpus import Batch  # noqa: E402
-from diverloop.decoders.prune import (  # noqa: E402
+from diverloop.decoders.corpus import Batch
+from diverloop.decoders.prune import (
     Importance,
     importance_by_activity,
     importance_by_loss,
     prune,
 )
-from diverloop.decoders.student import Student  # noqa: E402
-from diverloop.decoders.student_config import StudentConfig  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.decoders.student import Student
+from diverloop.decoders.student_config import StudentConfig
+from diverloop.runtime.errors import ConfigError
 
 SMALL = StudentConfig(width=96, n_layers=3, n_latents=2, context=6, ffn=(128, 128, 128))
 

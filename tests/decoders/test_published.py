@@ -5,8 +5,10 @@ import zipfile
 from dataclasses import replace
 
 import pytest
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
+
 import safetensors.torch
-import torch
 
 from diverloop.decoders import published
 from diverloop.decoders.fetching import PUBLISHED

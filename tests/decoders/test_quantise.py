@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the student needs torch")
 
-from diverloop.decoders.corpus import Batch  # noqa: E402
-from diverloop.decoders.prune import importance_by_activity, prune  # noqa: E402
-from diverloop.decoders.quantise import (  # noqa: E402
+from diverloop.decoders.corpus import Batch
+from diverloop.decoders.prune import importance_by_activity, prune
+from diverloop.decoders.quantise import (
     FakeQuantLinear,
     QuantiseConfig,
     calibrate,
@@ -23,9 +23,9 @@ from diverloop.decoders.quantise import (  # noqa: E402
     strip,
     to_int8,
 )
-from diverloop.decoders.student import Student  # noqa: E402
-from diverloop.decoders.student_config import StudentConfig  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.decoders.student import Student
+from diverloop.decoders.student_config import StudentConfig
+from diverloop.runtime.errors import ConfigError
 
 SMALL = StudentConfig(width=64, n_layers=1, n_latents=2, context=6, ffn=(128,))
 KINDS = [

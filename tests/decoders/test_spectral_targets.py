@@ -7,14 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the targets are torch code")
 
-from diverloop.decoders.spectral_targets import (  # noqa: E402
+from diverloop.decoders.spectral_targets import (
     STFT_BINS,
     bin_frequencies_hz,
     fft_target,
     spectral_targets,
     stft_target,
 )
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.runtime.errors import ConfigError
 
 RNG = np.random.default_rng(11)
 

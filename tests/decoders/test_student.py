@@ -9,9 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the student needs torch")
 
-from diverloop.decoders.student import Student  # noqa: E402
-from diverloop.decoders.student_config import StudentConfig  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
+from diverloop.decoders.student import Student
+from diverloop.decoders.student_config import StudentConfig
+from diverloop.runtime.errors import ConfigError
 
 TINY = StudentConfig(width=32, n_layers=2, n_latents=2, context=6)
 

@@ -9,18 +9,18 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the student needs torch")
 
-from diverloop.decoders.shipped import find_student, open_student  # noqa: E402
-from diverloop.decoders.student import Student  # noqa: E402
-from diverloop.decoders.student_config import StudentConfig  # noqa: E402
-from diverloop.decoders.student_encoder import (  # noqa: E402
+from diverloop.decoders.shipped import find_student, open_student
+from diverloop.decoders.student import Student
+from diverloop.decoders.student_config import StudentConfig
+from diverloop.decoders.student_encoder import (
     StudentEncoder,
     StudentEncoderConfig,
 )
-from diverloop.decoders.student_files import save_student  # noqa: E402
-from diverloop.runtime.bundle import join_parts  # noqa: E402
-from diverloop.runtime.conformance import check_encoder  # noqa: E402
-from diverloop.runtime.errors import BundleError, ConfigError, SchemaMismatch  # noqa: E402
-from diverloop.runtime.messages import Channel, StreamSpec, Window  # noqa: E402
+from diverloop.decoders.student_files import save_student
+from diverloop.runtime.bundle import join_parts
+from diverloop.runtime.conformance import check_encoder
+from diverloop.runtime.errors import BundleError, ConfigError, SchemaMismatch
+from diverloop.runtime.messages import Channel, StreamSpec, Window
 
 ROWS = tuple(Channel(name=f"E{i}", position_m=(0.01 * i, 0.0, 0.09)) for i in range(5))
 SPEC = StreamSpec(name="test", rate_hz=500.0, channels=(*ROWS, Channel(name="unknown")))
@@ -107,7 +107,7 @@ def test_a_bundle_holds_all_of_it(encoder):
 
 
 def test_another_rate_and_too_short_a_window_are_refused(encoder):
-    with pytest.raises(SchemaMismatch, match="set conditioning.rate_hz = 500"):
+    with pytest.raises(SchemaMismatch, match=r"set conditioning\.rate_hz = 500"):
         encoder.open(replace(SPEC, rate_hz=250.0), N_TIMES)
     with pytest.raises(SchemaMismatch, match="lengthen it"):
         encoder.open(SPEC, 49)

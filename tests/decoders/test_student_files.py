@@ -4,8 +4,10 @@ import hashlib
 import json
 
 import pytest
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
+
 import safetensors.torch
-import torch
 
 from diverloop.decoders.student import Student
 from diverloop.decoders.student_config import StudentConfig

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="teacher and student need torch")
 
 from diverloop.decoders.student import Student
 from diverloop.decoders.student_config import StudentConfig

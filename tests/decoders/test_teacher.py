@@ -10,19 +10,19 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the teacher needs torch")
 
-from torch.nn.attention import SDPBackend, sdpa_kernel  # noqa: E402
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
-from diverloop.decoders.any_variate import AnyVariateAttention, token_grid  # noqa: E402
-from diverloop.decoders.teacher import (  # noqa: E402
+from diverloop.decoders.any_variate import AnyVariateAttention, token_grid
+from diverloop.decoders.teacher import (
     WIDTHS,
     Teacher,
     TeacherConfig,
     flop_parts,
     flops,
 )
-from diverloop.decoders.teacher_embedding import NeighbourEmbedding, PlaceEmbedding  # noqa: E402
-from diverloop.runtime.errors import ConfigError, UnknownName  # noqa: E402
+from diverloop.decoders.teacher_embedding import NeighbourEmbedding, PlaceEmbedding
+from diverloop.runtime.errors import ConfigError, UnknownName
 
 torch.set_num_threads(1)
 

@@ -15,13 +15,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from diverloop.decoders.ranks import join  # noqa: E402
-from diverloop.decoders.training import plain_groups, train  # noqa: E402
-from diverloop.decoders.training_files import checkpoints, read_mark, read_weights  # noqa: E402
-from diverloop.decoders.training_plan import ParameterGroup, TrainingStopped, TrainPlan  # noqa: E402
-from diverloop.runtime.errors import BundleError, ConfigError  # noqa: E402
+from diverloop.decoders.ranks import join
+from diverloop.decoders.training import plain_groups, train
+from diverloop.decoders.training_files import checkpoints, read_mark, read_weights
+from diverloop.decoders.training_plan import ParameterGroup, TrainingStopped, TrainPlan
+from diverloop.runtime.errors import BundleError, ConfigError
 
 STEPS = 12
 
