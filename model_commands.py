@@ -196,6 +196,7 @@ def student(
     with plain_errors(json):
         _need_torch()
         from .decoders.shipped import find_student
+        from .decoders.student_card import summary
         from .decoders.student_files import load_student, student_note
 
         path, sha256 = find_student(name)
@@ -204,7 +205,9 @@ def student(
     if json:
         print_json({"path": str(path), "notice": NOTICE, "config": settings, "note": note})
         return
-    out.print(f"[bold]{path.stem}[/] {NOTICE}")
+    out.print(f"[bold]{path.stem}[/]")
+    for line in summary(note.get("card", {})):
+        out.print(f"- {line}", highlight=False, markup=False)
     _print_tree({"config": settings, **note})
 
 

@@ -46,6 +46,7 @@ from .hop_spectrum import HopSpectrum
 from .quantise import empty_like, rounding_note, strip
 from .ranks import joined
 from .student import Student
+from .student_card import student_card
 from .student_config import StudentConfig
 from .student_files import save_student
 from .teacher import Teacher
@@ -295,7 +296,9 @@ def distill(
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         return Drawn.of(clean, config.augment, generator)
 
+    modality = " and ".join(sorted({entry.modality for entry in corpus.entries}))
     facts = {
+        "card": student_card(student.config, kept.entries, modality),
         "made_by": "distillation",
         "teacher": teacher_facts(teacher),
         "student": {"config": student.config.to_dict(), "started_from": started_from},

@@ -4,8 +4,8 @@ A decoder answers whatever it is shown: noise, a wrong cap, another kind of sign
 decoded. A window is measured in several ways, each way says how far off it is, and each distance
 is turned into the share of calibration windows that were at least as far off. Those windows were
 held out when the yardsticks were made: they came from another recording, or another block of time
-[1]_. What counts is the most surprising of all ways, itself ranked among the calibration windows,
-so that many ways do not make many false alarms.
+[1]_. What counts are the three most surprising ways together, ranked among the calibration windows
+in turn, so that many ways do not make many false alarms.
 
 The ways are: size, spectrum and shape of every channel against the same channel's calibration;
 how the channels hang together; the Riemannian distance of the covariance to its mean, whatever
@@ -36,7 +36,7 @@ from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Samples
 from .bands import Floats
 from .missing import FEWEST, LEAST_SHARE, Usable, shared_references
-from .tails import largest_with, log_tails, own_surprises
+from .tails import largest_with, log_tails, own_surprises, surprise
 from .window_statistics import Measured, WindowStatistics
 from .yardsticks import Yardsticks, ways
 
@@ -100,7 +100,7 @@ class FamiliarityScore:
     familiar : bool
         Whether `p` is at least the chosen alpha.
     surprise : float
-        The smallest tail of all ways as a negative natural logarithm; see
+        The three smallest tails together, as a negative natural logarithm; see
         `Familiarity.threshold`. Infinite if the window cannot be judged.
     quality : float
         Factor for `Embedding.quality`: 1 from twice alpha on, 0.5 at alpha, 0 at nothing.
@@ -315,12 +315,12 @@ class Familiarity:
         distances = yards.distances(measured, vector, whiteners, self.config.shrinkage)
         n_ways = len(distances)
         tails = log_tails(self._ranks[:n_ways], np.log(distances + _LEAST))
-        surprise = -float(tails.min())
-        p = float(np.exp(log_tails(self._surprises[None], np.array([surprise]))[0]))
+        in_all = surprise(tails)
+        p = float(np.exp(log_tails(self._surprises[None], np.array([in_all]))[0]))
         return FamiliarityScore(
             p=p,
-            familiar=surprise <= self.threshold(self.config.alpha),
-            surprise=surprise,
+            familiar=in_all <= self.threshold(self.config.alpha),
+            surprise=in_all,
             quality=min(1.0, p / (2 * self.config.alpha)),
             distances=dict(zip(self._ways, distances.tolist(), strict=False)),
             tails=dict(zip(self._ways, np.exp(tails).tolist(), strict=False)),

@@ -18,6 +18,7 @@ import numpy as np
 
 from .bands import Floats
 
+_COUNTED = 3  # ways: one may have drifted, two may see the same, what is strange shows in three
 _LARGEST = 10  # one in so many makes the tail
 _SHORTEST = 1e-3
 
@@ -46,6 +47,22 @@ def log_tails(ranks: Floats, values: Floats) -> Floats:
     return found
 
 
+def surprise(log_tails: Floats) -> float:
+    """How odd a window is in all, from the three ways that it is oddest in.
+
+    Parameters
+    ----------
+    log_tails : ndarray, shape (n_ways,)
+        From `log_tails`.
+
+    Returns
+    -------
+    surprise : float
+        Their sum as a negative natural logarithm; to be ranked, not to be read as a probability.
+    """
+    return -float(np.sort(log_tails)[:_COUNTED].sum())
+
+
 def own_surprises(ranks: Floats) -> Floats:
     """Surprise of each calibration window among the others.
 
@@ -57,7 +74,7 @@ def own_surprises(ranks: Floats) -> Floats:
     Returns
     -------
     surprises : ndarray, shape (n_windows,)
-        The smallest tail of all ways, as a negative natural logarithm.
+        As `surprise` says.
     """
     order = np.argsort(ranks, axis=1)
     in_order = np.take_along_axis(ranks, order, axis=1)
@@ -65,7 +82,7 @@ def own_surprises(ranks: Floats) -> Floats:
     found = np.empty(ranks.shape[1])
     for window in range(len(found)):
         others = np.stack([np.delete(*one) for one in zip(in_order, place[:, window], strict=True)])
-        found[window] = -log_tails(others, ranks[:, window]).min()
+        found[window] = surprise(log_tails(others, ranks[:, window]))
     return found
 
 

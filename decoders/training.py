@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..runtime.errors import ConfigError
+from ..runtime.errors import ConfigError, TrainingStopped
 from .ranks import Ranks, Spread, join
 from .training_files import Mark, load_checkpoint, newest_checkpoint, save_checkpoint
 from .training_log import TrainingLog
-from .training_plan import ParameterGroup, TrainingStopped, TrainPlan, TrainReport
+from .training_plan import ParameterGroup, TrainPlan, TrainReport
 
 Progress = Callable[[str, int, int], None]
 """Called with a text, how much is done, and of how much."""

@@ -8,17 +8,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ..runtime.errors import ConfigError, DiverloopError
+from ..runtime.errors import ConfigError
 
 # What a run may change when it goes on: none of it changes the weights that come out.
 _WITHOUT_EFFECT = (
     "out", "save_every_s", "log_every", "validate_every", "read_ahead", "tensorboard", "device",
     "sharding", "accumulate",
 )  # fmt: skip
-
-
-class TrainingStopped(DiverloopError):
-    """A run that ended before its last step; the message says why and how to go on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -205,7 +205,7 @@ class Yardsticks:
         """
         odd = np.abs(measured.channels - self.middle) / self.spread
         odd.sort(axis=0)
-        worst = odd[-(-(-len(odd) // _TOP_SHARE)) :]
+        worst = odd[-((len(odd) + _TOP_SHARE - 1) // _TOP_SHARE) :]
         hang = np.abs(measured.coupling - self.coupling[0]) / self.coupling[1]
         covariances = _shrunken(measured.covariances, shrinkage)
         seen = np.linalg.eigvalsh(whiteners @ covariances @ whiteners.swapaxes(1, 2))

@@ -24,10 +24,13 @@ course from 1 to 12 Hz. ``signal`` is the same for ``calibration``, and no embed
 ``unfamiliar``.
 
 What was chosen (statistics, spreads, alpha, how calibration is trimmed) was chosen on EEGMMIDB S001
-runs 3 and 5 to 7 and 9 and on g.tec G1; ``--tuning`` shows those. Reported are EEGMMIDB imagery
-(runs 4 and 6 to 8 and 10), g.tec G2 and G3 (first three letters of five to the other two), Muse M1
-(session 1 to 2), SSVEP-exo (earlier runs to the last) and ECoG B1 (first 10 s to the last 8 s: far
-too little, shown for completeness). ECE needs nothing chosen, so that g.tec G1 counts there too.
+runs 3 and 5 to 7 and 9, on g.tec G1 and on Emotiv E1 session D to E; ``--tuning`` shows those. Two
+looks at the reported data went back, though not their values: SSVEP X04, whose calibration holds
+artefacts, was the reason to trim, and Muse M1 the reason to count three ways and not the oddest.
+Reported are EEGMMIDB imagery (runs 4 and 6 to 8 and 10), g.tec G2 and G3 (first 60 % to the rest;
+for ECE first three letters of five to the others), Muse M1 (session 1 to 2), SSVEP-exo (earlier
+runs to the last) and ECoG B1 (first 10 s to the last 8 s: far too little, shown for completeness).
+ECE needs nothing chosen, so that g.tec G1 counts there too.
 """
 
 from __future__ import annotations

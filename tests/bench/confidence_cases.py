@@ -272,6 +272,12 @@ def muse(data: Path, session: int) -> tuple[Take, ...]:
     return tuple(load(path, 60.0) for path in found)
 
 
+def emotiv(data: Path, session: str) -> tuple[Take, ...]:
+    """Runs of a session of the Emotiv's speller."""
+    found = sorted((data / "p300").glob(f"emotiv_E1_ses{session}_run*.npz"))
+    return tuple(load(path, 50.0) for path in found)
+
+
 def ssvep(data: Path) -> Iterator[tuple[str, tuple[Take, ...]]]:
     """Participants with their runs, scaled to 15 uV: their unit is not known."""
     for name in ("X01", "X03", "X04", "X07", "X10", "X12"):
@@ -290,6 +296,8 @@ def data_sets(data: Path, tuning: bool) -> Iterator[DataSet]:
         take = gtec(data, subject)
         yield DataSet(name=f"g.tec G{subject}", fit=(take,), judge=(take,), foreign=ecog, **halves)
     if tuning:
+        fit, judge = emotiv(data, "D"), emotiv(data, "E")
+        yield DataSet(name="Emotiv E1", fit=fit, judge=judge, foreign=ecog)
         return
     yield DataSet(name="Muse M1", fit=muse(data, 1), judge=muse(data, 2), foreign=ecog)
     for name, takes in ssvep(data):

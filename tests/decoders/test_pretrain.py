@@ -17,8 +17,8 @@ from diverloop.decoders.pretrain import PretrainConfig, pretrain, teacher_groups
 from diverloop.decoders.published import load_teacher
 from diverloop.decoders.reconstruction import Reconstruction
 from diverloop.decoders.teacher import Teacher, TeacherConfig
-from diverloop.decoders.training_plan import TrainingStopped, TrainPlan
-from diverloop.runtime.errors import ConfigError
+from diverloop.decoders.training_plan import TrainPlan
+from diverloop.runtime.errors import ConfigError, TrainingStopped
 
 LONG = TeacherConfig(width=32, n_layers=1, patch=500)
 SHORT = TeacherConfig(width=32, n_layers=1, patch=50)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.decoders.tails import largest_with, log_tails, own_surprises
+from diverloop.decoders.tails import largest_with, log_tails, own_surprises, surprise
 
 
 def tail(ranks, value) -> float:
@@ -50,9 +50,9 @@ def test_many_ways_do_not_make_many_false_alarms():
         draws = rng.normal(size=(12, 160))
         known, ranks = draws[:, :60], np.sort(draws[:, :60], axis=1)
         limit = largest_with(np.sort(own_surprises(known)), 0.1)
-        tails = [log_tails(ranks, new).min() for new in draws[:, 60:].T]
-        refused += [-tail > limit for tail in tails]
-        by_any += [tail < np.log(0.1) for tail in tails]
+        tails = [log_tails(ranks, new) for new in draws[:, 60:].T]
+        refused += [surprise(one) > limit for one in tails]
+        by_any += [one.min() < np.log(0.1) for one in tails]
     assert np.mean(by_any) > 0.5
     assert np.mean(refused) == pytest.approx(0.1, abs=0.05)
 
@@ -60,5 +60,11 @@ def test_many_ways_do_not_make_many_false_alarms():
 def test_a_calibration_window_is_ranked_among_the_others_alone():
     ranks = np.random.default_rng(4).normal(size=(3, 20))
     found = own_surprises(ranks)
-    by_hand = -log_tails(np.sort(np.delete(ranks, 7, axis=1), axis=1), ranks[:, 7]).min()
-    assert found[7] == pytest.approx(by_hand, abs=1e-12)
+    others = np.sort(np.delete(ranks, 7, axis=1), axis=1)
+    assert found[7] == pytest.approx(surprise(log_tails(others, ranks[:, 7])), abs=1e-12)
+
+
+def test_the_three_oddest_ways_count_and_no_other():
+    tails = np.log([0.5, 0.01, 0.9, 0.2, 0.1])
+    assert surprise(tails) == pytest.approx(-np.log(0.01 * 0.1 * 0.2))
+    assert surprise(tails[:2]) == pytest.approx(-np.log(0.5 * 0.01))

@@ -20,8 +20,8 @@ from torch import nn
 from diverloop.decoders.ranks import join
 from diverloop.decoders.training import plain_groups, train
 from diverloop.decoders.training_files import checkpoints, read_mark, read_weights
-from diverloop.decoders.training_plan import ParameterGroup, TrainingStopped, TrainPlan
-from diverloop.runtime.errors import BundleError, ConfigError
+from diverloop.decoders.training_plan import ParameterGroup, TrainPlan
+from diverloop.runtime.errors import BundleError, ConfigError, TrainingStopped
 
 STEPS = 12
 
