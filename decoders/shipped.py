@@ -1,4 +1,4 @@
-"""The students that come with the package, and where a student's name leads.
+"""The students that come with the package (none yet), and where a student's name leads.
 
 Each is one safetensors file in ``decoders/students``. Its hash stands here, so that a file that
 was altered after installation is refused.
@@ -53,9 +53,10 @@ def find_student(name: str) -> tuple[Path, str | None]:
         return path, None
     near = difflib.get_close_matches(name, SHIPPED, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    others = f", or one of {', '.join(sorted(SHIPPED))}" if SHIPPED else ""
     raise ConfigError(
         f"{name!r} is no student and no file: {hint}give the path of one that `diverloop distill` "
-        f"wrote, or one of {', '.join(sorted(SHIPPED))}."
+        f"wrote{others}."
     )
 
 

@@ -289,13 +289,12 @@ def probabilities(task: str, fit: Trials, judge: Trials, encode: Encode) -> dict
     folds = [np.isin(fit[2], fold) for fold in contiguous_folds(fit[1][first], 5)]
     held = np.empty((len(COSTS), len(values), len(classes)))
     for fold in folds:
-        for place, cost in enumerate(COSTS):
-            held[place, fold] = scores(values[~fold], rows[~fold], values[fold], cost)
+        held[:, fold] = scores(values[~fold], rows[~fold], values[fold], COSTS)
     temperatures = [fit_temperature(one, rows) for one in held]
     losses = [log_loss(one, rows, t) for one, t in zip(held, temperatures, strict=True)]
     best = int(np.argmin(losses))
     unseen = encode(np.stack(judge[0]).astype(np.float32), judge[3], task)
-    raw = scores(values, rows, unseen, COSTS[best])
+    raw = scores(values, rows, unseen, COSTS[best : best + 1])[0]
     return {
         "truth": np.searchsorted(classes, judge[1]),
         "trial": judge[2],
@@ -306,18 +305,21 @@ def probabilities(task: str, fit: Trials, judge: Trials, encode: Encode) -> dict
     }
 
 
-def scores(values: Floats, rows: Any, unseen: Floats, cost: float) -> Floats:
+def scores(values: Floats, rows: Any, unseen: Floats, costs: tuple[float, ...]) -> Floats:
     """Standardised, at most 100 principal components, logistic regression; before the softmax."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     n_components = min(100, values.shape[1], len(values) // 2)
-    parts = [StandardScaler(), PCA(n_components, svd_solver="full")]
-    model = make_pipeline(*parts, LogisticRegression(C=cost, max_iter=1000))
-    found = model.fit(values, rows).decision_function(unseen)
-    return found if found.ndim == 2 else np.stack([np.zeros(len(found)), found], axis=1)
+    scaler = StandardScaler().fit(values)
+    axes = PCA(n_components, svd_solver="randomized", random_state=0).fit(scaler.transform(values))
+    known, new = (axes.transform(scaler.transform(part)) for part in (values, unseen))
+    found = []
+    for cost in costs:
+        raw = LogisticRegression(C=cost, max_iter=1000).fit(known, rows).decision_function(new)
+        found.append(raw if raw.ndim == 2 else np.stack([np.zeros(len(raw)), raw], axis=1))
+    return np.array(found)
 
 
 def softmax(raw: Floats) -> Floats:
