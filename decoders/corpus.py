@@ -1,7 +1,7 @@
 """The corpus: conditioned signal of many recordings, to train on.
 
 The arrays are mapped, not read, so a corpus may be larger than memory. What was lost in a
-recording is not in its array: `CorpusEntry.stretches` says where the pieces are joined, and
+recording is not in its array: ``CorpusEntry.stretches`` says where the pieces are joined, and
 nothing that is drawn reaches across a joint.
 """
 
@@ -135,7 +135,7 @@ class Corpus:
         Returns
         -------
         samples : memmap of float32, shape (n_channels, n_times)
-            Read-only; see `CorpusEntry.stretches` for joints.
+            Read-only; see ``CorpusEntry.stretches`` for joints.
         """
         file = self.entries[place].file
         if file not in self._arrays:

@@ -1,7 +1,8 @@
 """From a teacher that sees the whole window to a student that hears one hop at a time.
 
 No labels are needed. Segments are drawn from a corpus; the teacher reads them clean, the student
-reads a spoilt copy (`augment`), and the losses of `distill_losses` compare what both make of it.
+reads a spoilt copy (`augment`), and the losses of `distill_losses` compare what both make of it
+[1]_, [2]_.
 The teacher is frozen, in eval mode and without gradient; it runs once a batch and is not part of
 what is trained or saved.
 
@@ -30,7 +31,6 @@ from .augment import Drawn
 from .corpus import Batch, Corpus
 from .distill_config import DistillConfig
 from .distill_losses import (
-    ReadBack,
     RoutedTarget,
     RunningScale,
     agreement,
@@ -42,10 +42,11 @@ from .distill_losses import (
     relation,
     within,
 )
+from .hop_level import N_LEVELS, HopLevel
 from .hop_spectrum import HopSpectrum
 from .quantise import empty_like, rounding_note, strip
 from .ranks import joined
-from .student import Student
+from .student import Heard, Student
 from .student_card import student_card
 from .student_config import StudentConfig
 from .student_files import save_student
@@ -57,7 +58,6 @@ from .training_plan import ParameterGroup, TrainPlan, TrainReport
 
 Progress = Callable[[str, int, int], None]
 STUDENT_FILE = "student.safetensors"
-_SPECTRUM_EVERY = 3  # hops
 _USUAL_INPUTS = 128  # of a matrix that learns at the plan's rate
 
 
@@ -124,15 +124,16 @@ class Distillation(nn.Module):
         self.student = student
         self._teacher = (teacher.eval().requires_grad_(False),)  # a tuple hides it from nn.Module
         d, width = teacher.config.width, student.config.width
-        n_latents = student.config.n_latents
         self.output_scale, self.pooled_scale = RunningScale(d), RunningScale(d)
         self.hidden_scale = RunningScale(d * len(self.layers))
-        n_read = pooled_width(student.config.n_features, self.hops)
+        n_read = pooled_width(student.config.n_latents * width, self.hops)
+        n_said = pooled_width(student.config.n_readings, self.hops)
         self.routed = RoutedTarget(n_read, d, len(self.layers))
         self.pooled = quiet(nn.Linear(n_read, d))
-        self.token = ReadBack(width, n_latents * self.hops, d)
-        self.spectrum = HopSpectrum(hop)
-        self.spectral = ReadBack(width, n_latents, 3 * self.spectrum.n_bins)
+        self.token = quiet(nn.Linear(n_said, d))
+        self.spectrum, self.level = HopSpectrum(hop), HopLevel(hop, student.config.scale_uv)
+        self.spectral = quiet(nn.Linear(student.config.n_readings, 3 * self.spectrum.n_bins))
+        self.levels = quiet(nn.Linear(student.config.n_readings, N_LEVELS))
 
     @torch.no_grad()
     def targets(self, clean: Batch) -> Targets:
@@ -162,23 +163,22 @@ class Distillation(nn.Module):
             Each loss before weighting.
         """
         targets = self.targets(drawn.clean)
-        latents, tokens = self.read(drawn.seen)
-        losses = self._mimicry(drawn, targets, latents, tokens)
-        losses |= self._spectra(drawn, latents, tokens)
+        heard = self.read(drawn.seen)
+        losses = self._mimicry(drawn, targets, heard)
+        losses |= self._signal(drawn, heard)
         loss = torch.stack([getattr(self.config, name) * part for name, part in losses.items()])
         return loss.sum(), {name: part.detach() for name, part in losses.items()}
 
-    def read(self, seen: Batch) -> tuple[Tensor, Tensor]:
-        """Latents (B, n_hops, K, width) and tokens (B, C, n_hops, width) in one pass."""
-        return self.student.read(seen.x, seen.usable, seen.positions, seen.modality)
+    def read(self, seen: Batch) -> Heard:
+        """Let the student hear a batch."""
+        heard: Heard = self.student(seen.x, seen.usable, seen.positions, seen.modality)
+        return heard
 
-    def say(self, latents: Tensor, tokens: Tensor) -> Said:
+    def say(self, heard: Heard) -> Said:
         """What the student makes of the teacher's normalised output."""
-        by_patch = tokens.unflatten(2, (-1, self.hops)).mean(dim=3)  # (B, C, N, width)
-        asked = by_patch.transpose(1, 2).flatten(0, 1)  # (B * N, C, width)
-        known = latents.unflatten(1, (-1, self.hops)).flatten(2, 3).flatten(0, 1)
-        answers = self.token(asked, known).unflatten(0, (len(latents), -1))
-        return Said(self.pooled(pool_hops(latents, self.hops)), answers.transpose(1, 2))
+        by_channel = pool_hops(heard.channels.flatten(0, 1)[:, :, None], self.hops)
+        token = self.token(by_channel).unflatten(0, heard.channels.shape[:2])
+        return Said(self.pooled(pool_hops(heard.latents, self.hops)), token)
 
     def normalised(self, targets: Targets, usable: Tensor) -> Said:
         """The teacher's output as a perfect student would say it."""
@@ -187,54 +187,46 @@ class Distillation(nn.Module):
         pooled = pool_channels(targets.features, usable)
         return Said(self.pooled_scale(pooled), self.output_scale(targets.features, heard))
 
-    def _mimicry(
-        self, drawn: Drawn, targets: Targets, latents: Tensor, tokens: Tensor
-    ) -> dict[str, Tensor]:
+    def _mimicry(self, drawn: Drawn, targets: Targets, heard: Heard) -> dict[str, Tensor]:
         weights = self.config
         both = drawn.clean.usable & drawn.seen.usable  # of a lost channel nothing can be said
         wanted = self.normalised(targets, drawn.clean.usable)
-        said = self.say(latents, tokens)
-        heard = both[:, :, None].expand(wanted.token.shape[:3])
+        said = self.say(heard)
+        present = both[:, :, None].expand(wanted.token.shape[:3])
         losses = {}
         if weights.routed:
             hidden = self.hidden_scale(targets.hidden.flatten(2)).unflatten(
                 2, (len(self.layers), -1)
             )
-            losses["routed"], mix = self.routed(pool_hops(latents, self.hops), hidden)
+            losses["routed"], mix = self.routed(pool_hops(heard.latents, self.hops), hidden)
             losses["balance"] = balance(mix)
         if weights.pooled:
             losses["pooled"] = agreement(said.pooled, wanted.pooled)
         if weights.within:
             losses["within"] = within(said.pooled.flatten(0, 1), wanted.pooled.flatten(0, 1))
         if weights.token:
-            losses["token"] = agreement(said.token, wanted.token, heard)
+            losses["token"] = agreement(said.token, wanted.token, present)
         if weights.relation:
-            by_patch = tokens.unflatten(2, (-1, self.hops)).mean(dim=3)
+            by_patch = heard.channels.unflatten(2, (-1, self.hops)).mean(dim=3)
             losses["relation"] = relation(
                 by_patch.transpose(1, 2).flatten(0, 1),
                 wanted.token.transpose(1, 2).flatten(0, 1),
-                heard.transpose(1, 2).flatten(0, 1),
+                present.transpose(1, 2).flatten(0, 1),
             )
         return losses
 
-    def _spectra(self, drawn: Drawn, latents: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-        weights = self.config
-        if not (weights.magnitude or weights.phase):
-            return {}
+    def _signal(self, drawn: Drawn, heard: Heard) -> dict[str, Tensor]:
+        """Spectrum and slow course of each hop, from each channel's readings."""
+        weights, losses = self.config, {}
         present = drawn.moved.usable & drawn.seen.usable
-        # Hops are alike: a third of them teaches the same at a third of the cost.
-        some = slice(_SPECTRUM_EVERY - 1, None, _SPECTRUM_EVERY)
-        if latents.shape[1] < _SPECTRUM_EVERY:
-            some = slice(None)
-        asked = tokens[:, :, some].transpose(1, 2).flatten(0, 1)  # (B * n, C, width)
-        known = latents[:, some].flatten(0, 1)
-        answers = self.spectral(asked, known).unflatten(0, (len(latents), -1))
-        hops = drawn.moved.x.unflatten(2, (-1, self.spectrum.hop))[:, :, some]
-        targets = self.spectrum.targets(hops.flatten(2), present)
-        off, turned = self.spectrum.losses(
-            answers.transpose(1, 2), targets, present, drawn.moved.modality
-        )
-        return {"magnitude": off, "phase": turned}
+        if weights.magnitude or weights.phase:
+            targets = self.spectrum.targets(drawn.moved.x, present)
+            losses["magnitude"], losses["phase"] = self.spectrum.losses(
+                self.spectral(heard.channels), targets, present, drawn.moved.modality
+            )
+        if weights.level:
+            losses["level"] = self.level.loss(self.levels(heard.channels), drawn.moved.x, present)
+        return losses
 
 
 def distill(

@@ -99,7 +99,7 @@ class Checker:
             if place == len(self._targets):
                 self._targets.append(module.targets(batch))
             wanted = module.normalised(self._targets[place], batch.usable)
-            said = module.say(*module.read(batch))
+            said = module.say(module.read(batch))
             pooled.add(said.pooled.flatten(0, 1), wanted.pooled.flatten(0, 1))
             token.add(
                 said.token[batch.usable].flatten(0, 1), wanted.token[batch.usable].flatten(0, 1)

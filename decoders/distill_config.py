@@ -18,7 +18,7 @@ class DistillConfig:
     layers : tuple of int
         Teacher blocks, counted from 1, that are mixed by the router; empty for a third, two
         thirds and all of them (4, 8, 12 of 12).
-    routed, pooled, within, token, relation, magnitude, phase : float
+    routed, pooled, within, token, relation, magnitude, phase, level : float
         Weights of the losses, 0 or more; a loss of weight 0 is not computed. ``within`` is the
         pooled output again, about what sets the patches of one recording apart.
     balance : float
@@ -54,6 +54,7 @@ class DistillConfig:
     relation: float = 0.5
     magnitude: float = 0.3
     phase: float = 0.1
+    level: float = 0.5
     balance: float = 0.05
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     max_channels: int = 32
@@ -112,4 +113,4 @@ class DistillConfig:
         )
 
 
-_LOSSES = ("routed", "pooled", "within", "token", "relation", "magnitude", "phase")
+_LOSSES = ("routed", "pooled", "within", "token", "relation", "magnitude", "phase", "level")

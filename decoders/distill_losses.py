@@ -250,50 +250,6 @@ def routed_agreement(readings: Tensor, teacher: Tensor, weights: Tensor) -> Tens
     return agreement(said * size, wanted * size)
 
 
-class ReadBack(nn.Module):
-    """Ask the latents about a channel: its token is the question.
-
-    What comes out is made of the latents' values alone, so whatever a channel's target needs has
-    to pass through them. Trained, never served.
-
-    Parameters
-    ----------
-    width : int
-        Of the student.
-    n_slots : int
-        Latents that are asked at once: those of a hop, or of all hops of a patch.
-    n_out : int
-        Length of the answer.
-    """
-
-    def __init__(self, width: int, n_slots: int, n_out: int) -> None:
-        super().__init__()
-        self.n_heads = max(1, width // 32)
-        self.norm = nn.RMSNorm(width, 1e-5)
-        self.query = nn.Linear(width, width, bias=False)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width, bias=False)
-        self.slot = nn.Parameter(0.02 * torch.randn(n_slots, width))
-        self.out = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, n_out)
-        )
-
-    def forward(self, tokens: Tensor, latents: Tensor) -> Tensor:
-        """Tokens (M, C, width) and latents (M, n_slots, width) to answers (M, C, n_out)."""
-        memory = latents + self.slot
-        read = F.scaled_dot_product_attention(
-            self._heads(self.query(self.norm(tokens))),
-            self._heads(self.key(memory)),
-            self._heads(self.value(memory)),
-        )
-        answer: Tensor = self.out(read.transpose(1, 2).flatten(2))
-        return answer
-
-    def _heads(self, x: Tensor) -> Tensor:
-        heads: Tensor = x.unflatten(-1, (self.n_heads, -1))
-        return heads.transpose(1, 2)
-
-
 def relation(student: Tensor, teacher: Tensor, present: Tensor) -> Tensor:
     """Mean square difference of two tables of cosines between channels.
 

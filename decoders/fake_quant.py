@@ -2,7 +2,8 @@
 
 Weights have one step for each output and are symmetric; the input has one step and one zero point
 for the whole matrix, from a running range of what was seen. The gradient passes the rounding as if
-it were not there, and stops where the range ends [1]_.
+it were not there, and stops where the range ends [1]_. The step of the input may be learnt [2]_,
+and outliers of the input may be moved into the weights beforehand [3]_.
 
 References
 ----------
@@ -48,10 +49,10 @@ class QuantiseConfig:
     momentum : float
         Weight of the newest batch in the running range, in (0, 1]; the first batches weigh more.
     learned_step : bool
-        Inputs' steps are trained with the weights [2]_ from where calibration put them.
+        Inputs' steps are trained with the weights (Esser 2020) from where calibration put them.
     smooth : float or None
-        How much of the inputs' outliers `calibrate` moves into the weights [3]_, in [0, 1]; 0.5
-        shares alike.
+        How much of the inputs' outliers `calibrate` moves into the weights (Xiao 2023), in [0, 1];
+        0.5 shares alike.
 
     Raises
     ------

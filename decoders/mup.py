@@ -8,14 +8,13 @@ times decay, by which AdamW shrinks a weight in a step, stays the same.
 Which dimensions grow is read off a second model of the same make and base width: where the two
 differ in size, a dimension grows.
 
-=========================================  ============  ============
-parameter                                  learning rate weight decay
-=========================================  ============  ============
-two growing dimensions (hidden matrices)   x 1/m         x m
-one growing (input, tables, gains, biases  x 1           x 1 (vectors 0)
-of hidden layers, readouts)
-none (biases of readouts, bias tables)     x 1           x 1 (vectors 0)
-=========================================  ============  ============
+=======================================  =============  =============
+parameter                                learning rate  weight decay
+=======================================  =============  =============
+hidden matrices: two growing dimensions  x 1/m          x m
+input matrices, tables and readouts      x 1            x 1
+gains, biases, bias tables               x 1            x 1, vectors 0
+=======================================  =============  =============
 
 m is how many times more inputs the matrix has than in the base model. Readouts do not get a smaller
 learning rate because the model itself divides their input by m, as DIVER-1 does [2]_.

@@ -30,8 +30,9 @@ from torch import Tensor, nn
 
 from ..runtime.errors import ConfigError
 from .corpus import Batch
-from .student import Block, Student
+from .student import Student
 from .student_config import HEAD_DIM
+from .student_layers import Block
 
 Scores = tuple[NDArray[np.float64], ...]
 LossOf = Callable[[Student, Batch], Tensor]

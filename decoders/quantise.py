@@ -10,7 +10,8 @@ streams it and `torch.export` writes it, with a quantise operation before every 
     freeze_ranges(prepared)           # before serving or exporting
     to_int8(prepared), strip(prepared)
 
-Weights have one scale for each output, symmetric; inputs one scale for each matrix.
+Weights have one scale for each output, symmetric; inputs one scale for each matrix. Outliers of the
+inputs may be moved into the weights first [2]_.
 
 What is rounded: q, k, v, out, gate, up and down of every block; gate, up and down of the mixing
 layer; k, v and out of the gathering. What stays in floating point: the embeddings of patches, high
@@ -39,8 +40,9 @@ from torch import Tensor, nn
 from ..runtime.errors import ConfigError
 from .corpus import Batch
 from .fake_quant import FakeQuantLinear, QuantiseConfig, QuantisedLinear, Watch
-from .student import Block, Student, SwiGlu
+from .student import Student
 from .student_config import StudentConfig
+from .student_layers import Block, SwiGlu
 
 __all__ = [
     "FakeQuantLinear",

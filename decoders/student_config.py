@@ -35,6 +35,8 @@ class StudentConfig:
         Microvolts that become 1 inside: 100 for EEG, 200 for iEEG, as for the teacher.
     high_gamma : bool
         A branch of its own for 70 to 250 Hz, which a norm over all frequencies would drown.
+    n_readings : int
+        Numbers of each channel in a hop's embedding.
     n_heads, ffn : tuple of int
         Heads and hidden units of each block where pruning took some; empty for ``width / 32``
         and ``4 * width``.
@@ -48,6 +50,7 @@ class StudentConfig:
     context: int = 30
     scale_uv: float = 100.0
     high_gamma: bool = False
+    n_readings: int = 24
     n_heads: tuple[int, ...] = ()
     ffn: tuple[int, ...] = ()
 
@@ -56,7 +59,7 @@ class StudentConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.width < HEAD_DIM or self.width % HEAD_DIM:
             raise ConfigError(f"width must be a multiple of {HEAD_DIM}, got {self.width}.")
-        for name in ("n_layers", "n_latents", "hop", "context"):
+        for name in ("n_layers", "n_latents", "hop", "context", "n_readings"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if not self.scales or min(self.scales) < self.hop:
@@ -91,10 +94,9 @@ class StudentConfig:
         """Samples before a hop that its tokens look at."""
         return max(self.scales) - self.hop
 
-    @property
-    def n_features(self) -> int:
+    def n_features(self, n_channels: int) -> int:
         """Length of a hop's embedding."""
-        return self.n_latents * self.width
+        return self.n_latents * self.width + n_channels * self.n_readings
 
     def heads_of(self, layer: int) -> int:
         """Attention heads of a block."""

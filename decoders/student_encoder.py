@@ -1,4 +1,4 @@
-"""A student in the loop: a window of any electrodes to the mean of its hops' embeddings.
+"""A student in the loop: a window to the mean of its hops' embeddings.
 
 The window is read as if nothing had come before it, so that one window gives one embedding
 wherever it comes from. The bundle holds the student's weights: it needs no other file.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from .bands import Floats, check_stream, embed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MODALITIES = ("EEG", "iEEG")
 _AT_ONCE = 16  # windows in a batch when many are encoded
+_ENOUGH = 64  # windows, for the mean of one
 
 Place = tuple[float, float, float]
 
@@ -85,31 +87,34 @@ class StudentEncoder:
         What was chosen.
     student : Student
         In eval mode.
+    usual : ndarray, shape (n_rows, n_readings)
+        Readings of each row in the mean calibration window.
 
     Notes
     -----
     Of a window that is no whole number of hops the oldest samples are not looked at. Masked rows
-    are absent; quality is the share of rows that are there. A window that holds NaN or infinity
+    are absent, and their own features are those of the mean calibration window; quality is the
+    share of rows that are there. A window that holds NaN or infinity
     in a usable row, or has none, is encoded as NaN with quality 0.
     """
 
     Config = StudentEncoderConfig
 
-    def __init__(self, config: StudentEncoderConfig, student: Student) -> None:
-        self.config, self._student = config, student
-        self.n_features = student.config.n_features
+    def __init__(self, config: StudentEncoderConfig, student: Student, usual: Floats) -> None:
+        self.config, self._student, self._usual = config, student, usual
+        self.n_features = student.config.n_features(len(config.positions_mm))
         self._n_times = 0
 
     @classmethod
     def fit(
         cls, windows: Samples, labels: NDArray[Any] | None, config: StudentEncoderConfig
     ) -> Self:
-        """Open the student; it has learnt already and looks at no window.
+        """Open the student, and let it hear some windows for what a row usually reads.
 
         Parameters
         ----------
         windows : ndarray, shape (n_windows, n_rows, n_times)
-            Conditioned windows in microvolts at 500 Hz; only their shape matters.
+            Conditioned windows in microvolts at 500 Hz, all finite.
         labels : ndarray, optional
             Not looked at.
         config : StudentEncoderConfig
@@ -139,7 +144,11 @@ class StudentEncoder:
             architecture=student.config.to_dict(),
             sha256=sha256,
         )
-        return cls(settings, student)
+        n_rows, n_readings = len(config.positions_mm), student.config.n_readings
+        encoder = cls(settings, student, np.zeros((n_rows, n_readings)))
+        some = windows[:: max(1, len(windows) // _ENOUGH)]
+        usual = encoder.encode_many(some).mean(axis=0)[-n_rows * n_readings :]
+        return cls(settings, student, usual.reshape(n_rows, n_readings))
 
     @classmethod
     def from_arrays(cls, config: StudentEncoderConfig, arrays: Mapping[str, NDArray[Any]]) -> Self:
@@ -149,7 +158,12 @@ class StudentEncoder:
         from .student import Student
 
         student = Student(StudentConfig.from_dict(config.architecture))
-        tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        usual = take(arrays, "usual", 2)
+        tensors = {
+            name.removeprefix("student."): torch.from_numpy(np.array(array))
+            for name, array in arrays.items()
+            if name.startswith("student.")
+        }
         try:
             student.load_state_dict(tensors, strict=True)
         except RuntimeError as error:
@@ -157,11 +171,12 @@ class StudentEncoder:
                 f"The bundle's arrays are not those of the student on its card "
                 f"({str(error).splitlines()[-1].strip()}): fit the model again."
             ) from error
-        return cls(config, student.eval())
+        return cls(config, student.eval(), usual)
 
     def to_arrays(self) -> dict[str, NDArray[np.floating[Any]]]:
-        """The student's weights, for a bundle."""
-        return {name: tensor.numpy() for name, tensor in self._student.state_dict().items()}
+        """The student's weights and what rows usually read, for a bundle."""
+        weights = self._student.state_dict().items()
+        return {"usual": self._usual, **{f"student.{name}": w.numpy() for name, w in weights}}
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
         """Check the stream.
@@ -259,13 +274,16 @@ class StudentEncoder:
         hop = self._student.config.hop
         newest = windows[:, :, windows.shape[2] % hop :]
         with torch.inference_mode():
-            latents = self._student(
+            heard = self._student(
                 torch.from_numpy(np.ascontiguousarray(newest, dtype=np.float32)),
                 torch.from_numpy(usable)[None].expand(n, -1),
                 self._positions().expand(n, -1, -1),
                 torch.full((n,), MODALITIES.index(self.config.modality)),
             )
-        values: Floats = latents.mean(dim=1).flatten(1).double().numpy()
+        values: Floats = heard.embedding.mean(dim=1).double().numpy()
+        if not usable.all():
+            readings = values[:, -self._usual.size :].reshape(n, *self._usual.shape)
+            readings[:, ~usable] = self._usual[~usable]
         return values
 
     def _positions(self) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..runtime.errors import ConfigError
 from .augment_config import AugmentConfig
 from .corpus import Batch
-from .student import Student
+from .student import Heard, Student
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,7 @@ class TaskPlan:
     Parameters
     ----------
     pooling : {"mean", "hops"}
-        Features of a window: latents averaged over its hops, or all of them one after the other,
+        Features of a window: its hops' embeddings averaged, or all of them one after the other,
         for responses whose time matters (P300).
     epochs : int
         Most passes over the windows; 0 fits the head alone.
@@ -236,15 +236,15 @@ class TaskStudent:
         return found
 
 
-def pool(latents: Tensor, pooling: str) -> Tensor:
-    """Latents (n, n_hops, K, width) to features (n, n_features)."""
-    return latents.mean(dim=1).flatten(1) if pooling == "mean" else latents.flatten(1)
+def pool(heard: Heard, pooling: str) -> Tensor:
+    """Embeddings of n windows' hops to features, shape (n, n_features)."""
+    hops = heard.embedding
+    return hops.mean(dim=1) if pooling == "mean" else hops.flatten(1)
 
 
 def features_of(student: Student, batch: Batch, pooling: str) -> Tensor:
     """Features of a batch, shape (n, n_features), with gradient."""
-    latents = student(batch.x, batch.usable, batch.positions, batch.modality)
-    return pool(latents, pooling)
+    return pool(student(batch.x, batch.usable, batch.positions, batch.modality), pooling)
 
 
 @torch.no_grad()

@@ -1,12 +1,13 @@
 """What a window looks like from outside: size, spectrum and coupling, without any model.
 
 Everything is said per channel or per pair of channels, so that a channel which is missing takes
-nothing along but its own row. One Fourier transform serves all statistics.
+nothing along but its own row: deviation of simple statistics, each by itself [1]_, and how many
+directions the channels have together [2]_. One Fourier transform serves all.
 
 References
 ----------
 .. [1] Nolan, Whelan, Reilly. FASTER: Fully Automated Statistical Thresholding for EEG artifact
-   Rejection. J. Neurosci. Methods, 2010: deviation of simple statistics, each by itself.
+   Rejection. J. Neurosci. Methods, 2010.
 .. [2] Roy, Vetterli. The effective rank: a measure of effective dimensionality. EUSIPCO, 2007.
 """
 
@@ -45,7 +46,7 @@ class Measured:
     Parameters
     ----------
     channels : ndarray, shape (n_channels, n_statistics)
-        In the order of `WindowStatistics.names`; natural logarithms but for the slope.
+        In the order of ``WindowStatistics.names``; natural logarithms but for the slope.
     coupling : ndarray, shape (3,)
         In the order of `COUPLING`.
     covariances : ndarray, shape (n_pattern_bands, n_channels, n_channels)

@@ -1,7 +1,8 @@
 """How far a window is from calibration, in several ways that have no common unit.
 
-Every way is a distance: nothing is known yet about how large a distance is usual. `familiarity`
-ranks them.
+Covariances are compared as the Riemannian potato does [1]_, embeddings by their Mahalanobis
+distance [2]_ with a shrunken covariance [3]_. Every way is a distance: nothing is known yet about
+how large a distance is usual. `familiarity` ranks them.
 
 References
 ----------

@@ -46,7 +46,9 @@ default_role = "py:obj"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:obj", r"[a-z_0-9]+"),
-    # Base classes from elsewhere, which autodoc links by itself.
+    # Torch, and base classes from elsewhere, which autodoc links by itself.
+    ("py:obj", r"torch\..*"),
+    ("py:class", r"torch\..*"),
     ("py:class", r"(enum|typing|collections|numpy|json|abc|builtins)\..*|\w*Error|object|Protocol"),
 ]
 

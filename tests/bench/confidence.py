@@ -140,8 +140,8 @@ def student_encoder(which: str) -> Encode:
             for first in range(0, len(windows), 32):
                 x = torch.as_tensor(windows[first : first + 32], dtype=torch.float32)
                 modality = torch.full((len(x),), int(take.name.startswith("berlin")))
-                latents = student(x, None, positions.expand(len(x), -1, -1), modality)
-                pooled = latents.flatten(2) if task == "p300" else latents.mean(1)
+                heard = student(x, None, positions.expand(len(x), -1, -1), modality)
+                pooled = heard.embedding if task == "p300" else heard.embedding.mean(1)
                 found.append(pooled.flatten(1).numpy())
         return np.concatenate(found).astype(np.float64)
 

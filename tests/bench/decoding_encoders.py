@@ -138,10 +138,20 @@ def student_views(student: Student) -> Encode:
 
     def encode(task: Task, windows: Floats, usable: Bools | None) -> Views:
         def some(x: Tensor, about: dict[str, Tensor]) -> dict[str, Tensor]:
-            latents = student(x[:, :, x.shape[2] % student.config.hop :], **about)  # (n, N, K, d)
-            found = {"mean": latents.mean(dim=1).flatten(1)}
+            heard = student(x[:, :, x.shape[2] % student.config.hop :], **about)
+            channels = heard.channels.clone()  # (n, C, N, r)
+            if usable is not None:
+                channels[:, ~torch.from_numpy(usable)] = torch.nan
+            found = {
+                "mean": heard.latents.mean(dim=1).flatten(1),
+                "channels": channels.mean(dim=2).flatten(1),
+                "embedding": torch.cat(
+                    [heard.latents.mean(dim=1).flatten(1), channels.mean(dim=2).flatten(1)], dim=1
+                ),
+            }
             if task.evoked:
-                found["hops"] = latents.flatten(1)
+                found["hops"] = heard.latents.flatten(1)
+                found["course"] = channels.flatten(1)
             return found
 
         return _in_batches(task, windows, usable, some)

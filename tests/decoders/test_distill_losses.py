@@ -8,7 +8,6 @@ torch = pytest.importorskip("torch", reason="teacher and student need torch")
 
 from diverloop.decoders.distill_losses import (
     LayerRouter,
-    ReadBack,
     RoutedTarget,
     RunningScale,
     agreement,
@@ -134,27 +133,6 @@ def test_the_router_and_the_readings_learn_but_the_teacher_does_not():
 
 
 # --- read-back -------------------------------------------------------------------------------
-
-
-def test_the_answer_about_a_channel_comes_from_the_latents_alone():
-    read = ReadBack(width=32, n_slots=4, n_out=6)
-    tokens, latents = torch.randn(2, 5, 32), torch.randn(2, 4, 32)
-    answer = read(tokens, latents)
-    assert answer.shape == (2, 5, 6)
-    # With nothing in the values, whatever the token holds makes no difference.
-    torch.nn.init.zeros_(read.value.weight)
-    silent = read(tokens, latents)
-    torch.testing.assert_close(silent, silent[:1, :1].expand_as(silent))
-
-
-def test_the_answer_follows_its_channel_when_channels_change_places():
-    read = ReadBack(width=32, n_slots=4, n_out=6)
-    tokens, latents = torch.randn(2, 5, 32), torch.randn(2, 4, 32)
-    order = torch.tensor([3, 1, 4, 0, 2])
-    torch.testing.assert_close(read(tokens[:, order], latents), read(tokens, latents)[:, order])
-
-
-# --- relation --------------------------------------------------------------------------------
 
 
 def test_a_turned_and_scaled_copy_has_the_same_relations():

@@ -40,7 +40,8 @@ def drawn(n_channels: int = 4, n_hops: int = 8, batch: int = 2) -> Batch:
 
 
 def read(student: Student, batch: Batch) -> torch.Tensor:
-    return student(batch.x, batch.usable, batch.positions, batch.modality)
+    """Embedding of each hop."""
+    return student(batch.x, batch.usable, batch.positions, batch.modality).embedding
 
 
 def silence(student: Student, heads: dict[int, list[int]], units: dict[int, list[int]]) -> None:

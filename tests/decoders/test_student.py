@@ -39,12 +39,12 @@ def places(n_channels: int, batch: int = 1) -> torch.Tensor:
 
 
 def streamed(student: Student, x: torch.Tensor, cuts: list[int], **more: torch.Tensor):
-    """Latents of a signal that comes in pieces of so many hops."""
+    """Embeddings of a signal that comes in pieces of so many hops."""
     state, found, first = student.initial_state(x.shape[0], x.shape[1]), [], 0
     for n in cuts:
         piece = x[:, :, first * 50 : (first + n) * 50]
-        latents, state = student.advance(piece, state, **more)
-        found.append(latents)
+        heard, state = student.advance(piece, state, **more)
+        found.append(heard.embedding)
         first += n
     assert first * 50 == x.shape[2]
     return torch.cat(found, dim=1)
@@ -62,13 +62,13 @@ def test_sizes_are_what_their_names_promise(modality):
 def test_hop_by_hop_is_the_window(modality):
     student = made(StudentConfig.named("S", modality))
     x, positions = signal(9, 70, batch=2), places(9, batch=2)
-    whole = student(x, positions=positions)
+    whole = student(x, positions=positions).embedding
     state = student.initial_state(2, 9)
     for hop in range(70):
         patch = x[:, :, hop * 50 : (hop + 1) * 50]
         embedding, state = student.step(patch, state, positions=positions)
-        assert (embedding - whole[:, hop].flatten(1)).abs().max() <= 1e-4
-        assert embedding.shape == (2, student.config.n_features)
+        assert (embedding - whole[:, hop]).abs().max() <= 1e-4
+        assert embedding.shape == (2, student.config.n_features(9))
 
 
 def test_any_cut_of_an_hour_gives_the_same_embeddings():
@@ -79,7 +79,7 @@ def test_any_cut_of_an_hour_gives_the_same_embeddings():
     cuts: list[int] = []
     while sum(cuts) < n_hops:
         cuts.append(min(int(rng.integers(1, 60)), n_hops - sum(cuts)))
-    assert (streamed(student, x, cuts) - student(x)).abs().max() <= 1e-4
+    assert (streamed(student, x, cuts) - student(x).embedding).abs().max() <= 1e-4
 
 
 def test_a_state_keeps_its_shapes_for_ever():
@@ -119,7 +119,7 @@ def test_attention_is_that_of_the_textbook():
         read = sum(weight * v[j] for weight, j in zip(weights, reach, strict=True))
         middle = latents[hop] + block.out(read)
         expected = student.norm(middle + block.ffn(block.norm2(middle)))
-        assert torch.allclose(student(x)[0, hop, 0], expected, atol=1e-5)
+        assert torch.allclose(student(x).latents[0, hop, 0], expected, atol=1e-5)
 
 
 def test_the_future_does_not_reach_the_past():
@@ -127,7 +127,7 @@ def test_the_future_does_not_reach_the_past():
     x = signal(4, 12)
     other = x.clone()
     other[:, :, 7 * 50 :] += 300
-    before, after = student(x), student(other)
+    before, after = student(x).embedding, student(other).embedding
     assert torch.equal(before[:, :7], after[:, :7])
     assert not torch.allclose(before[:, 7], after[:, 7])
 
@@ -138,8 +138,9 @@ def test_what_is_out_of_reach_is_forgotten():
     x = signal(4, reach + 3)
     other = x.clone()
     other[:, :, :50] += 300
-    assert not torch.allclose(student(x)[:, reach - 2], student(other)[:, reach - 2])
-    assert torch.allclose(student(x)[:, reach + 1 :], student(other)[:, reach + 1 :], atol=1e-6)
+    before, after = student(x).embedding, student(other).embedding
+    assert not torch.allclose(before[:, reach - 2], after[:, reach - 2])
+    assert torch.allclose(before[:, reach + 1 :], after[:, reach + 1 :], atol=1e-6)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 64, 512])
@@ -150,7 +151,8 @@ def test_the_order_of_channels_does_not_matter(n_channels):
     order = torch.randperm(n_channels)
     straight = student(x, usable, positions)
     mixed = student(x[:, order], usable[:, order], positions[:, order])
-    assert (straight - mixed).abs().max() <= 1e-5
+    assert (straight.latents - mixed.latents).abs().max() <= 1e-5
+    assert (straight.channels[:, order] - mixed.channels).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("held", [0.0, 1e6, math.nan, math.inf])
@@ -161,8 +163,11 @@ def test_what_an_absent_channel_holds_does_not_matter(held):
     damaged = torch.where(usable[..., None], x, torch.tensor(held))
     there = usable[0]
     alone = student(x[:, there], positions=positions[:, there])
-    assert torch.equal(student(damaged, usable, positions), student(x, usable, positions))
-    assert (student(damaged, usable, positions) - alone).abs().max() <= 1e-5
+    heard = student(damaged, usable, positions)
+    assert torch.equal(heard.embedding, student(x, usable, positions).embedding)
+    assert (heard.latents - alone.latents).abs().max() <= 1e-5
+    assert (heard.channels[:, there] - alone.channels).abs().max() <= 1e-5
+    assert not heard.channels[:, ~there].any()
 
 
 def test_a_channel_may_go_and_come_back():
@@ -178,17 +183,16 @@ def test_a_channel_may_go_and_come_back():
             patch[0, 1] = math.nan
         embedding, state = student.step(patch, state, usable[:, :, hop])
         found.append(embedding)
-    assert (torch.stack(found, 1) - student(x, usable).flatten(2)).abs().max() <= 1e-5
+    assert (torch.stack(found, 1) - student(x, usable).embedding).abs().max() <= 1e-5
 
 
 def test_without_any_channel_it_says_something_finite():
     student = made()
     usable = torch.zeros(1, 3, dtype=torch.bool)
     nothing = student(torch.full((1, 3, 400), math.nan), usable)
-    assert nothing.isfinite().all()
-    assert torch.equal(
-        nothing, student(torch.zeros(1, 5, 400), torch.zeros(1, 5, dtype=torch.bool))
-    )
+    assert nothing.embedding.isfinite().all()
+    none = torch.zeros(1, 5, dtype=torch.bool)
+    assert torch.equal(nothing.latents, student(torch.zeros(1, 5, 400), none).latents)
 
 
 def test_an_unknown_place_is_no_place():
@@ -203,16 +207,29 @@ def test_an_unknown_place_is_no_place():
 def test_position_and_modality_are_seen():
     student = made()
     x = signal(3, 4)
-    assert not torch.allclose(student(x), student(x, positions=places(3)))
-    eeg, ieeg = (student(x, modality=torch.tensor([code])) for code in (0, 1))
+    plain, placed = student(x).latents, student(x, positions=places(3)).latents
+    assert not torch.allclose(plain, placed)
+    eeg, ieeg = (student(x, modality=torch.tensor([code])).latents for code in (0, 1))
     assert not torch.allclose(eeg, ieeg)
+
+
+def test_electrodes_without_a_place_can_be_told_apart():
+    # Their mean is what latents see of them; which one was strong, only their own readings tell.
+    student = made(StudentConfig.named("S"))
+    wave = 20 * torch.sin(torch.arange(400) / 8)
+    left, right = torch.zeros(2, 400), torch.zeros(2, 400)
+    left[0], right[1] = wave, wave
+    heard = [student(x[None]) for x in (left, right)]
+    assert (heard[0].latents - heard[1].latents).abs().max() <= 1e-5
+    assert (heard[0].channels - heard[1].channels).abs().max() > 0.1
 
 
 def test_gain_is_not_lost_as_it_is_in_the_teacher():
     student = made(StudentConfig.named("S"))
     x = signal(4, 6)
-    change = (student(3 * x) - student(x)).norm() / student(x).norm()
-    assert change > 0.01
+    for part in ("latents", "channels"):
+        loud, plain = getattr(student(3 * x), part), getattr(student(x), part)
+        assert (loud - plain).norm() / plain.norm() > 0.01
 
 
 def test_fast_activity_of_intracranial_signal_has_a_branch_of_its_own():
@@ -278,4 +295,4 @@ def test_settings_survive_the_way_through_json():
 def test_pruned_layers_may_have_their_own_sizes():
     student = made(StudentConfig(n_layers=2, n_heads=(2, 3), ffn=(64, 100)))
     x = signal(2, 5)
-    assert torch.allclose(streamed(student, x, [1] * 5), student(x), atol=1e-5)
+    assert torch.allclose(streamed(student, x, [1] * 5), student(x).embedding, atol=1e-5)

@@ -39,7 +39,7 @@ def path(tmp_path_factory):
 @pytest.fixture
 def encoder(path):
     config = StudentEncoderConfig.for_stream(SPEC, str(path))
-    return StudentEncoder.fit(np.zeros((1, 6, N_TIMES)), None, config)
+    return StudentEncoder.fit(noise(9, 6, N_TIMES), None, config)
 
 
 def window(samples: np.ndarray, usable: np.ndarray | None = None) -> Window:
@@ -62,12 +62,12 @@ def test_it_says_what_the_student_says(encoder, path):
     encoder.open(SPEC, N_TIMES)
     positions = [[10.0 * i, 0.0, 90.0] for i in range(5)] + [[np.nan] * 3]
     with torch.no_grad():
-        latents = student(
+        heard = student(
             torch.tensor(samples[None, :, 30:], dtype=torch.float32),
             positions=torch.tensor([positions]),
             modality=torch.tensor([0]),
         )
-    expected = latents.mean(1).flatten(1)[0].numpy()
+    expected = heard.embedding.mean(1)[0].numpy()
     np.testing.assert_allclose(encoder.encode(window(samples)).values, expected, atol=1e-5)
 
 
@@ -86,6 +86,10 @@ def test_masked_rows_lower_the_quality_and_nothing_else_of_them_is_seen(encoder)
     usable = np.array([True, True, False, True, True, True])
     embedding = encoder.encode(window(noise(6, N_TIMES), usable))
     assert embedding.quality == pytest.approx(5 / 6)
+    usual = encoder.encode_many(noise(9, 6, N_TIMES)).mean(axis=0)
+    n = 24  # readings of a row
+    rows = slice(len(usual) - 4 * n, len(usual) - 3 * n)
+    np.testing.assert_allclose(embedding.values[rows], usual[rows], atol=1e-5)
     none = encoder.encode(window(noise(6, N_TIMES), np.zeros(6, bool)))
     assert none.quality == 0
     assert np.isnan(none.values).all()
@@ -103,7 +107,9 @@ def test_a_bundle_holds_all_of_it(encoder):
     np.testing.assert_array_equal(*values)
     assert len(encoder.config.sha256) == 64
     with pytest.raises(BundleError, match="fit the model again"):
-        StudentEncoder.from_arrays(encoder.config, {"norm.weight": np.ones(32)})
+        StudentEncoder.from_arrays(
+            encoder.config, {"usual": np.ones((6, 24)), "student.norm.weight": np.ones(32)}
+        )
 
 
 def test_another_rate_and_too_short_a_window_are_refused(encoder):

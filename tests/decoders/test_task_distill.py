@@ -72,8 +72,8 @@ def test_the_numpy_head_reads_the_students_own_embedding(student):
     fitted = distill_task(student, windows, QUICK)
     x = torch.from_numpy(windows.x.astype(np.float32))
     with torch.no_grad():
-        latents = fitted.student(x, modality=torch.zeros(len(x), dtype=torch.int64))
-    features = latents.mean(1).flatten(1).double().numpy()
+        heard = fitted.student(x, modality=torch.zeros(len(x), dtype=torch.int64))
+    features = heard.embedding.mean(1).double().numpy()
     said = features @ fitted.weights.T + fitted.bias
     np.testing.assert_allclose(fitted.logits(windows), said, atol=1e-4)
 
@@ -81,7 +81,7 @@ def test_the_numpy_head_reads_the_students_own_embedding(student):
 def test_the_head_may_read_every_hop_for_itself(student):
     plan = TaskPlan(epochs=0, pooling="hops", refit=False)
     fitted = distill_task(student, make_windows(), plan)
-    assert fitted.weights.shape == (2, 5 * SMALL.n_features)
+    assert fitted.weights.shape == (2, 5 * SMALL.n_features(make_windows().x.shape[1]))
 
 
 def test_the_same_seed_gives_the_same_weights(student):
