@@ -578,7 +578,8 @@ def test_the_null_sink_conforms():
     check_sink(find("sink", "null")(), SPEC)
 
 
-@pytest.mark.parametrize("name", CATALOG["encoder"])
+# The student needs torch and a file of weights: it conforms in a test beside its own file.
+@pytest.mark.parametrize("name", sorted(set(CATALOG["encoder"]) - {"student"}))
 def test_every_encoder_conforms(name):
     check_encoder(fitted(name), conditioned(), 100)
 
