@@ -365,9 +365,9 @@ def _need_torch() -> None:
 
 
 def _tell_made(what: str, path: Path, json: bool) -> None:
-    import hashlib
+    from .decoders.downloading import file_sha256
 
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = file_sha256(path)
     if json:
         print_json({what: str(path), "sha256": sha256})
     else:

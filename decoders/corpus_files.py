@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from ..runtime.card import versions_now
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.json_text import json_text
+from .downloading import file_sha256
 
 RATE_HZ = 500
 MODALITIES = ("EEG", "iEEG")
@@ -298,7 +299,7 @@ def check_file(folder: Path, entry: CorpusEntry, *, verify: bool) -> None:
             f"{path} holds {array.dtype} of shape {array.shape}, {_INDEX} says float32 of shape "
             f"{expected}: build the corpus again."
         )
-    if verify and _sha256_of(path) != entry.sha256:
+    if verify and file_sha256(path) != entry.sha256:
         raise RecordingError(
             f"{path} has been altered since it was written (its SHA-256 differs): build the "
             f"corpus again."
@@ -334,11 +335,6 @@ def _write_array(path: Path, signal: Signal) -> str:
         np.save(file, signal, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
-    sha256 = _sha256_of(draft)
+    sha256 = file_sha256(draft)
     os.replace(draft, path)
     return sha256
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -103,6 +103,7 @@ class StudentEncoder:
     def __init__(self, config: StudentEncoderConfig, student: Student, usual: Floats) -> None:
         self.config, self._student, self._usual = config, student, usual
         self.n_features = student.config.n_features(len(config.positions_mm))
+        self._places = _as_tensor(config.positions_mm)
         self._n_times = 0
 
     @classmethod
@@ -277,7 +278,7 @@ class StudentEncoder:
             heard = self._student(
                 torch.from_numpy(np.ascontiguousarray(newest, dtype=np.float32)),
                 torch.from_numpy(usable)[None].expand(n, -1),
-                self._positions().expand(n, -1, -1),
+                self._places.expand(n, -1, -1),
                 torch.full((n,), MODALITIES.index(self.config.modality)),
             )
         values: Floats = heard.embedding.mean(dim=1).double().numpy()
@@ -286,11 +287,13 @@ class StudentEncoder:
             readings[:, ~usable] = self._usual[~usable]
         return values
 
-    def _positions(self) -> Tensor:
-        import torch
 
-        unknown = (np.nan,) * 3
-        return torch.tensor([unknown if p is None else p for p in self.config.positions_mm])[None]
+def _as_tensor(places: tuple[Place | None, ...]) -> Tensor:
+    """Places as a student takes them, shape (1, n_rows, 3)."""
+    import torch
+
+    unknown = (np.nan,) * 3
+    return torch.tensor([unknown if place is None else place for place in places])[None]
 
 
 def _in_mm(place_m: Place | None) -> Place | None:
