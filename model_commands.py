@@ -347,7 +347,8 @@ def _patch(patch_s: float, modality: str) -> int:
 def _open_teacher(path: Path) -> Teacher:
     """A teacher of our own, or a published one; a converted copy was fetched with its hash."""
     from .decoders.fetching import recorded_sha256
-    from .decoders.published import load_published, load_teacher
+    from .decoders.published import load_published
+    from .decoders.teacher_files import load_teacher
 
     if path.suffix == ".pt":
         return load_published(path)

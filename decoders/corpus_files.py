@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +22,7 @@ from ..runtime.card import versions_now
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.json_text import json_text
 from .downloading import file_sha256
+from .whole_files import whole_file
 
 RATE_HZ = 500
 MODALITIES = ("EEG", "iEEG")
@@ -230,9 +230,8 @@ class CorpusWriter:
             "versions": versions_now(),
             "entries": [asdict(entry) for entry in listed],
         }
-        draft = self.folder / f"{_INDEX}.part"
-        draft.write_text(json_text(content), encoding="utf-8")
-        os.replace(draft, self.folder / _INDEX)
+        with whole_file(self.folder / _INDEX) as draft:
+            draft.write_text(json_text(content), encoding="utf-8")
 
 
 def read_index(folder: Path) -> tuple[CorpusEntry, ...]:
@@ -330,11 +329,7 @@ def _entry(row: dict[str, Any]) -> CorpusEntry:
 
 
 def _write_array(path: Path, signal: Signal) -> str:
-    draft = path.with_suffix(".part")
-    with draft.open("wb") as file:
-        np.save(file, signal, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    sha256 = file_sha256(draft)
-    os.replace(draft, path)
-    return sha256
+    with whole_file(path) as draft:
+        with draft.open("wb") as file:
+            np.save(file, signal, allow_pickle=False)
+        return file_sha256(draft)

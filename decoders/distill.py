@@ -51,7 +51,7 @@ from .student_card import student_card
 from .student_config import StudentConfig
 from .student_files import save_student
 from .teacher import Teacher
-from .teacher_files import weights_sha256
+from .weight_files import weights_sha256
 from .training import train
 from .training_files import read_weights
 from .training_plan import ParameterGroup, TrainPlan, TrainReport

@@ -61,7 +61,8 @@ def pretrain(
     TrainingStopped
         If the run was asked to stop, or the loss is no longer a number.
     """
-    from .teacher_files import save_teacher, weights_sha256
+    from .teacher_files import save_teacher
+    from .weight_files import weights_sha256
 
     objective = Reconstruction(teacher_config, config)
     learnt, held_out = _split(corpus, config, plan.seed)

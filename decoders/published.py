@@ -29,27 +29,8 @@ from ..runtime.errors import BundleError, ConfigError
 from .fetching import PUBLISHED
 from .teacher import FFT_VALUES, STFT_VALUES, Teacher, TeacherConfig
 from .teacher_embedding import LAYOUTS, N_MODALITIES, N_SUBTYPES
-from .teacher_files import (
-    check_layout,
-    check_sha256,
-    load_teacher,
-    read_safetensors,
-    save_teacher,
-    teacher_note,
-    teacher_of,
-    teacher_sha256,
-)
-
-__all__ = [
-    "BRAINDECODE_NAMES",
-    "TEACHER_NAMES",
-    "load_published",
-    "load_teacher",
-    "published_layout",
-    "save_teacher",
-    "teacher_note",
-    "teacher_sha256",
-]
+from .teacher_files import teacher_of
+from .weight_files import check_layout, check_sha256, read_safetensors
 
 Names = tuple[tuple[str, str], ...]
 """Patterns of published names, each with what it becomes; all are applied, in order."""

@@ -80,7 +80,8 @@ def open_student(name: str) -> tuple[Student, str]:
     ConfigError, BundleError
         If there is none, or it is damaged or altered.
     """
-    from .student_files import load_student, student_sha256
+    from .downloading import file_sha256
+    from .student_files import load_student
 
     path, wanted = find_student(name)
-    return load_student(path, sha256=wanted), wanted or student_sha256(path)
+    return load_student(path, sha256=wanted), wanted or file_sha256(path)

@@ -15,6 +15,11 @@ whatever the width; biases at 0, those of convolutions spread up to ``fan_in ** 
 0, so that the first prediction is the trivial one, and their input is multiplied by
 ``256 / width``. Learning rates belong to the optimiser.
 
+One thing about the start is ours, and published weights overwrite it. Normalised queries and keys
+of 32 features times 1/32 give logits within one of each other: attention starts as a plain mean
+over every token, and a short pretraining never leaves it. So the gains of queries and keys start at
+2, and half of the heads of a block start with a preference for their own channel.
+
 References
 ----------
 .. [1] Han, Gwon, Lee et al. DIVER-1: deep integration of vast electrophysiological recordings at
@@ -51,6 +56,7 @@ HEAD_WIDTH = 32
 BASE_WIDTH = 256
 FFT_VALUES = 200
 STFT_VALUES = 700
+STARTING_GAIN, OWN_CHANNEL = 2.0, 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +356,11 @@ def _initialise(teacher: Teacher) -> None:
                 # Zero behind the first convolution would hide the gain from the group norm.
                 bound = spread if isinstance(module, nn.Conv2d) else 0.0
                 nn.init.uniform_(module.bias, -bound, bound)
+    for layer in teacher.encoder.layers:
+        attention = layer.self_attn
+        nn.init.constant_(attention.q_norm.weight, STARTING_GAIN)
+        nn.init.constant_(attention.k_norm.weight, STARTING_GAIN)
+        nn.init.constant_(attention.channel_bias[1, : attention.n_heads // 2], OWN_CHANNEL)
     place = teacher.place_emb
     registers = (teacher.patch_register, teacher.chan_register, teacher.global_register)
     for table in (place.type_table, place.subtype_table, *registers):

@@ -8,7 +8,6 @@ a pickle, which is why it is not used.) Sharded tensors are put together one at 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import nn
 
 from ..runtime.errors import BundleError, ConfigError
 from .ranks import Ranks, cut_like, whole
+from .whole_files import whole_file
 
 _FORMAT = "diverloop-training-1"
 _KEPT = 2  # the newest, and the one before it should a disk have lied
@@ -77,7 +77,8 @@ def save_checkpoint(
     if ranks.rank == 0:
         note = {"format": _FORMAT, "step": mark.step, "seconds": mark.seconds}
         text = json.dumps({**note, "settings": dict(mark.settings)})
-        _write_whole(path, arrays, {"training": text})
+        with whole_file(path) as draft:
+            safetensors.torch.save_file(arrays, draft, {"training": text})
         for old in checkpoints(folder)[_KEPT:]:
             old.unlink(missing_ok=True)
     ranks.wait()
@@ -91,22 +92,6 @@ def _named_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[st
         for kind, value in optimizer.state.get(parameter, {}).items():
             state[f"{kind}/{name}"] = value
     return state
-
-
-def _write_whole(path: Path, arrays: dict[str, torch.Tensor], note: dict[str, str]) -> None:
-    """Write a file that exists only when all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    safetensors.torch.save_file(arrays, part, note)
-    with part.open("rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
-    if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened, and need not be
-        handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -13,20 +13,16 @@ import argparse
 import json
 from pathlib import Path
 
+from diverloop.decoders.downloading import file_sha256
 from diverloop.decoders.shipped import FOLDER
-from diverloop.decoders.student_files import (
-    load_student,
-    save_student,
-    student_note,
-    student_sha256,
-)
+from diverloop.decoders.student_files import load_student, save_student, student_note
 
 
 def evaluated(path: Path, student: Path, modality: str) -> dict:
     """The overall scores of a run of ``encoders.py`` on this student."""
     told = json.loads(path.read_text())
     about = told["models"]["eeg" if modality == "EEG" else "ieeg"]
-    if about["student"]["sha256"] != student_sha256(student):
+    if about["student"]["sha256"] != file_sha256(student):
         raise SystemExit(f"{path} is of another student than {student}: run encoders.py again.")
     return {"overall": told["overall"], "tasks": [one["task"] for one in told["tasks"]]}
 

@@ -582,6 +582,10 @@ def test_initial_weights_do_not_grow_with_their_input_and_readouts_start_at_noth
     assert float(block.ffn.fc2.weight.detach().std()) == pytest.approx(1024**-0.5, rel=0.02)
     assert float(block.self_attn.q_proj.weight.detach().std()) == pytest.approx(256**-0.5, rel=0.02)
     assert float(teacher.patch_register.detach().std()) == pytest.approx(0.02, rel=0.2)
+    assert block.self_attn.channel_bias[1].tolist() == 4 * [3.0] + 4 * [0.0]
+    assert not block.self_attn.channel_bias[0].any()
+    for norm in (block.self_attn.q_norm, block.self_attn.k_norm):
+        assert torch.equal(norm.weight, torch.full_like(norm.weight, 2.0))
     for prediction in teacher.reconstruct(torch.randn(1, 1, 1, 256)).values():
         assert torch.equal(prediction, torch.zeros_like(prediction))
 
