@@ -11,7 +11,7 @@ from .augment import Drawn
 from .corpus import Batch, Corpus
 from .distill import Distillation
 from .distill_config import DistillConfig
-from .prune import importance_by_activity, prune
+from .prune import importance_of, prune
 from .quantise import QuantiseConfig, calibrate, prepare
 from .student import Student
 from .teacher import Teacher
@@ -63,7 +63,7 @@ def compress(
     smaller = student
     if keep != 1.0:
         heard = _heard(corpus, teacher, config, seed)
-        smaller = prune(smaller, importance_by_activity(smaller, heard), keep)
+        smaller = prune(smaller, importance_of(smaller, heard), keep)
     if weight_bits is not None:
         prepared = prepare(smaller, QuantiseConfig(weight_bits=weight_bits))
         calibrate(prepared, _heard(corpus, teacher, config, seed))

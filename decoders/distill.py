@@ -51,10 +51,10 @@ from .student_card import student_card
 from .student_config import StudentConfig
 from .student_files import save_student
 from .teacher import Teacher
-from .weight_files import weights_sha256
 from .training import train
 from .training_files import read_weights
 from .training_plan import ParameterGroup, TrainPlan, TrainReport
+from .weight_files import weights_sha256
 
 Progress = Callable[[str, int, int], None]
 STUDENT_FILE = "student.safetensors"

@@ -1,9 +1,8 @@
 """A smaller student from a trained one: whole attention heads and hidden units are taken out.
 
 What is left is a plain `Student` with fewer weights, faster on any machine without sparse
-arithmetic. Every kept weight is copied as it is. How much each part matters is estimated with a
-loss (how far it would move, to first order, without the part [1]_ [2]_) or, where there is none,
-from what each part adds to the latents. Distil again afterwards, starting from the pruned student:
+arithmetic. Every kept weight is copied as it is. How much each part matters is told by what it adds
+to the latents [1]_. Distil again afterwards, starting from the pruned student:
 ``distill(..., student=pruned)``.
 
 Only the causal blocks are pruned. The latents, the gathering of channels and the tokens keep their
@@ -11,9 +10,7 @@ size, so an adapter that reads the embedding still fits.
 
 References
 ----------
-.. [1] Molchanov, Mallya, Tyree, Frosio, Kautz. Importance estimation for neural network pruning.
-   CVPR, 2019.
-.. [2] Michel, Levy, Neubig. Are sixteen heads really better than one? NeurIPS, 2019.
+.. [1] Michel, Levy, Neubig. Are sixteen heads really better than one? NeurIPS, 2019.
 """
 
 from __future__ import annotations
@@ -35,7 +32,6 @@ from .student_config import HEAD_DIM
 from .student_layers import Block
 
 Scores = tuple[NDArray[np.float64], ...]
-LossOf = Callable[[Student, Batch], Tensor]
 
 UNITS_TOGETHER = 16
 """Hidden units are kept in multiples of this: what vector units and int8 kernels like."""
@@ -60,50 +56,9 @@ class Importance:
     units: Scores
 
 
-def importance_by_loss(student: Student, batches: Iterable[Batch], loss_of: LossOf) -> Importance:
-    """First-order estimate of what a loss would change without each part.
-
-    Parameters
-    ----------
-    student : Student
-        Whose parts are weighed. Neither its weights nor their ``grad`` are changed.
-    batches : iterable of Batch
-        Recordings like those that the student will hear.
-    loss_of : callable
-        ``loss_of(student, batch) -> Tensor``, a scalar that depends on the student's weights: a
-        distance to a teacher or a task's loss. At its very minimum every gradient is zero.
-
-    Returns
-    -------
-    importance : Importance
-        Sum of ``|weight * gradient|`` over the weights of a part, mean over batches.
-
-    Raises
-    ------
-    ConfigError
-        If there is no batch.
-    """
-    matrices = [weight for block in _blocks(student) for weight in _matrices(block)]
-    totals = [torch.zeros_like(weight) for weight in matrices]
-    n_batches = 0
-    for batch in batches:
-        with torch.enable_grad():
-            loss = loss_of(student, batch)
-            found = torch.autograd.grad(loss, matrices, allow_unused=True, materialize_grads=True)
-        for total, weight, gradient in zip(totals, matrices, found, strict=True):
-            total += (weight.detach() * gradient).abs()
-        n_batches += 1
-    _check_batches(n_batches)
-    by_layer = [totals[first : first + 7] for first in range(0, len(totals), 7)]
-    return Importance(
-        heads=tuple(_scores(_by_head(*layer[:4]) / n_batches) for layer in by_layer),
-        units=tuple(_scores(_by_unit(*layer[4:]) / n_batches) for layer in by_layer),
-    )
-
-
 @torch.no_grad()
-def importance_by_activity(student: Student, batches: Iterable[Batch]) -> Importance:
-    """What each part adds to the latents, without any loss.
+def importance_of(student: Student, batches: Iterable[Batch]) -> Importance:
+    """What each part adds to the latents of its layer.
 
     Parameters
     ----------
@@ -218,12 +173,18 @@ def _best(scores: Scores, keep: float, together: int, least: int) -> list[NDArra
 def _narrow_block(block: Block, heads: NDArray[np.intp], units: NDArray[np.intp]) -> None:
     """Keep only these heads and hidden units."""
     features = (heads[:, None] * HEAD_DIM + np.arange(HEAD_DIM)).ravel()
-    for linear in (block.q, block.k, block.v):
-        _narrow(linear, rows=features)
+    _narrow(block.qkv, rows=_of_each(3, block.qkv, features))
     _narrow(block.out, columns=features)
-    for linear in (block.ffn.gate, block.ffn.up):
-        _narrow(linear, rows=units)
+    kept = torch.from_numpy(heads).to(block.age_bias.device)
+    block.age_bias = nn.Parameter(block.age_bias.detach()[kept], block.age_bias.requires_grad)
+    _narrow(block.ffn.gate_up, rows=_of_each(2, block.ffn.gate_up, units))
     _narrow(block.ffn.down, columns=units)
+
+
+def _of_each(n: int, linear: nn.Linear, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The same rows of each of `n` matrices that stand on top of each other."""
+    firsts = np.arange(n) * (linear.out_features // n)
+    return (firsts[:, None] + rows).ravel()
 
 
 def _narrow(
@@ -245,26 +206,11 @@ def _blocks(student: Student) -> list[Block]:
 
 def _linears(block: Block) -> tuple[nn.Linear, ...]:
     ffn = block.ffn
-    return block.q, block.k, block.v, block.out, ffn.gate, ffn.up, ffn.down
-
-
-def _matrices(block: Block) -> list[Tensor]:
-    return [linear.weight for linear in _linears(block)]
+    return block.qkv, block.out, ffn.gate_up, ffn.down
 
 
 def _n_heads(block: Block) -> int:
-    return block.q.out_features // HEAD_DIM
-
-
-def _by_head(q: Tensor, k: Tensor, v: Tensor, out: Tensor) -> Tensor:
-    """Sums over the weights of each head, (n_heads,)."""
-    by_feature = q.sum(1) + k.sum(1) + v.sum(1) + out.sum(0)
-    return by_feature.reshape(-1, HEAD_DIM).sum(1)
-
-
-def _by_unit(gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """Sums over the weights of each hidden unit, (ffn,)."""
-    return gate.sum(1) + up.sum(1) + down.sum(0)
+    return block.out.in_features // HEAD_DIM
 
 
 def _adding(
@@ -311,8 +257,8 @@ def _check_fit(blocks: Sequence[Block], importance: Importance) -> None:
         )
     if not all(np.isfinite(layer).all() for layer in (*importance.heads, *importance.units)):
         raise ConfigError(
-            "The importance holds NaN or infinity, allowed are finite numbers: look for a loss "
-            "or a batch that is not finite."
+            "The importance holds NaN or infinity, allowed are finite numbers: look for a "
+            "batch that is not finite."
         )
     kinds = {type(linear) for block in blocks for linear in _linears(block)}
     if kinds != {nn.Linear}:

@@ -13,11 +13,11 @@ streams it and `torch.export` writes it, with a quantise operation before every 
 Weights have one scale for each output, symmetric; inputs one scale for each matrix. Outliers of the
 inputs may be moved into the weights first [2]_.
 
-What is rounded: q, k, v, out, gate, up and down of every block; gate, up and down of the mixing
-layer; k, v and out of the gathering. What stays in floating point: the embeddings of patches, high
-gamma, position and modality (the first layer), the queries of the gathering (constants once
-trained), every norm, the rotation, both softmaxes with the products around them, the SiLU and the
-gate's product, all sums into the latents, and the keys and values that a state keeps.
+What is rounded: every matrix of the blocks and of the mixing layer; keys, values and output of the
+gathering. What stays in floating point: the embeddings of patches, high gamma, position and
+modality (the first layer), the readings of channels (the last), every norm, all softmaxes with the
+products around them, the SiLU and the gate's product, all sums into the latents, and the keys and
+values that a state keeps.
 
 References
 ----------
@@ -78,7 +78,7 @@ class FakeQuantStudent(Student):
         for name in _rounded_names(self):
             owner, _, last = name.rpartition(".")
             plain = cast(nn.Linear, self.get_submodule(name))
-            by_channel = name.startswith("mix.") or name in ("gather.k", "gather.v")
+            by_channel = name.startswith("mix.") or name == "gather.kv"
             linear = FakeQuantLinear(
                 plain.in_features, plain.out_features, quantise, self.watch, by_channel
             )
@@ -227,7 +227,7 @@ def strip(student: Student) -> Student:
 def _rounded_names(student: Student) -> list[str]:
     """Names of the matrices to round."""
     names = [name for name, module in student.named_modules() if isinstance(module, nn.Linear)]
-    gathering = ("gather.k", "gather.v", "gather.out")
+    gathering = ("gather.kv", "gather.out")
     return [name for name in names if name.startswith(("blocks.", "mix.")) or name in gathering]
 
 
@@ -247,38 +247,38 @@ def _hear(prepared: FakeQuantStudent, batches: Sequence[Batch]) -> None:
 
 
 def _smooth(prepared: FakeQuantStudent, strength: float) -> None:
-    """Shrink the features that reach far, and let the matrices that read them grow.
+    """Shrink the features that reach far, and let the matrix that reads them grow.
 
     Factors are powers of two, so that in floating point not one bit of the output changes.
     """
-    for source, readers in _sources(prepared):
-        inputs = torch.stack([linear.peaks for linear in readers if linear.peaks is not None])
-        weights = torch.stack([linear.weight.abs().amax(0) for linear in readers])
-        inputs, weights = inputs.amax(0), weights.amax(0)
-        moved = strength * inputs.log2() - (1 - strength) * weights.log2()
+    for source, reader in _sources(prepared):
+        assert reader.peaks is not None  # calibrate set them
+        moved = strength * reader.peaks.log2()
+        moved = moved - (1 - strength) * reader.weight.abs().amax(0).log2()
         factor = torch.where(moved.isfinite(), moved, 0.0).round().clamp(-12, 12).exp2()
         source.div_(factor if source.ndim == 1 else factor[:, None])
-        for linear in readers:
-            linear.weight.mul_(factor)
-            linear.peaks = None
+        reader.weight.mul_(factor)
+        reader.peaks = None
 
 
-def _sources(prepared: FakeQuantStudent) -> Iterator[tuple[Tensor, list[FakeQuantLinear]]]:
-    """What scales each feature, and the matrices that alone read it: a gain, or rows of weights."""
-    found: list[tuple[nn.Module, list[nn.Module]]] = []
+def _sources(prepared: FakeQuantStudent) -> Iterator[tuple[Tensor, FakeQuantLinear]]:
+    """What scales each feature, and the matrix that alone reads it: a gain, or rows of weights."""
     mix, gather = prepared.mix, prepared.gather
     ffns = [(mix["norm"], cast(SwiGlu, mix["ffn"]))]
-    found += [(gather.norm, [gather.k, gather.v]), (gather.v, [gather.out])]
+    found: list[tuple[Tensor, nn.Module]] = [
+        (cast(Tensor, gather.norm.weight), gather.kv),
+        (gather.kv.weight.chunk(2)[-1], gather.out),
+    ]
     for block in (cast(Block, each) for each in prepared.blocks):
-        found += [(block.norm1, [block.q, block.k, block.v]), (block.v, [block.out])]
+        found += [(block.norm1.weight, block.qkv), (block.qkv.weight.chunk(3)[-1], block.out)]
         ffns.append((block.norm2, block.ffn))
     for norm, ffn in ffns:
-        found += [(norm, [ffn.gate, ffn.up]), (ffn.up, [ffn.down])]
-    for source, readers in found:
-        yield (
-            cast(Tensor, source.weight).data,
-            [cast(FakeQuantLinear, reader) for reader in readers],
-        )
+        found += [
+            (cast(Tensor, norm.weight), ffn.gate_up),
+            (ffn.gate_up.weight.chunk(2)[-1], ffn.down),
+        ]
+    for source, reader in found:
+        yield source.data, cast(FakeQuantLinear, reader)
 
 
 def empty_like(student: Student) -> Student:

@@ -22,14 +22,13 @@ its convolution over neighbouring patches are gone. A channel that is absent is 
 softmax that gathers the channels: nothing it holds can matter.
 
 `Student.forward` reads a window, `Student.step` one hop and a state of fixed shape; both are
-`Student.advance`. A state holds keys *before* the rotation that encodes their age [3]_: the age
-of a slot never changes as keys move through it, so nothing is re-based after hours.
+`Student.advance`. Attention knows how many hops ago something was and nothing else about time: the
+age of a slot never changes as keys move through it, so nothing is re-based after hours.
 
 References
 ----------
 .. [1] Han et al. DIVER-1: deep integration of vast electrophysiological recordings. 2025.
 .. [2] Jaegle et al. Perceiver: general perception with iterative attention. ICML, 2021.
-.. [3] Su et al. RoFormer: enhanced transformer with rotary position embedding. 2021.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ from torch import Tensor, nn
 
 from ..runtime.errors import ConfigError
 from .student_config import HEAD_DIM, RATE_HZ, StudentConfig
-from .student_layers import Block, Gather, ReadBack, Slots, SwiGlu
-from .student_tokens import N_WAVES, HighGammaTokens, PatchTokens, ending_patches, waves
+from .student_layers import Block, Gather, Reach, ReadBack, SwiGlu, norm
+from .student_tokens import N_WAVES, HighGammaTokens, PatchTokens, Waves, ending_patches
 
 _AT_ONCE = 100  # hops of a window
 
@@ -54,8 +53,8 @@ class StudentState(NamedTuple):
     ----------
     tail : Tensor, shape (batch, n_channels, tail)
         The last samples, scaled; zero where a channel was absent.
-    keys, values : tuple of Tensor, shape (batch, n_heads, (context - 1) * n_latents, 32)
-        One for each layer; keys as they were before rotation, the oldest hop first.
+    keys, values : tuple of Tensor, shape (batch, (context - 1) * n_latents, n_heads * 32)
+        One for each layer, the oldest hop first.
     filled : Tensor of int64, shape (batch,)
         How many hops of them are real.
     """
@@ -102,15 +101,16 @@ class Student(nn.Module):
         width = config.width
         self.patches = nn.ModuleList(PatchTokens(samples, width) for samples in config.scales)
         self.high_gamma = HighGammaTokens(config.hop, width) if config.high_gamma else None
+        self.waves = Waves()
         self.position = nn.Linear(N_WAVES, width, bias=False)
         self.modality = nn.Embedding(2, width)
-        self.mix = nn.ModuleDict({"norm": nn.RMSNorm(width, 1e-5), "ffn": SwiGlu(width, width)})
+        self.mix = nn.ModuleDict({"norm": norm(width), "ffn": SwiGlu(width, width)})
         self.gather = Gather(width, config.n_latents)
         self.blocks = nn.ModuleList(
-            Block(width, config.heads_of(layer), config.ffn_of(layer))
+            Block(width, config.heads_of(layer), config.ffn_of(layer), config.context)
             for layer in range(config.n_layers)
         )
-        self.norm = nn.RMSNorm(width, 1e-5)
+        self.norm = norm(width)
         self.read_back = ReadBack(width, config.n_readings)
         nn.init.normal_(self.modality.weight, std=0.02)
 
@@ -196,12 +196,12 @@ class Student(nn.Module):
         signal, tail = self._joined(x_uv, state.tail, usable)
         tokens = self._tokens(signal, positions, modality)
         latents = self.gather(tokens, usable)
-        slots = Slots.of(self.config, usable.shape[2], state.filled)
+        reach = Reach.of(self.config.context, usable.shape[2], state.filled)
         keys, values = [], []
         for block, past_keys, past_values in zip(
             self.blocks, state.keys, state.values, strict=True
         ):
-            latents, new_keys, new_values = block(latents, past_keys, past_values, slots)
+            latents, new_keys, new_values = block(latents, past_keys, past_values, reach)
             keys.append(new_keys)
             values.append(new_values)
         filled = (state.filled + usable.shape[2]).clamp(max=self.config.context - 1)
@@ -229,7 +229,7 @@ class Student(nn.Module):
         config = self.config
         past = (config.context - 1) * config.n_latents
         empty = tuple(
-            like.new_zeros(batch, config.heads_of(layer), past, HEAD_DIM)
+            like.new_zeros(batch, past, config.heads_of(layer) * HEAD_DIM)
             for layer in range(config.n_layers)
         )
         filled = torch.zeros(batch, dtype=torch.int64, device=like.device)
@@ -264,7 +264,7 @@ class Student(nn.Module):
         if self.high_gamma is not None:
             tokens = tokens + self.high_gamma(ending_patches(signal, hop, hop, n_hops))
         if positions is not None:
-            tokens = tokens + self.position(waves(positions))[:, :, None]
+            tokens = tokens + self.position(self.waves(positions))[:, :, None]
         if modality is not None:
             tokens = tokens + self.modality(modality)[:, None, None]
         mixed: Tensor = tokens + self.mix["ffn"](self.mix["norm"](tokens))

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..runtime.errors import BundleError, ConfigError
 from .student import Student
 from .student_config import StudentConfig
@@ -70,7 +72,8 @@ def load_student(path: str | Path, *, sha256: str | None = None) -> Student:
             f"The configuration in {path.name} cannot be used here ({error}): it was made by "
             f"another version."
         ) from error
-    student = Student(config)
+    with torch.random.fork_rng(devices=[]):  # reading a file leaves all draws as they were
+        student = Student(config)
     fill(student, path)
     return student
 

@@ -12,10 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .student_config import HEAD_DIM, StudentConfig
+from .student_config import HEAD_DIM
 
 ABSENT = -1e4
 """Added to a logit: exp underflows to exactly 0, and half precision can still hold it."""
+
+
+def norm(width: int) -> nn.LayerNorm:
+    """Of the last axis, with a gain and without an offset; one fused operation everywhere."""
+    return nn.LayerNorm(width, 1e-5, bias=False)
 
 
 class Gather(nn.Module):
@@ -24,27 +29,27 @@ class Gather(nn.Module):
     def __init__(self, width: int, n_latents: int) -> None:
         super().__init__()
         self.latents = nn.Parameter(torch.randn(n_latents, width) / math.sqrt(width))
-        self.norm = nn.RMSNorm(width, 1e-5)
-        self.q = nn.Linear(width, width, bias=False)
-        self.k = nn.Linear(width, width, bias=False)
-        self.v = nn.Linear(width, width, bias=False)
+        self.norm = norm(width)
+        self.queries = nn.Parameter(torch.randn(n_latents, width))
+        self.kv = nn.Linear(width, 2 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.q_norm, self.k_norm = nn.RMSNorm(HEAD_DIM, 1e-5), nn.RMSNorm(HEAD_DIM, 1e-5)
+        self.k_norm = norm(HEAD_DIM)
         # Sharper than the usual start of 1: a latent that averages the whole head sees little.
-        nn.init.constant_(self.q_norm.weight, 2.0)
-        nn.init.normal_(self.q.weight, std=1.0)
+        nn.init.constant_(self.k_norm.weight, 2.0)
 
     def forward(self, tokens: Tensor, usable: Tensor) -> Tensor:
         """Tokens (batch, n_channels, n, width) to latents (batch, n * n_latents, width)."""
         batch, _, n_hops, width = tokens.shape
         flat = self.norm(tokens).transpose(1, 2).flatten(0, 1)  # (batch * n, n_channels, width)
-        keys = self.k_norm(_split_heads(self.k(flat)))
-        values = _split_heads(self.v(flat))
-        queries = self.q_norm(_split_heads(self.q(self.latents)[None]))
+        keys, values = self.kv(flat).chunk(2, dim=-1)
+        queries = _split_heads(self.queries[None])
         there = usable.transpose(1, 2).flatten(0, 1)[:, None, None]  # (batch * n, 1, 1, n_channels)
         bias = torch.where(there, 0.0, ABSENT).to(tokens.dtype)
         read = F.scaled_dot_product_attention(
-            queries.expand(len(flat), -1, -1, -1), keys, values, attn_mask=bias
+            queries.expand(len(flat), -1, -1, -1),
+            self.k_norm(_split_heads(keys)),
+            _split_heads(values),
+            attn_mask=bias,
         )
         # With every channel absent the softmax has nothing to choose from.
         read = read * there.any(-1, keepdim=True)
@@ -65,10 +70,9 @@ class ReadBack(nn.Module):
 
     def __init__(self, width: int, n_readings: int) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(width, 1e-5)
+        self.norm = norm(width)
         self.q = nn.Linear(width, HEAD_DIM, bias=False)
-        self.k = nn.Linear(width, HEAD_DIM, bias=False)
-        self.v = nn.Linear(width, HEAD_DIM, bias=False)
+        self.kv = nn.Linear(width, 2 * HEAD_DIM, bias=False)
         self.readings = nn.Linear(width + HEAD_DIM, n_readings, bias=False)
 
     def forward(self, tokens: Tensor, latents: Tensor, usable: Tensor) -> Tensor:
@@ -84,72 +88,87 @@ class ReadBack(nn.Module):
             Which channels are there.
         """
         asked = self.norm(tokens).transpose(1, 2)  # (batch, n, n_channels, width)
-        found = F.scaled_dot_product_attention(self.q(asked), self.k(latents), self.v(latents))
+        keys, values = self.kv(latents).chunk(2, dim=-1)
+        found = F.scaled_dot_product_attention(self.q(asked), keys, values)
         readings: Tensor = self.readings(torch.cat([asked, found], dim=-1)).transpose(1, 2)
         return readings * usable[..., None]
 
 
-class Slots(NamedTuple):
-    """Where the keys of past and new hops stand, and who may look at whom.
+class Reach(NamedTuple):
+    """Which hops a new hop may look at, and how old they are.
 
     Parameters
     ----------
-    cos, sin : Tensor, shape (n_slots * n_latents, 16)
-        Rotation of each key; the last rows are the queries' as well.
-    bias : Tensor, shape (batch, 1, n * n_latents, n_slots * n_latents)
-        0 where a query may look, `ABSENT` elsewhere.
+    age : Tensor of int64, shape (n, n_slots)
+        Hops between each new hop and each remembered or new one, kept in [0, context).
+    allowed : Tensor of bool, shape (batch, 1, n, n_slots)
+        Whether the older one is real, not later, and within the context.
     """
 
-    cos: Tensor
-    sin: Tensor
-    bias: Tensor
+    age: Tensor
+    allowed: Tensor
 
     @classmethod
-    def of(cls, config: StudentConfig, n_new: int, filled: Tensor) -> Slots:
+    def of(cls, context: int, n_new: int, filled: Tensor) -> Reach:
         """For `n_new` hops behind a full set of past slots of which `filled` are real."""
-        past, each = config.context - 1, config.n_latents
-        slot = torch.arange(past + n_new, device=filled.device).repeat_interleave(each)
-        turn = torch.arange(HEAD_DIM // 2, device=filled.device) * (-2 * math.log(1e4) / HEAD_DIM)
-        angle = slot[:, None] * turn.exp()
-        age = slot[None, past * each :].T - slot[None]
+        past = context - 1
+        slot = torch.arange(past + n_new, device=filled.device)
+        age = slot[past:, None] - slot
         real = slot[None] >= past - filled[:, None]
-        allowed = ((age >= 0) & (age < config.context))[None] & real[:, None]
-        bias = torch.where(allowed, 0.0, ABSENT)[:, None]
-        return cls(angle.cos(), angle.sin(), bias)
+        allowed = ((age >= 0) & (age < context))[None] & real[:, None]
+        return cls(age.clamp(0, past), allowed[:, None])
 
 
 class Block(nn.Module):
-    """Causal attention over the hops' latents, then a gated feed-forward layer; both pre-norm."""
+    """Causal attention over the hops' latents, then a gated feed-forward layer; both pre-norm.
 
-    def __init__(self, width: int, n_heads: int, ffn: int) -> None:
+    Time enters as a number for each head and age that is added to the logits [1]_. It starts as a
+    slope [2]_: the first head sees little but the newest hop, the last the whole context alike.
+
+    References
+    ----------
+    .. [1] Raffel et al. Exploring the limits of transfer learning with a unified text-to-text
+       transformer. JMLR, 2020.
+    .. [2] Press, Smith, Lewis. Train short, test long: attention with linear biases enables input
+       length extrapolation. ICLR, 2022.
+    """
+
+    def __init__(self, width: int, n_heads: int, ffn: int, context: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.RMSNorm(width, 1e-5), nn.RMSNorm(width, 1e-5)
+        self.norm1, self.norm2 = norm(width), norm(width)
         inner = n_heads * HEAD_DIM
-        self.q = nn.Linear(width, inner, bias=False)
-        self.k = nn.Linear(width, inner, bias=False)
-        self.v = nn.Linear(width, inner, bias=False)
+        self.qkv = nn.Linear(width, 3 * inner, bias=False)
         self.out = nn.Linear(inner, width, bias=False)
-        self.q_norm, self.k_norm = nn.RMSNorm(HEAD_DIM, 1e-5), nn.RMSNorm(HEAD_DIM, 1e-5)
+        self.qk_norm = norm(HEAD_DIM)
         self.ffn = SwiGlu(width, ffn)
+        slopes = 2.0 ** -torch.arange(1, n_heads + 1) - 2.0**-n_heads
+        self.age_bias = nn.Parameter(-slopes[:, None] * torch.arange(context))
 
     def forward(
-        self, latents: Tensor, past_keys: Tensor, past_values: Tensor, slots: Slots
+        self, latents: Tensor, past_keys: Tensor, past_values: Tensor, reach: Reach
     ) -> tuple[Tensor, Tensor, Tensor]:
         """New latents (batch, n * n_latents, width), and the keys and values to remember."""
-        normed = self.norm1(latents)
-        queries = self.q_norm(_split_heads(self.q(normed)))
-        keys = torch.cat([past_keys, self.k_norm(_split_heads(self.k(normed)))], dim=2)
-        values = torch.cat([past_values, _split_heads(self.v(normed))], dim=2)
-        n_new, n_past = latents.shape[1], past_keys.shape[2]
+        by_head = self.qkv(self.norm1(latents)).unflatten(-1, (3, -1, HEAD_DIM))
+        queries, keys = self.qk_norm(by_head[:, :, :2]).unbind(2)
+        values = by_head[:, :, 2].flatten(2)
+        keys = torch.cat([past_keys, keys.flatten(2)], dim=1)
+        values = torch.cat([past_values, values], dim=1)
+        n_new = latents.shape[1]
         read = F.scaled_dot_product_attention(
-            _rotated(queries, slots.cos[n_past:], slots.sin[n_past:]),
-            _rotated(keys, slots.cos, slots.sin),
-            values,
-            attn_mask=slots.bias.to(latents.dtype),
+            queries.transpose(1, 2),
+            _split_heads(keys),
+            _split_heads(values),
+            attn_mask=self._bias(reach, keys.shape[1]),
         )
         latents = latents + self.out(_join_heads(read))
         latents = latents + self.ffn(self.norm2(latents))
-        return latents, keys[:, :, n_new:], values[:, :, n_new:]
+        return latents, keys[:, n_new:], values[:, n_new:]
+
+    def _bias(self, reach: Reach, n_keys: int) -> Tensor:
+        """What is added to the logits, (batch, n_heads, n * n_latents, n_keys)."""
+        bias = torch.where(reach.allowed, self.age_bias[:, reach.age], ABSENT)
+        each = n_keys // bias.shape[3]
+        return bias.repeat_interleave(each, dim=2).repeat_interleave(each, dim=3)
 
 
 class SwiGlu(nn.Module):
@@ -157,20 +176,14 @@ class SwiGlu(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.gate = nn.Linear(width, hidden, bias=False)
-        self.up = nn.Linear(width, hidden, bias=False)
+        self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any (..., width) to the same shape."""
-        y: Tensor = self.down(F.silu(self.gate(x)) * self.up(x))
+        gate, up = self.gate_up(x).chunk(2, dim=-1)
+        y: Tensor = self.down(F.silu(gate) * up)
         return y
-
-
-def _rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Pairs of neighbouring features turned by their slot's angle."""
-    even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], dim=-1).flatten(-2)
 
 
 def _split_heads(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ _HIGH_GAMMA_GAIN = 100.0  # cortical high gamma is about a hundredth of what the
 _FLOOR = 1e-6  # of mean square: 0.1 uV for EEG, below any amplifier's noise
 
 N_WAVES = 6 * len(_WAVELENGTHS_MM)
-"""Length of what `waves` makes of a place."""
+"""Length of what `Waves` makes of a place."""
 
 
 class PatchTokens(nn.Module):
@@ -41,19 +41,21 @@ class PatchTokens(nn.Module):
 
     def __init__(self, samples: int, width: int) -> None:
         super().__init__()
-        fourier = _fourier(samples, range(samples // 2 + 1))
-        self.register_buffer("fourier", fourier, persistent=False)
+        half = samples // 2
+        means = torch.zeros(samples, 2)
+        means[:half, 0], means[half:, 1] = 1 / half, 1 / (samples - half)
+        self.register_buffer("means", means, persistent=False)
+        self.register_buffer("fourier", _fourier(samples, range(half + 1)), persistent=False)
+        self.means: Tensor
         self.fourier: Tensor
         self.embed = nn.Linear(samples + samples // 2 + 1 + 3, width)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Patches (..., samples), scaled, to tokens (..., width)."""
-        half = patches.shape[-1] // 2
-        level = torch.stack([patches[..., :half].mean(-1), patches[..., half:].mean(-1)], dim=-1)
-        shape, size = _unit(patches - patches.mean(-1, keepdim=True))
+        level = torch.asinh((patches @ self.means) * 10)
+        shape, size = _unit(patches)
         parts = (shape @ self.fourier).unflatten(-1, (2, -1))
         spectrum = (parts.square().sum(-2) + 1e-4).log()
-        level = torch.asinh(level / 0.1)
         token: Tensor = self.embed(torch.cat([shape, 0.3 * spectrum, size, level], dim=-1))
         return token
 
@@ -94,9 +96,10 @@ def ending_patches(signal: Tensor, samples: int, hop: int, n_hops: int) -> Tenso
 
 
 def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    """At unit root mean square, and the logarithm of what was divided by."""
-    power = x.square().mean(-1, keepdim=True) + _FLOOR
-    return x * power.rsqrt(), 0.5 * power.log() + 2
+    """Without its mean, at unit root mean square; and the logarithm of what was divided by."""
+    centred = x - x.mean(-1, keepdim=True)
+    power = centred.square().mean(-1, keepdim=True) + _FLOOR
+    return centred * power.rsqrt(), 0.5 * power.log() + 2
 
 
 def _fourier(samples: int, bins: range | list[int]) -> Tensor:
@@ -108,10 +111,21 @@ def _fourier(samples: int, bins: range | list[int]) -> Tensor:
     return (torch.cat([angle.cos(), angle.sin()], dim=1) * window[:, None]).float()
 
 
-def waves(positions: Tensor) -> Tensor:
+class Waves(nn.Module):
     """Sines and cosines of a place in millimetres; zero where it is not known."""
-    known = positions.isfinite().all(-1, keepdim=True)
-    place = torch.where(known, positions, torch.zeros_like(positions))
-    wavelengths = place.new_tensor(_WAVELENGTHS_MM)
-    angle = (place[..., None] * (2 * math.pi) / wavelengths).flatten(-2)
-    return torch.cat([angle.sin(), angle.cos()], dim=-1) * known
+
+    def __init__(self) -> None:
+        super().__init__()
+        turns = 2 * math.pi / torch.tensor(_WAVELENGTHS_MM)
+        by_axis = torch.kron(torch.eye(3), turns[None])  # (3, 18)
+        quarter = torch.full((by_axis.shape[1],), math.pi / 2)
+        self.register_buffer("turns", torch.cat([by_axis, by_axis], dim=1), persistent=False)
+        self.register_buffer("phase", torch.cat([0 * quarter, quarter]), persistent=False)
+        self.turns: Tensor
+        self.phase: Tensor
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Places (..., 3) to (..., `N_WAVES`)."""
+        known = positions.isfinite().all(-1, keepdim=True)
+        angle = positions.nan_to_num(0.0, 0.0, 0.0) @ self.turns + self.phase
+        return angle.sin() * known

@@ -32,13 +32,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..runtime.errors import ConfigError, UnknownName
-from .any_variate import AnyVariateEncoder, token_grid
+from .any_variate import AnyVariateBlock, AnyVariateEncoder, token_grid
 from .teacher_embedding import (
     LAYOUTS,
     WINDOW,
@@ -357,7 +357,7 @@ def _initialise(teacher: Teacher) -> None:
                 bound = spread if isinstance(module, nn.Conv2d) else 0.0
                 nn.init.uniform_(module.bias, -bound, bound)
     for layer in teacher.encoder.layers:
-        attention = layer.self_attn
+        attention = cast(AnyVariateBlock, layer).self_attn
         nn.init.constant_(attention.q_norm.weight, STARTING_GAIN)
         nn.init.constant_(attention.k_norm.weight, STARTING_GAIN)
         nn.init.constant_(attention.channel_bias[1, : attention.n_heads // 2], OWN_CHANNEL)

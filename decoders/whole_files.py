@@ -35,9 +35,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(draft, path)
-    except BaseException:
+    finally:
         draft.unlink(missing_ok=True)
-        raise
     if hasattr(os, "O_DIRECTORY"):  # elsewhere a folder cannot be opened, and need not be
         handle = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -47,7 +47,7 @@ def test_a_rounding_student_comes_out_with_its_ranges_on_the_card(corpus, studen
     opened, note = load_student(path), student_note(path)
     assert note["quantisation"]["config"]["weight_bits"] == 4
     # What is written has been rounded: no row has more than 15 values.
-    weight = opened.blocks[0].ffn.up.weight
+    weight = opened.blocks[0].ffn.gate_up.weight
     assert max(len(row.unique()) for row in weight) <= 15
 
 

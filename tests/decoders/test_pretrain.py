@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch", reason="pretraining needs torch")
 from diverloop.decoders.corpus import Corpus, CorpusEntry, DrawPlan
 from diverloop.decoders.masking import MaskedBatch
 from diverloop.decoders.pretrain import PretrainConfig, pretrain, teacher_groups
-from diverloop.decoders.teacher_files import load_teacher
 from diverloop.decoders.reconstruction import Reconstruction
 from diverloop.decoders.teacher import Teacher, TeacherConfig
+from diverloop.decoders.teacher_files import load_teacher
 from diverloop.decoders.training_plan import TrainPlan
 from diverloop.runtime.errors import ConfigError, TrainingStopped
 

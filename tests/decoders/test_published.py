@@ -1,6 +1,5 @@
 import hashlib
 import os
-import re
 import zipfile
 from dataclasses import replace
 

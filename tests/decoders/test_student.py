@@ -100,22 +100,15 @@ def test_attention_is_that_of_the_textbook():
     x = signal(2, 9)
     latents = student.gather(student.tokens(x), torch.ones(1, 2, 9, dtype=torch.bool))[0]
     block = student.blocks[0]
+    block.age_bias.normal_()
     normed = block.norm1(latents)
-    q, k, v = block.q_norm(block.q(normed)), block.k_norm(block.k(normed)), block.v(normed)
-
-    def turned(row: torch.Tensor, place: int) -> torch.Tensor:
-        out = row.clone()
-        for pair in range(16):
-            angle = place * 10_000 ** (-2 * pair / 32)
-            a, b = row[2 * pair], row[2 * pair + 1]
-            out[2 * pair] = a * math.cos(angle) - b * math.sin(angle)
-            out[2 * pair + 1] = b * math.cos(angle) + a * math.sin(angle)
-        return out
+    q, k, v = block.qkv(normed).chunk(3, dim=-1)
+    q, k = block.qk_norm(q), block.qk_norm(k)
 
     for hop in range(9):
         reach = range(max(0, hop - 3), hop + 1)
-        logits = torch.stack([turned(q[hop], hop) @ turned(k[j], j) for j in reach])
-        weights = (logits / math.sqrt(32)).softmax(0)
+        logits = [q[hop] @ k[j] / math.sqrt(32) + block.age_bias[0, hop - j] for j in reach]
+        weights = torch.stack(logits).softmax(0)
         read = sum(weight * v[j] for weight, j in zip(weights, reach, strict=True))
         middle = latents[hop] + block.out(read)
         expected = student.norm(middle + block.ffn(block.norm2(middle)))

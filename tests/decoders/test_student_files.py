@@ -52,6 +52,13 @@ def test_what_was_saved_comes_back_to_the_bit(student, path):
     assert torch.equal(loaded(x).embedding, student(x).embedding)
 
 
+def test_reading_draws_nothing(path):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    load_student(path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_note_comes_back(path):
     assert student_note(path) == NOTE
 

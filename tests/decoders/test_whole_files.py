@@ -1,6 +1,7 @@
 """A file is there whole, or the old one is."""
 
 import pytest
+
 from diverloop.decoders.whole_files import whole_file
 
 
@@ -17,12 +18,17 @@ def test_the_name_appears_when_the_block_ends(tmp_path):
     assert names(path.parent) == ["a.txt"]
 
 
+def stop_half_way(path):
+    with whole_file(path) as draft:
+        draft.write_text("new")
+        raise RuntimeError("half way")
+
+
 def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="half way"), whole_file(path) as draft:
-        draft.write_text("new")
-        raise RuntimeError("half way")
+    with pytest.raises(RuntimeError, match="half way"):
+        stop_half_way(path)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
