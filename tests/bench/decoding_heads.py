@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Protocol
 
@@ -205,6 +205,23 @@ def loss_of(task: Task, held_out: Floats) -> float:
         return 1 - auc(held_out[:, 1] - held_out[:, 0], task.y_train)
     scores, y = by_trial(held_out, task.groups_train, task.y_train)
     return log_loss(scores, y, fit_temperature(scores, y))
+
+
+def share_better(task: Task, one: Floats, other: Floats, n_draws: int = 200) -> float:
+    """In which share of bootstrap draws of training groups the first held-out scores lose less."""
+    names, of = np.unique(task.groups_train, return_inverse=True)
+    rows_of = [np.flatnonzero(of == place) for place in range(len(names))]
+    rng, wins = np.random.default_rng(11), 0
+    for _ in range(n_draws):
+        drawn = [rows_of[place] for place in rng.integers(len(names), size=len(names))]
+        rows = np.concatenate(drawn)
+        again = replace(
+            task,
+            y_train=task.y_train[rows],
+            groups_train=np.repeat(np.arange(len(drawn)), [len(part) for part in drawn]),
+        )
+        wins += loss_of(again, one[rows]) < loss_of(again, other[rows])
+    return wins / n_draws
 
 
 def temperature_of(task: Task, held_out: Floats) -> float:

@@ -25,6 +25,7 @@ from decoding_heads import (
     fit_source,
     interval,
     loss_of,
+    share_better,
     temperature_of,
 )
 from decoding_rivals import NetworkPlan, Tangent, train_network
@@ -41,6 +42,8 @@ from diverloop.decoders.teacher_files import load_teacher
 ARMS = (
     "teacher", "student", "random", "scratch", "tuned", "tangent", "eegnet", "shallow", "both",
 )  # fmt: skip
+SURE = 0.84
+"""Two methods go together if that is better in this share of draws: by one standard error."""
 CAN_LOSE = ("teacher", "student", "tuned", "tangent", "both")
 
 
@@ -214,12 +217,12 @@ class Trial:
             loss=loss_of(task, held_out),
             choice=Choice(view="stacked", n_components=0, cost=0.0),
         )
-        candidates = {
-            "student": student, "tangent": tangent, "joined": joined, "stacked": stacked,
-        }  # fmt: skip
-        best = min(candidates, key=lambda name: candidates[name].loss)
-        self.parts = (best,)
-        return candidates[best]
+        alone = {"student": student, "tangent": tangent}
+        together = {"joined": joined, "stacked": stacked}
+        best, rival = (min(each, key=lambda name: each[name].loss) for each in (alone, together))
+        surer = share_better(task, together[rival].held_out, alone[best].held_out)
+        self.parts = (rival if surer >= SURE else best,)
+        return {**alone, **together}[self.parts[0]]
 
     def lost(self, arm: str, usable: Bools) -> Floats:
         """Scores of the test windows of one method of `CAN_LOSE` without some channels."""

@@ -11,8 +11,8 @@ Every method gets the same windows (`decoding_tasks`) to fit on and to judge on:
 - ``tuned``: the student after task distillation (labels, and the teacher's head's held-out scores);
 - ``tangent``: covariances in the tangent space and a linear head, no neural network;
 - ``eegnet``, ``shallow``: EEGNet and ShallowFBCSPNet of braindecode, trained from scratch;
-- ``both``: student, tangent, their features side by side, or the mean of their scores: whichever of
-  the four did best on folds inside the training data.
+- ``both``: the better of student and tangent on folds inside the training data, unless their
+  features side by side or the mean of their scores beat it there by a standard error.
 
 Nothing is chosen on what is judged: heads, features, penalties and stopping by folds inside the
 training windows. Sizes of networks and of their training were set beforehand and are the same for
