@@ -57,7 +57,7 @@ def student_card(
 
 def _limits(hours: float, simulated: float, entries: list[CorpusEntry]) -> list[str]:
     words = [
-        f"Trained on {hours:.1f} h of signal, {simulated:.1f} h of it simulated, from "
+        f"Trained on {_duration(hours)} of signal, {_duration(simulated)} of it simulated, from "
         f"{len(entries)} recordings: compare it with simpler decoders before relying on it.",
         "Nothing is known of persons, amplifiers and electrodes unlike those it was trained on.",
         "Not for diagnosis, and not for any output that could harm.",
@@ -71,6 +71,10 @@ def _limits(hours: float, simulated: float, entries: list[CorpusEntry]) -> list[
     if any(not entry.calibrated for entry in entries):
         words.append("Some recordings have amplitudes in unknown units and were scaled to 10 uV.")
     return words
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.0f} h" if hours >= 10 else f"{60 * hours:.1f} min"
 
 
 def summary(card: Mapping[str, Any]) -> list[str]:

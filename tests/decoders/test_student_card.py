@@ -25,7 +25,7 @@ def test_a_small_corpus_is_called_small():
     entries = [entry("one", "CC0-1.0", 60.0), entry("two", "simulated", 30.0)]
     card = student_card(StudentConfig.named("S"), entries, "EEG")
     words = " ".join(card["limits"])
-    assert "1.5 h of signal, 0.5 h of it simulated, from 2 recordings" in words
+    assert "90.0 min of signal, 30.0 min of it simulated, from 2 recordings" in words
     assert "not a foundation model" in words
     assert "unknown units" not in words
 
