@@ -15,6 +15,8 @@ from diverloop.decoders.student import Student
 from diverloop.decoders.student_config import StudentConfig
 from diverloop.runtime.errors import ConfigError
 
+from ..student_batches import drawn, read
+
 SMALL = StudentConfig(width=96, n_layers=3, n_latents=2, context=6, ffn=(128, 128, 128))
 
 
@@ -22,21 +24,6 @@ SMALL = StudentConfig(width=96, n_layers=3, n_latents=2, context=6, ffn=(128, 12
 def _quiet_torch():
     torch.manual_seed(5)
     torch.set_num_threads(1)
-
-
-def drawn(n_channels: int = 4, n_hops: int = 8, batch: int = 2) -> Batch:
-    """Signal with slow waves, known places, one absent channel."""
-    x = (20 * torch.randn(batch, n_channels, 50 * n_hops)).cumsum(2) / 4
-    usable = torch.ones(batch, n_channels, dtype=torch.bool)
-    usable[0, 0] = False
-    codes = torch.zeros(batch, dtype=torch.int64)
-    subtypes = torch.full((batch, n_channels), -1)
-    return Batch(x, 60 * torch.randn(batch, n_channels, 3), codes, subtypes, usable)
-
-
-def read(student: Student, batch: Batch) -> torch.Tensor:
-    """Embedding of each hop."""
-    return student(batch.x, batch.usable, batch.positions, batch.modality).embedding
 
 
 def silence(student: Student, heads: dict[int, list[int]], units: dict[int, list[int]]) -> None:
@@ -101,7 +88,7 @@ def test_the_head_that_speaks_loudest_is_the_one_that_is_missed_most():
 def test_a_pruned_student_streams_as_it_reads_a_window():
     student = Student(SMALL).eval()
     pruned = prune(student, weighed(student), keep=0.5)
-    batch = drawn(n_hops=12)
+    batch = drawn(4, 12)
     with torch.no_grad():
         whole = read(pruned, batch)
         state, found = pruned.initial_state(2, 4), []

@@ -27,6 +27,8 @@ from diverloop.decoders.student import Student
 from diverloop.decoders.student_config import StudentConfig
 from diverloop.runtime.errors import ConfigError
 
+from ..student_batches import drawn, read
+
 SMALL = StudentConfig(width=64, n_layers=1, n_latents=2, context=6, ffn=(128,))
 KINDS = [
     QuantiseConfig(),
@@ -41,21 +43,6 @@ KINDS = [
 def _quiet_torch():
     torch.manual_seed(5)
     torch.set_num_threads(1)
-
-
-def drawn(n_channels: int = 6, n_hops: int = 10, batch: int = 2) -> Batch:
-    """Signal with slow waves, known places, one absent channel."""
-    x = (20 * torch.randn(batch, n_channels, 50 * n_hops)).cumsum(2) / 4
-    usable = torch.ones(batch, n_channels, dtype=torch.bool)
-    usable[0, 0] = False
-    codes = torch.zeros(batch, dtype=torch.int64)
-    subtypes = torch.full((batch, n_channels), -1)
-    return Batch(x, 60 * torch.randn(batch, n_channels, 3), codes, subtypes, usable)
-
-
-def read(student: Student, batch: Batch) -> torch.Tensor:
-    """Embedding of each hop."""
-    return student(batch.x, batch.usable, batch.positions, batch.modality).embedding
 
 
 def made(config: QuantiseConfig | None = None, student: Student | None = None):
