@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
 from .console import NOTICE, out, plain_errors, print_json, progress_bar, score_text
 from .runtime.errors import ConfigError
@@ -196,7 +198,7 @@ def student(
     with plain_errors(json):
         _need_torch()
         from .decoders.shipped import find_student
-        from .decoders.student_card import summary
+        from .decoders.student_card import rows, summary
         from .decoders.student_files import load_student, student_note
 
         path, sha256 = find_student(name)
@@ -208,7 +210,11 @@ def student(
     out.print(f"[bold]{path.stem}[/]")
     for line in summary(note.get("card", {})):
         out.print(f"- {line}", highlight=False, markup=False)
-    _print_tree({"config": settings, **note})
+    table = Table.grid(padding=(0, 2))
+    for what, words in rows(opened.config, note):
+        table.add_row(what, Text(words))
+    out.print(table, highlight=False)
+    out.print("All of it, every recording by name: --json.", highlight=False)
 
 
 def fit(
@@ -373,12 +379,3 @@ def _tell_made(what: str, path: Path, json: bool) -> None:
         print_json({what: str(path), "sha256": sha256})
     else:
         out.print(f"The {what} is in {path} ({sha256[:12]}).", highlight=False)
-
-
-def _print_tree(values: dict[str, Any], indent: int = 0) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            out.print(f"{'  ' * indent}[bold]{key}[/]")
-            _print_tree(value, indent + 1)
-        else:
-            out.print(f"{'  ' * indent}{key}: {value}", highlight=False, markup=False)

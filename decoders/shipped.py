@@ -1,4 +1,4 @@
-"""The students that come with the package (none yet), and where a student's name leads.
+"""The students that come with the package, and where a student's name leads.
 
 Each is one safetensors file in ``decoders/students``. Its hash stands here, so that a file that
 was altered after installation is refused.
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "students"
 
-SHIPPED: Mapping[str, str] = MappingProxyType({})
+SHIPPED: Mapping[str, str] = MappingProxyType(
+    {
+        "eeg-s": "7dcdd311b0a7f8f8c73bfb406b741b66f9fc087358b0d588ffa98b1fddd17f34",
+        "ieeg-s": "53425b578e35de9a430290c8671dfb8450d74aa114406587b58640fe51bcefa0",
+    }
+)
 """Name -> SHA-256 of ``NAME.safetensors``."""
 
 FOR_MODALITY: Mapping[str, str] = MappingProxyType({"EEG": "eeg-s", "iEEG": "ieeg-s"})
@@ -53,10 +58,9 @@ def find_student(name: str) -> tuple[Path, str | None]:
         return path, None
     near = difflib.get_close_matches(name, SHIPPED, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    others = f", or one of {', '.join(sorted(SHIPPED))}" if SHIPPED else ""
     raise ConfigError(
-        f"{name!r} is no student and no file: {hint}give the path of one that `diverloop distill` "
-        f"wrote{others}."
+        f"{name!r} is no student and no file: {hint}give one of {', '.join(sorted(SHIPPED))}, or "
+        f"the path of one that `diverloop distill` wrote."
     )
 
 

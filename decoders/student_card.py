@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -83,3 +84,88 @@ def summary(card: Mapping[str, Any]) -> list[str]:
     if "intended_use" in card:
         lines.append(str(card["intended_use"]))
     return [*lines, *(str(line) for line in card.get("limits", ()))]
+
+
+def rows(config: StudentConfig, note: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A student's file in a few plain rows: what, and what is to be said of it.
+
+    Parameters
+    ----------
+    config : StudentConfig
+        What it looks like.
+    note : mapping
+        What its file says; a part that is missing has no row.
+
+    Returns
+    -------
+    rows : list of (str, str)
+        For a table.
+    """
+    found = []
+    if signal := note.get("card", {}).get("signal"):
+        low, high = signal["band_hz"]
+        found.append((
+            "reads",
+            f"{signal['modality']} in {signal['unit']} at {signal['rate_hz']:g} Hz, {low:g} to "
+            f"{high:g} Hz, any electrodes; reference: {signal['reference']}",
+        ))  # fmt: skip
+    found.append((
+        "says",
+        f"every {config.hop / RATE_HZ:g} s, {config.n_latents * config.width} numbers, and "
+        f"{config.n_readings} for each channel",
+    ))  # fmt: skip
+    if corpus := note.get("corpus"):
+        found.append(("learnt from", _corpus_words(corpus["recordings"])))
+        credits = dict.fromkeys(one["credit"] for one in corpus["recordings"] if one["credit"])
+        if credits:
+            found.append(("thanks to", "; ".join(credits)))
+    if teacher := note.get("teacher"):
+        found.append(("taught by", _teacher_words(teacher)))
+    if figures := note.get("validation"):
+        found.append((
+            "like its teacher",
+            f"cosine {figures['pooled_cosine']:.2f} of the mean over channels, "
+            f"{figures['token_cosine']:.2f} of each, on recordings that were kept out",
+        ))  # fmt: skip
+    if judged := note.get("evaluation"):
+        found += _evaluation_rows(judged)
+    return found
+
+
+def _corpus_words(recordings: list[Mapping[str, Any]]) -> str:
+    licences = Counter(str(one["licence"]) for one in recordings)
+    listed = ", ".join(f"{n} {name}" for name, n in licences.most_common())
+    minutes = sum(one["seconds"] for one in recordings) / 60
+    return f"{len(recordings)} recordings, {minutes:.0f} minutes ({listed})"
+
+
+def _teacher_words(teacher: Mapping[str, Any]) -> str:
+    patch_s = teacher["config"]["patch"] / RATE_HZ
+    return (
+        f"DIVER-1 of width {teacher['config']['width']}, patches of {patch_s:g} s "
+        f"({teacher['weights_sha256'][:12]})"
+    )
+
+
+_METHODS = {
+    "student": "it alone",
+    "teacher": "its teacher",
+    "random": "its like with weights as drawn",
+    "tangent": "covariances, without it",
+    "both": "both, as calibration chose",
+}
+
+
+def _evaluation_rows(judged: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Scores of everything that was judged beside it, and what a tenth of the channels costs."""
+    overall = judged["overall"]
+    found = [("judged", f"{len(judged['tasks'])} tasks, {overall['student']['subjects']} people:")]
+    for arm, words in _METHODS.items():
+        if one := overall.get(arm):
+            low, high = one["interval"]
+            found.append(("", f"{one['points']:5.1f} ({low:.0f} to {high:.0f})  {words}"))
+    if lost := judged.get("lost", {}).get("student"):
+        low, high = lost["interval"]
+        words = f"{lost['points']:+.1f} ({low:+.1f} to {high:+.1f}) points"
+        found.append(("a tenth masked", words))
+    return found

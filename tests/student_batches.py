@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from diverloop.decoders.corpus import Batch
 from diverloop.decoders.student import Student
 

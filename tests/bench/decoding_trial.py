@@ -6,7 +6,7 @@ import hashlib
 import math
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,19 @@ from decoding_heads import (
     share_better,
     temperature_of,
 )
-from decoding_rivals import NetworkPlan, Tangent, train_network
+from decoding_rivals import NetworkPlan, Tangent, train_network, without
 from decoding_tasks import Task
 
 from diverloop.decoders.student import Student
 from diverloop.decoders.student_config import StudentConfig
 from diverloop.decoders.student_files import load_student
-from diverloop.decoders.task_config import LabelledWindows, TaskPlan, TaskStudent
+from diverloop.decoders.task_config import (
+    LabelledWindows,
+    TaskPlan,
+    TaskStudent,
+    encode,
+    features_of,
+)
 from diverloop.decoders.task_distill import distill_task, train_from_scratch
 from diverloop.decoders.teacher import Teacher, TeacherConfig
 from diverloop.decoders.teacher_files import load_teacher
@@ -231,8 +237,7 @@ class Trial:
             student, tangent = self.outcomes["student"], self.outcomes["tangent"]
             return mixed(student, tangent, student.lost(usable), tangent.lost(usable))
         if arm == "tuned" and self.tuned is not None:
-            views = student_views(self.tuned.student)(self._task, self._task.windows_test, usable)
-            features = views[self.tuned.pooling][0].astype(np.float64)
+            features = tuned_features(self.tuned, self._task, usable)
             return features @ self.tuned.weights.T + self.tuned.bias
         return outcome.lost(usable)
 
@@ -290,6 +295,32 @@ def vars_of(choice: Choice) -> dict[str, Any]:
 def mixed(a: Outcome, b: Outcome, of_a: Floats, of_b: Floats) -> Floats:
     """Mean of two methods' scores, each after its own temperature."""
     return (of_a / a.temperature + of_b / b.temperature) / 2
+
+
+def tuned_features(fitted: TaskStudent, task: Task, usable: Bools) -> Floats:
+    """Features of the test windows; those of lost channels are as in the mean training window."""
+    settings, train = fitted.student.config, labelled(task)
+    usual = encode(fitted.student, train, fitted.pooling).mean(dim=0).numpy()
+    of_lost = np.repeat(~usable, settings.n_readings)
+    of_hop = np.concatenate([np.zeros(settings.n_latents * settings.width, bool), of_lost])
+    lost = np.tile(of_hop, len(usual) // len(of_hop))
+    x = without(task.windows_test, usable, task) * usable[:, None]
+    test = replace(labelled(task, "test"), x=x)
+    batches = [
+        test.batch(rows, settings.hop)
+        for rows in np.array_split(np.arange(len(x)), -(-len(x) // 32))
+    ]
+    there = torch.from_numpy(usable)
+    with torch.inference_mode():
+        parts = [
+            features_of(
+                fitted.student,
+                batch._replace(usable=there.expand(len(batch.x), -1)),
+                fitted.pooling,
+            )
+            for batch in batches
+        ]
+    return np.where(lost, usual, torch.cat(parts).double().numpy())
 
 
 def labelled(task: Task, part: str = "train") -> LabelledWindows:

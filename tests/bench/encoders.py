@@ -92,6 +92,25 @@ def compare(records: list[dict[str, Any]], draws: list[dict[str, Floats]]) -> di
     return found
 
 
+def lost_points(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Points lost with the masked channels: mean over tasks of a subject, then over subjects."""
+    by_arm: dict[str, dict[str, list[float]]] = {}
+    for one in records:
+        if "lost" in one and one["task"] not in NOT_COUNTED:
+            for arm, found in one["lost"]["arms"].items():
+                by_arm.setdefault(arm, {}).setdefault(one["subject"], []).append(found["points"])
+    rng, told = np.random.default_rng(5), {}
+    for arm, subjects in by_arm.items():
+        points = np.array([np.mean(values) for values in subjects.values()])
+        draws = rng.choice(points, size=(1000, len(points))).mean(axis=1)
+        told[arm] = {
+            "points": round(float(points.mean()), 2),
+            "interval": interval(draws),
+            "subjects": len(points),
+        }
+    return told
+
+
 def table_of(records: list[dict[str, Any]]) -> str:
     """Scores for a person to read."""
     lines = [f"{'task':20s}" + "".join(f"{arm:>9s}" for arm in ARMS)]
@@ -158,15 +177,16 @@ def main() -> None:
         inside = Models.of(
             options.teacher_ieeg or options.teacher, options.student_ieeg or options.student
         )
-    found = [
+    done = [
         one_task(name, inside if name.startswith("ecog") else scalp, options, options.out)
         for name in names
     ]
-    records = [record for record, _ in found]
+    records = [record for record, _ in done]
     say(table_of(records))
-    overall = compare(records, [draws for _, draws in found])
+    overall = compare(records, [draws for _, draws in done])
     about = {"eeg": scalp.about(), "ieeg": inside.about(), "network_rates_hz": NETWORKS}
-    print(json.dumps({"models": about, "tasks": records, "overall": overall}, indent=1))
+    found = {"models": about, "overall": overall, "lost": lost_points(records), "tasks": records}
+    print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

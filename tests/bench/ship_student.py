@@ -27,7 +27,11 @@ def evaluated(path: Path, student: Path, modality: str) -> dict:
     about = told["models"]["eeg" if modality == "EEG" else "ieeg"]
     if about["student"]["sha256"] != file_sha256(student):
         raise SystemExit(f"{path} is of another student than {student}: run encoders.py again.")
-    return {"overall": told["overall"], "tasks": [one["task"] for one in told["tasks"]]}
+    return {
+        "overall": told["overall"],
+        "lost": told["lost"],
+        "tasks": [one["task"] for one in told["tasks"]],
+    }
 
 
 def main() -> None:

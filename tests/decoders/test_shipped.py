@@ -22,7 +22,7 @@ NAMES = sorted(SHIPPED)
 
 
 def test_there_is_one_for_every_modality_and_no_other_file():
-    assert NAMES == sorted(FOR_MODALITY.values())
+    assert sorted(FOR_MODALITY.values()) == NAMES
     assert sorted(path.name for path in FOLDER.iterdir()) == [f"{n}.safetensors" for n in NAMES]
 
 
@@ -58,7 +58,7 @@ def test_its_card_says_from_what_it_was_made_and_what_it_is_not(name):
 @pytest.mark.parametrize("modality", sorted(FOR_MODALITY))
 def test_what_it_has_learnt_from_is_in_the_recipe(modality):
     note = student_note(find_student(FOR_MODALITY[modality])[0])
-    allowed = {source.name for source in read_recipe(RECIPE, data_root(), modality=modality)}
+    allowed = {one.source.name for one in read_recipe(RECIPE, data_root(), modality=modality)}
     assert {one["name"] for one in note["corpus"]["recordings"]} <= allowed
 
 
