@@ -159,13 +159,15 @@ _METHODS = {
 def _evaluation_rows(judged: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Scores of everything that was judged beside it, and what a tenth of the channels costs."""
     overall = judged["overall"]
-    found = [("judged", f"{len(judged['tasks'])} tasks, {overall['student']['subjects']} people:")]
+    n_people = overall["student"]["subjects"]
+    people = f"{n_people} people" if n_people > 1 else "1 person"
+    found = [("judged", f"{len(judged['tasks'])} tasks, {people}, points of 100:")]
     for arm, words in _METHODS.items():
         if one := overall.get(arm):
             low, high = one["interval"]
             found.append(("", f"{one['points']:5.1f} ({low:.0f} to {high:.0f})  {words}"))
     if lost := judged.get("lost", {}).get("student"):
         low, high = lost["interval"]
-        words = f"{lost['points']:+.1f} ({low:+.1f} to {high:+.1f}) points"
-        found.append(("a tenth masked", words))
+        spread = f" ({low:+.1f} to {high:+.1f})" if low < high else ""
+        found.append(("a tenth masked", f"{lost['points']:+.1f}{spread} points"))
     return found

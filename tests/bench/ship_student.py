@@ -30,7 +30,7 @@ def evaluated(path: Path, student: Path, modality: str) -> dict:
     return {
         "overall": told["overall"],
         "lost": told["lost"],
-        "tasks": [one["task"] for one in told["tasks"]],
+        "tasks": [one["task"] for one in told["tasks"] if one["task"] not in NOT_COUNTED],
     }
 
 

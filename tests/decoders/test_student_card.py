@@ -77,7 +77,7 @@ def test_rows_say_in_plain_words_what_a_file_holds():
     assert words["thanks to"] == "A. Nurse"
     assert words["taught by"] == "DIVER-1 of width 256, patches of 0.1 s (abababababab)"
     assert "cosine 0.85" in words["like its teacher"]
-    assert words["judged"] == "2 tasks, 14 people:"
+    assert words["judged"] == "2 tasks, 14 people, points of 100:"
     assert ("", " 55.5 (43 to 67)  it alone") in found
     assert words["a tenth masked"] == "-0.9 (-2.9 to +1.2) points"
     assert [what for what, _ in rows(config, {})] == ["says"]
