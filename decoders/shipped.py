@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "students"
 
 SHIPPED: Mapping[str, str] = MappingProxyType(
     {
-        "eeg-s": "7dcdd311b0a7f8f8c73bfb406b741b66f9fc087358b0d588ffa98b1fddd17f34",
+        "eeg-s": "486a2ec496f0644745ee07dab5047e20d2eb70e1508bb147b63437ef5e985b3b",
         "ieeg-s": "53425b578e35de9a430290c8671dfb8450d74aa114406587b58640fe51bcefa0",
     }
 )

@@ -14,6 +14,8 @@ import argparse
 import json
 from pathlib import Path
 
+from encoders import NOT_COUNTED
+
 from diverloop.decoders.corpus import Corpus
 from diverloop.decoders.downloading import file_sha256
 from diverloop.decoders.shipped import FOLDER
