@@ -197,11 +197,12 @@ class Student(nn.Module):
         tokens = self._tokens(signal, positions, modality)
         latents = self.gather(tokens, usable)
         reach = Reach.of(self.config.context, usable.shape[2], state.filled)
+        biases = reach.biases([block.age_bias for block in self.blocks], self.config.n_latents)
         keys, values = [], []
-        for block, past_keys, past_values in zip(
-            self.blocks, state.keys, state.values, strict=True
+        for block, past_keys, past_values, bias in zip(
+            self.blocks, state.keys, state.values, biases, strict=True
         ):
-            latents, new_keys, new_values = block(latents, past_keys, past_values, reach)
+            latents, new_keys, new_values = block(latents, past_keys, past_values, bias)
             keys.append(new_keys)
             values.append(new_values)
         filled = (state.filled + usable.shape[2]).clamp(max=self.config.context - 1)

@@ -6,6 +6,7 @@ Layers keep their state outside themselves and have fixed shapes for a fixed num
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -118,6 +119,25 @@ class Reach(NamedTuple):
         allowed = ((age >= 0) & (age < context))[None] & real[:, None]
         return cls(age.clamp(0, past), allowed[:, None])
 
+    def biases(self, by_layer: Sequence[Tensor], each: int) -> Sequence[Tensor]:
+        """What is added to the logits of each layer, all made at once.
+
+        Parameters
+        ----------
+        by_layer : sequence of Tensor, each (n_heads, context)
+            A number for each head and age.
+        each : int
+            Latents of a hop.
+
+        Returns
+        -------
+        biases : sequence of Tensor, each (batch, n_heads, n * each, n_slots * each)
+            `ABSENT` where nobody may look.
+        """
+        bias = torch.where(self.allowed, torch.cat(list(by_layer))[:, self.age], ABSENT)
+        bias = bias[:, :, :, None, :, None].expand(-1, -1, -1, each, -1, each)
+        return bias.flatten(4, 5).flatten(2, 3).split([len(one) for one in by_layer], dim=1)
+
 
 class Block(nn.Module):
     """Causal attention over the hops' latents, then a gated feed-forward layer; both pre-norm.
@@ -145,7 +165,7 @@ class Block(nn.Module):
         self.age_bias = nn.Parameter(-slopes[:, None] * torch.arange(context))
 
     def forward(
-        self, latents: Tensor, past_keys: Tensor, past_values: Tensor, reach: Reach
+        self, latents: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """New latents (batch, n * n_latents, width), and the keys and values to remember."""
         by_head = self.qkv(self.norm1(latents)).unflatten(-1, (3, -1, HEAD_DIM))
@@ -158,17 +178,11 @@ class Block(nn.Module):
             queries.transpose(1, 2),
             _split_heads(keys),
             _split_heads(values),
-            attn_mask=self._bias(reach, keys.shape[1]),
+            attn_mask=bias,
         )
         latents = latents + self.out(_join_heads(read))
         latents = latents + self.ffn(self.norm2(latents))
         return latents, keys[:, n_new:], values[:, n_new:]
-
-    def _bias(self, reach: Reach, n_keys: int) -> Tensor:
-        """What is added to the logits, (batch, n_heads, n * n_latents, n_keys)."""
-        bias = torch.where(reach.allowed, self.age_bias[:, reach.age], ABSENT)
-        each = n_keys // bias.shape[3]
-        return bias.repeat_interleave(each, dim=2).repeat_interleave(each, dim=3)
 
 
 class SwiGlu(nn.Module):
