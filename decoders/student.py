@@ -33,7 +33,7 @@ References
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -197,7 +197,8 @@ class Student(nn.Module):
         tokens = self._tokens(signal, positions, modality)
         latents = self.gather(tokens, usable)
         reach = Reach.of(self.config.context, usable.shape[2], state.filled)
-        biases = reach.biases([block.age_bias for block in self.blocks], self.config.n_latents)
+        ages = [cast(Block, block).age_bias for block in self.blocks]
+        biases = reach.biases(ages, self.config.n_latents)
         keys, values = [], []
         for block, past_keys, past_values, bias in zip(
             self.blocks, state.keys, state.values, biases, strict=True

@@ -136,7 +136,8 @@ class Reach(NamedTuple):
         """
         bias = torch.where(self.allowed, torch.cat(list(by_layer))[:, self.age], ABSENT)
         bias = bias[:, :, :, None, :, None].expand(-1, -1, -1, each, -1, each)
-        return bias.flatten(4, 5).flatten(2, 3).split([len(one) for one in by_layer], dim=1)
+        grid: Tensor = bias.flatten(4, 5).flatten(2, 3)
+        return torch.split(grid, [len(one) for one in by_layer], dim=1)
 
 
 class Block(nn.Module):
