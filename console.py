@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from .adapters.scores import AccuracyReport
 from .runtime.doctor import Finding
@@ -73,6 +74,14 @@ def progress_bar(what: str) -> Iterator[Callable[[str, float, float], None]]:
             progress.update(task, description=text, completed=done, total=of)
 
         yield step
+
+
+def facts_table(rows: Iterable[tuple[str, str]]) -> Table:
+    """What, and what is to be said of it; no frame."""
+    table = Table.grid(padding=(0, 2))
+    for what, words in rows:
+        table.add_row(what, Text(words))
+    return table
 
 
 def latency_table(report: LatencyReport) -> Table:

@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from .console import NOTICE, out, plain_errors, print_json, progress_bar, score_text
+from .console import (
+    NOTICE,
+    facts_table,
+    out,
+    plain_errors,
+    print_json,
+    progress_bar,
+    score_text,
+)
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -210,10 +216,7 @@ def student(
     out.print(f"[bold]{path.stem}[/]")
     for line in summary(note.get("card", {})):
         out.print(f"- {line}", highlight=False, markup=False)
-    table = Table.grid(padding=(0, 2))
-    for what, words in rows(opened.config, note):
-        table.add_row(what, Text(words))
-    out.print(table, highlight=False)
+    out.print(facts_table(rows(opened.config, note)), highlight=False)
     out.print("All of it, every recording by name: --json.", highlight=False)
 
 
