@@ -66,7 +66,8 @@ def progress_bar(what: str) -> Iterator[Callable[[str, float, float], None]]:
     step : callable
         Takes what is being done, how many steps are done, and of how many.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), *times)
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(what, total=None)
 
