@@ -97,7 +97,9 @@ def read_about(path: Path, kind: str) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise _unreachable(path, error) from error
+    except (safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
     try:
         about = json.loads(header.get(_HEADER, "{}"))
@@ -170,9 +172,7 @@ def check_sha256(path: Path, sha256: str | None) -> str:
     try:
         got = file_sha256(path)
     except OSError as error:
-        raise BundleError(
-            f"{path} cannot be read ({error.strerror}): check the path to the weights."
-        ) from error
+        raise _unreachable(path, error) from error
     if sha256 is not None and got != sha256.lower():
         raise BundleError(
             f"{path.name} has SHA-256 {got}, wanted is {sha256}: it is another file or was "
@@ -249,6 +249,11 @@ def _check_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
                 f"Weight {name!r} of {path.name} holds NaN or infinity, allowed are finite "
                 f"numbers: go back to the last good file."
             )
+
+
+def _unreachable(path: Path, error: OSError) -> BundleError:
+    why = error.strerror or error
+    return BundleError(f"{path} cannot be read ({why}): check the path to the weights.")
 
 
 def _unreadable(path: Path, error: Exception) -> BundleError:

@@ -65,6 +65,9 @@ def test_eight_bits_hardly_turn_the_embedding(config):
     batch = drawn(n_hops=6)
     with torch.no_grad():
         rounded, plain = read(prepared, batch), read(student, batch)
+    if config.smooth is None:
+        assert angle(rounded, plain).min() > 0.99
+    # Weights as drawn have nothing to smooth: factors of two cost a bit on either side.
     assert angle(rounded, plain).mean() > 0.985
     assert not torch.equal(rounded, plain)
 
@@ -102,7 +105,7 @@ def test_integer_arithmetic_gives_what_training_saw(config):
         got = integers[name].apply(x)
         # An input half way between two steps may go either way: rare, and one step of one product.
         off = (got - wanted).abs() / wanted.abs().max()
-        assert off.max() <= 1e-2
+        assert off.max() <= (1e-3 if config.smooth is None else 1e-2)
         assert (off > 1e-4).float().mean() <= 1e-2
 
 
