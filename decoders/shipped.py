@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent / "students"
 SHIPPED: Mapping[str, str] = MappingProxyType(
     {
         "eeg-s": "486a2ec496f0644745ee07dab5047e20d2eb70e1508bb147b63437ef5e985b3b",
-        "ieeg-s": "53425b578e35de9a430290c8671dfb8450d74aa114406587b58640fe51bcefa0",
+        "ieeg-s": "cfca41116a6d9923d71e2a431869514ef9e30379df2efaf0fbba5bb0d334e522",
     }
 )
 """Name -> SHA-256 of ``NAME.safetensors``."""

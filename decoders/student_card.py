@@ -161,7 +161,9 @@ def _evaluation_rows(judged: Mapping[str, Any]) -> list[tuple[str, str]]:
     overall = judged["overall"]
     n_people = overall["student"]["subjects"]
     people = f"{n_people} people" if n_people > 1 else "1 person"
-    found = [("judged", f"{len(judged['tasks'])} tasks, {people}, points of 100:")]
+    n_tasks = len(judged["tasks"])
+    tasks = f"{n_tasks} tasks" if n_tasks > 1 else "1 task"
+    found = [("judged", f"{tasks}, {people}, points of 100:")]
     for arm, words in _METHODS.items():
         if one := overall.get(arm):
             low, high = one["interval"]

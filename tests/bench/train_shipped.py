@@ -3,9 +3,9 @@
     DIVERLOOP_DATA=... python tests/bench/train_shipped.py EEG --out runs/eeg [--scale gpu]
 
 Builds the corpus, pretrains, distils; given again, it goes on where it was stopped. ``cpu`` is what
-the shipped students were made with: about two hours for each modality on one core. ``gpu`` is the
-same with a larger teacher, longer segments and larger batches, in bfloat16, for one card;
-for several, run it behind ``python -m torch.distributed.run`` once the corpus is there.
+the shipped students were made with: about an hour and a half for each modality on one core.
+``gpu`` is the same with a larger teacher, longer segments and larger batches, in bfloat16, for one
+card; for several, run it behind ``python -m torch.distributed.run`` once the corpus is there.
 """
 
 from __future__ import annotations
