@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.card import Card, pick_rows
@@ -42,6 +43,10 @@ class Model:
         How to cut.
     bundle : Bundle
         What they were made from.
+    engine : str
+        What runs the encoder, ``"NAME:PRECISION"``; empty for an encoder that runs by itself.
+    notes : tuple of str
+        What a person should know of how the engine was chosen.
     """
 
     card: Card
@@ -51,6 +56,8 @@ class Model:
     adapter: Adapter
     window: WindowConfig
     bundle: Bundle
+    engine: str = ""
+    notes: tuple[str, ...] = ()
 
     def conditioner_for(self, session: SessionConfig) -> StreamConditioner:
         """A fresh conditioner that also looks for what the session names.
@@ -66,7 +73,13 @@ class Model:
         pick_rows(self.card, spec)
 
 
-def open_model(bundle: Bundle, step_s: float | None = None) -> Model:
+def open_model(
+    bundle: Bundle,
+    step_s: float | None = None,
+    *,
+    engine: str = "auto",
+    fallback: bool = True,
+) -> Model:
     """Make the stages that a bundle describes.
 
     Parameters
@@ -75,6 +88,10 @@ def open_model(bundle: Bundle, step_s: float | None = None) -> Model:
         From `load_bundle` or `fit_model`.
     step_s : float, optional
         Another window step than the model's.
+    engine : str
+        What runs a student: ``"auto"``, ``"NAME"`` or ``"NAME:PRECISION"``.
+    fallback : bool
+        Whether another engine may take its place.
 
     Returns
     -------
@@ -85,20 +102,69 @@ def open_model(bundle: Bundle, step_s: float | None = None) -> Model:
     ------
     BundleError, ConfigError
         If the card and the arrays do not describe them.
+    EngineError
+        If nothing that may run the student can.
     """
-    card = bundle.card
-    encoder, adapter = find("encoder", card.encoder), find("adapter", card.adapter)
-    settings = build(encoder.Config, card.encoder_config, "card.encoder_config")
+    from .decoders.engines.opening import EngineChoice, open_engine
+
+    choice = EngineChoice.parse(engine, fallback=fallback)
+    card, encoder = bundle.card, open_encoder(bundle)
+    adapter = find("adapter", card.adapter)
     adapter_settings = build(adapter.Config, card.adapter_config, "card.adapter_config")
     conditioning = build(ConditionConfig, card.conditioning, "card.conditioning")
+    runs, notes = "", tuple[str, ...]()
+    if card.encoder == "student":
+        opened = open_engine(encoder, bundle, choice)
+        encoder.engine, runs, notes = opened.engine, opened.choice, opened.notes
     return Model(
         card=card,
         sha256=card.sha256,
         conditioner=StreamConditioner(conditioning, bundle.part("conditioner")),
-        encoder=encoder.from_arrays(settings, bundle.part("encoder")),
+        encoder=encoder,
         adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
         window=WindowConfig(length_s=card.window.length_s, step_s=step_s or card.window.step_s),
         bundle=bundle,
+        engine=runs,
+        notes=notes,
+    )
+
+
+def open_encoder(bundle: Bundle) -> Any:
+    """The encoder that a bundle describes, without an engine.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Any.
+
+    Returns
+    -------
+    encoder : Encoder
+        Of the class that the card names.
+    """
+    kind = find("encoder", bundle.card.encoder)
+    settings = build(kind.Config, bundle.card.encoder_config, "card.encoder_config")
+    return kind.from_arrays(settings, bundle.part("encoder"))
+
+
+def open_session_model(session: SessionConfig) -> Model:
+    """The model that a session names; raises what `load_bundle` and `open_model` raise.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+
+    Returns
+    -------
+    model : Model
+        Fresh stages.
+    """
+    return open_model(
+        load_bundle(session.model),
+        session.step_s,
+        engine=session.engine,
+        fallback=session.engine_fallback,
     )
 
 
@@ -153,7 +219,7 @@ def assemble(
         Not yet running.
     """
     clock = clock or MonotonicClock()
-    model = model or open_model(load_bundle(session.model), session.step_s)
+    model = model or open_session_model(session)
     source: Source = find("source", session.source.kind)(session.source.settings, clock)
     sinks: list[Sink] = [find("sink", sink.kind)(sink.settings) for sink in session.sinks]
     if isinstance(source, Sink):

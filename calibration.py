@@ -73,7 +73,7 @@ class FitPlan:
         Length for training and serving, step for serving.
     training_step_s : float
         From one training window to the next: neighbours overlap, so a tenth of a second would
-        multiply the work and add little.
+        multiply the work and add little. An encoder that streams hears every window all the same.
     """
 
     span: TrialSpan
@@ -173,15 +173,14 @@ def fit_model(
     from .adapters.fitting import FitConfig, fit_motor_imagery
 
     plan, arrays, parts, left_out = _good_windows(sources, plan, progress)
-    encoder = find("encoder", plan.encoder)
-    settings = _encoder_settings(plan, parts[0].conditioned)
     offsets = np.cumsum([0, *(part.trials.max() + 1 for part in parts)])
+    inputs, fit_encoder = _learning(plan, parts)
     fitted = fit_motor_imagery(
-        np.concatenate([part.windows for part in parts]),
+        inputs,
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.trials + o for part, o in zip(parts, offsets, strict=False)]),
         np.concatenate([np.full(len(part.labels), place) for place, part in enumerate(parts)]),
-        fit_encoder=lambda windows, labels: encoder.fit(windows, labels, settings),
+        fit_encoder=fit_encoder,
         config=FitConfig(classifier="lda" if plan.encoder == "csp" else "logistic"),
         progress=lambda done, of: progress("fitting", done, of),
     )
@@ -194,14 +193,25 @@ def fit_model(
     return Bundle(card=card, arrays=learnt)
 
 
-def _encoder_settings(plan: FitPlan, conditioned: StreamSpec) -> Any:
-    """What the encoder has to be told of the rows that it will read."""
+def _learning(plan: FitPlan, parts: Sequence[Collected]) -> tuple[Samples, Callable[..., Any]]:
+    """What a fold learns from, and how: windows, or what a student made of them as it streamed."""
+    encoder = find("encoder", plan.encoder)
+    if plan.encoder == "student":
+        student = _student(plan, parts[0].conditioned)
+        heard = [part.features for part in parts if part.features is not None]
+        return np.concatenate(heard), lambda features, _: student.taught(features)
+    settings = encoder.Config(n_bands=max(1, len(plan.conditioning.bands_hz)))
+    windows = np.concatenate([part.windows for part in parts])
+    return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
+
+
+def _student(plan: FitPlan, conditioned: StreamSpec) -> Any:
+    """The plan's student on the rows of a conditioned stream, before it knows the person."""
+    from .decoders.engines.opening import untaught
     from .hardware.montage import with_places
 
-    config = find("encoder", plan.encoder).Config
-    if plan.encoder == "student":
-        return config.for_stream(with_places(conditioned), plan.student)
-    return config(n_bands=max(1, len(plan.conditioning.bands_hz)))
+    config = find("encoder", "student").Config
+    return untaught(config.for_stream(with_places(conditioned), plan.student))
 
 
 def _good_windows(
@@ -331,12 +341,15 @@ def _raw_signal(
 
 def _collect(source: TrainingSource, plan: FitPlan, arrays: Arrays) -> Collected:
     clock = VirtualClock()
+    streams = plan.encoder == "student"
     return collect(
         source.make(clock),
         StreamConditioner(plan.conditioning, arrays),
         clock,
-        window=replace(plan.window, step_s=plan.training_step_s),
+        window=plan.window if streams else replace(plan.window, step_s=plan.training_step_s),
         span=plan.span,
+        every_s=plan.training_step_s if streams else 0.0,
+        make_encoder=(lambda spec: _student(plan, spec)) if streams else None,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, checking, model_commands, record_commands
+from . import __version__, checking, engine_commands, model_commands, record_commands
 from .console import (
     NOTICE,
     accuracy_sentence,
@@ -89,6 +89,9 @@ def replay(
     decisions: Decisions = None,
     reports: Reports = Path("reports"),
     step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
+    engine: Annotated[str, typer.Option(help="What runs a student: NAME or NAME:PRECISION.")] = (
+        "auto"
+    ),
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
@@ -113,6 +116,8 @@ def replay(
             ),
             model=model,
             step_s=step_s,
+            engine=engine,
+            engine_fallback=engine == "auto",
         )
         options = RunOptions(live=False, armed=True, decisions=decisions, reports=reports)
         _tell_run(run_session(session, options), json)
@@ -228,39 +233,6 @@ def watch(
 
 
 @app.command()
-def bench(
-    channels: Annotated[int, typer.Option(help="Rows.")] = 64,
-    rate_hz: Annotated[float, typer.Option(help="Sampling rate.")] = 1000.0,
-    length_s: Annotated[float, typer.Option(help="Window.")] = 1.0,
-    step_s: Annotated[float, typer.Option(help="Step.")] = 0.05,
-    windows: Annotated[int, typer.Option(help="How many to measure.")] = 2000,
-    conditioned: Annotated[bool, typer.Option(help="With reference and band-pass.")] = False,
-    json: AsJson = False,
-) -> None:
-    """Measure what the loop itself costs on this machine."""
-    from .runtime.benchmark import BenchmarkCase, run_case
-
-    with plain_errors(json):
-        case = BenchmarkCase(
-            n_channels=channels,
-            rate_hz=rate_hz,
-            length_s=length_s,
-            step_s=step_s,
-            n_windows=windows,
-            conditioned=conditioned,
-        )
-        figures = run_case(case)
-    if json:
-        print_json(figures)
-        return
-    out.print(
-        f"{channels} channels at {rate_hz:g} Hz, {length_s:g} s windows every {step_s:g} s: the "
-        f"loop itself takes {figures['p50_us']:.0f} us in the median, {figures['p99_us']:.0f} us "
-        f"at the 99th percentile."
-    )
-
-
-@app.command()
 def version(json: AsJson = False) -> None:
     """Print the version."""
     if json:
@@ -283,6 +255,8 @@ for command in (
     record_commands.repair,
 ):
     app.command()(command)
+app.command("compile")(engine_commands.compile_model)
+app.add_typer(engine_commands.bench, name="bench")
 
 
 def main() -> None:
@@ -318,6 +292,8 @@ def _print_run(report: RunReport) -> None:
     else:
         out.print(pace_sentence(report.latency, report.signal_s, report.wall_s))
     out.print(accuracy_sentence(report.accuracy))
+    if report.engine:
+        out.print(f"The student ran on {report.engine.replace(':', ', ')}.", highlight=False)
     for grant in report.grants:
         if not grant.obtained:
             out.print(f"Real time: {grant.name} refused: {grant.detail}", highlight=False)

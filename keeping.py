@@ -97,7 +97,7 @@ def keep(
     who = session.operator or "operator"
     with closing(_new_log(folder, key, clock)) as audit, _Ending(audit, who) as seal:
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
-        manifest = _manifest(session, sha256, clock, live)
+        manifest = _manifest(session, model, sha256, clock, live)
         _note_start(audit, manifest, who, armed)
         link = RecorderLink(folder, manifest)
         tape = Tape(clock, link.post)
@@ -224,7 +224,9 @@ def _new_log(folder: Path, key: PrivateKey, clock: Clock) -> AuditLog:
         raise
 
 
-def _manifest(session: SessionConfig, sha256: str, clock: Clock, live: bool) -> Manifest:
+def _manifest(
+    session: SessionConfig, model: Model, sha256: str, clock: Clock, live: bool
+) -> Manifest:
     return Manifest(
         session=session.name,
         settings=tables_of(session),
@@ -234,6 +236,7 @@ def _manifest(session: SessionConfig, sha256: str, clock: Clock, live: bool) -> 
         started_ns=clock.now_ns(),
         participant=session.participant,
         operator=session.operator,
+        engine=model.engine,
         versions=versions_now(),
         machine=machine_now(),
     )
@@ -259,7 +262,7 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> N
         AuditKind.MODEL,
         who=who,
         why="This model decodes.",
-        details={"sha256": manifest.model_sha256},
+        details={"sha256": manifest.model_sha256, "engine": manifest.engine or "none"},
     )
     if armed:
         audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})

@@ -50,7 +50,9 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
     assert replay.manifest is not None
     session = parse_session(replay.manifest.settings, folder)
     bundle = load_bundle(folder / BUNDLE, sha256=replay.manifest.model_sha256)
-    model = open_model(bundle, session.step_s)
+    # What decoded then decodes now, or the replay says that it cannot.
+    engine = replay.manifest.engine or "auto"
+    model = open_model(bundle, session.step_s, engine=engine, fallback=False)
     comparer = Comparer(replay)
     stages = Stages(
         source=ReplayedSource(replay),

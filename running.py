@@ -15,10 +15,9 @@ from typing import Any
 
 from .adapters.scores import AccuracyReport
 from .adapters.trial_scorer import TrialScorer
-from .assembly import Model, assemble, open_model
-from .console import restore_terminal
+from .assembly import Model, assemble, open_session_model
+from .console import err, restore_terminal
 from .keeping import Keeping, file_name, keep
-from .runtime.bundle import load_bundle
 from .runtime.card import Card
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.collection import TrialSpan
@@ -26,6 +25,7 @@ from .runtime.decision_log import DecisionLog
 from .runtime.json_text import json_text
 from .runtime.latency import LatencyReport
 from .runtime.loop import Loop
+from .runtime.messages import Event, EventKind
 from .runtime.realtime import Grant, realtime
 from .runtime.session import SessionConfig
 from .runtime.stages import Clock, Watcher
@@ -97,6 +97,10 @@ class RunReport:
         Where the report lies.
     kept : Path, optional
         The session's folder, if it was recorded.
+    engine : str
+        What ran the student, ``"NAME:PRECISION"``; empty without one.
+    notes : tuple of str
+        Why it was that engine and no other.
     """
 
     session: str
@@ -110,6 +114,8 @@ class RunReport:
     grants: tuple[Grant, ...] = ()
     path: Path | None = field(default=None)
     kept: Path | None = field(default=None)
+    engine: str = ""
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All that means something, ready for JSON: counts always, latencies of a live run."""
@@ -118,6 +124,8 @@ class RunReport:
             "notice": "Investigational, not a medical device.",
             "session": self.session,
             "model": self.model,
+            "engine": self.engine or None,
+            "engine_notes": list(self.notes),
             "live": self.live,
             "signal_s": self.signal_s,
             "wall_s": self.wall_s,
@@ -150,7 +158,9 @@ def run_session(
     report : RunReport
         Also written to ``options.reports``.
     """
-    model = model or open_model(load_bundle(session.model), session.step_s)
+    model = model or open_session_model(session)
+    for text in model.notes:
+        err.print(text, highlight=False, markup=False)
     wall = MonotonicClock()
     clock: Clock = wall if options.live else VirtualClock()
     with ExitStack() as stack:
@@ -178,6 +188,8 @@ def run_session(
         unclosed.pop_all()
         if keeping:
             keeping.link.tell = loop.tell
+        for text in model.notes:
+            loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
         if publisher:
             stack.enter_context(_viewer(publisher.address, session.name))
         stack.enter_context(_stopped_by(loop, options.seconds))
@@ -197,6 +209,8 @@ def run_session(
         accuracy=scorer.report(),
         grants=tuple(grants),
         kept=keeping.folder if keeping else None,
+        engine=model.engine,
+        notes=model.notes,
     )
     if report.kept:
         return _written(report, report.kept / "report.json")

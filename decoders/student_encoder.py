@@ -1,35 +1,32 @@
-"""A student in the loop: a window to the mean of its hops' embeddings.
+"""A student in the loop: hop after hop of a stream through an engine, a window to their mean.
 
-The window is read as if nothing had come before it, so that one window gives one embedding
-wherever it comes from. The bundle holds the student's weights: it needs no other file.
+Where a window goes on from the one before it, as sliding windows do, only its new hops are heard,
+and each is heard with all that the student remembers of the stream. A window that does not (the
+first, one behind a gap, one locked to an event between two hops) is heard from its own first
+sample, as if nothing had come before. The bundle holds the student's weights: it needs no other
+file, and no torch where the bundle was compiled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import take
-from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
-from ..runtime.messages import Embedding, Samples, StreamSpec, Window
+from ..runtime.errors import ConfigError, SchemaMismatch
+from ..runtime.messages import Embedding, Event, EventKind, Samples, StreamSpec, Window
 from .bands import Floats, check_stream, embed
-from .shipped import FOR_MODALITY, open_student
+from .engines.engine import Bools, Engine
 from .student_config import RATE_HZ, StudentConfig
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from .student import Student
-
 MODALITIES = ("EEG", "iEEG")
-_AT_ONCE = 16  # windows in a batch when many are encoded
-_ENOUGH = 64  # windows, for the mean of one
 
 Place = tuple[float, float, float]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +43,7 @@ class StudentEncoderConfig:
     student : str
         A shipped student, or the path of one; empty for the one shipped for the modality.
     architecture : dict
-        What the student looks like; filled in by `StudentEncoder.fit`.
+        What the student looks like; filled in by `engines.opening.untaught`.
     sha256 : str
         Hash of the student's file; filled in likewise.
     """
@@ -84,103 +81,75 @@ class StudentEncoder:
     Parameters
     ----------
     config : StudentEncoderConfig
-        What was chosen.
-    student : Student
-        In eval mode.
+        With the student's architecture.
+    weights : mapping of str to ndarray
+        The student's, by name.
     usual : ndarray, shape (n_rows, n_readings)
         Readings of each row in the mean calibration window.
+
+    Attributes
+    ----------
+    engine : Engine or None
+        What runs the student. `open` makes a plain one in torch where nobody has set another.
 
     Notes
     -----
     Of a window that is no whole number of hops the oldest samples are not looked at. Masked rows
     are absent, and their own features are those of the mean calibration window; quality is the
-    share of rows that are there. A window that holds NaN or infinity
-    in a usable row, or has none, is encoded as NaN with quality 0.
+    share of rows that are there. A window that holds NaN or infinity in a usable row, or has none,
+    is encoded as NaN with quality 0, and what was remembered is forgotten.
     """
 
     Config = StudentEncoderConfig
 
-    def __init__(self, config: StudentEncoderConfig, student: Student, usual: Floats) -> None:
-        self.config, self._student, self._usual = config, student, usual
-        self.n_features = student.config.n_features(len(config.positions_mm))
-        self._places = _as_tensor(config.positions_mm)
-        self._n_times = 0
+    def __init__(self, config: StudentEncoderConfig, weights: Arrays, usual: Floats) -> None:
+        self.config, self.weights, self.usual = config, weights, usual
+        self.architecture = StudentConfig.from_dict(config.architecture)
+        self.n_features = self.architecture.n_features(len(config.positions_mm))
+        self.engine: Engine | None = None
+        self._n_times = self._n_hops = 0
+        self._heard_to = -1
+        self._ring = np.zeros((1, self.n_features), np.float32)
+        self._turn = 0
 
     @classmethod
-    def fit(
-        cls, windows: Samples, labels: NDArray[Any] | None, config: StudentEncoderConfig
-    ) -> Self:
-        """Open the student, and let it hear some windows for what a row usually reads.
+    def from_arrays(cls, config: StudentEncoderConfig, arrays: Arrays) -> Self:
+        """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
+        prefix = "student."
+        weights = {
+            name.removeprefix(prefix): array
+            for name, array in arrays.items()
+            if name.startswith(prefix)
+        }
+        return cls(config, weights, take(arrays, "usual", 2))
+
+    def to_arrays(self) -> dict[str, NDArray[np.floating[Any]]]:
+        """The student's weights and what rows usually read, for a bundle."""
+        weights = {f"student.{name}": array for name, array in self.weights.items()}
+        return {"usual": self.usual, **weights}
+
+    def taught(self, features: Floats) -> Self:
+        """The same encoder, knowing what its rows usually read.
 
         Parameters
         ----------
-        windows : ndarray, shape (n_windows, n_rows, n_times)
-            Conditioned windows in microvolts at 500 Hz, all finite.
-        labels : ndarray, optional
-            Not looked at.
-        config : StudentEncoderConfig
-            What was chosen.
+        features : ndarray, shape (n_windows, n_features)
+            What `encode` made of calibration windows in which every row was good.
 
         Returns
         -------
         encoder : StudentEncoder
-            Ready to `encode_many`, and to `encode` after `open`.
-
-        Raises
-        ------
-        ConfigError, BundleError
-            If there is no such student, or the windows have another number of rows.
+            Another one, without an engine.
         """
-        if windows.shape[1] != len(config.positions_mm):
-            raise ConfigError(
-                f"Windows have {windows.shape[1]} rows and positions_mm names "
-                f"{len(config.positions_mm)}: name every row."
-            )
-        name = config.student or FOR_MODALITY[config.modality]
-        student, sha256 = open_student(name)
-        settings = StudentEncoderConfig(
-            positions_mm=config.positions_mm,
-            modality=config.modality,
-            student=name,
-            architecture=student.config.to_dict(),
-            sha256=sha256,
-        )
-        n_rows, n_readings = len(config.positions_mm), student.config.n_readings
-        encoder = cls(settings, student, np.zeros((n_rows, n_readings)))
-        some = windows[:: max(1, len(windows) // _ENOUGH)]
-        usual = encoder.encode_many(some).mean(axis=0)[-n_rows * n_readings :]
-        return cls(settings, student, usual.reshape(n_rows, n_readings))
+        usual = features.mean(axis=0)[-self.usual.size :].reshape(self.usual.shape)
+        return type(self)(self.config, self.weights, usual.astype(np.float64))
 
-    @classmethod
-    def from_arrays(cls, config: StudentEncoderConfig, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
-        import torch
-
-        from .student import Student
-
-        student = Student(StudentConfig.from_dict(config.architecture))
-        usual = take(arrays, "usual", 2)
-        tensors = {
-            name.removeprefix("student."): torch.from_numpy(np.array(array))
-            for name, array in arrays.items()
-            if name.startswith("student.")
-        }
-        try:
-            student.load_state_dict(tensors, strict=True)
-        except RuntimeError as error:
-            raise BundleError(
-                f"The bundle's arrays are not those of the student on its card "
-                f"({str(error).splitlines()[-1].strip()}): fit the model again."
-            ) from error
-        return cls(config, student.eval(), usual)
-
-    def to_arrays(self) -> dict[str, NDArray[np.floating[Any]]]:
-        """The student's weights and what rows usually read, for a bundle."""
-        weights = self._student.state_dict().items()
-        return {"usual": self._usual, **{f"student.{name}": w.numpy() for name, w in weights}}
+    def encode_many(self, features: Floats) -> Floats:
+        """What a fit asks for; windows that were heard in their stream come as features already."""
+        return features
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
-        """Check the stream.
+        """Check the stream and start anew.
 
         Parameters
         ----------
@@ -193,22 +162,27 @@ class StudentEncoder:
         ------
         SchemaMismatch
             If rate, rows or length are others.
+        BundleError, ConfigError
+            If nobody has set an engine, and torch is not there or the weights do not fit.
         """
-        import torch
-
         check_stream(spec, len(self.config.positions_mm))
+        hop = self.architecture.hop
         if spec.rate_hz != RATE_HZ:
             raise SchemaMismatch(
                 f"A student reads {RATE_HZ} Hz, the conditioned stream {spec.name!r} has "
                 f"{spec.rate_hz:g} Hz: set conditioning.rate_hz = {RATE_HZ}."
             )
-        if n_times < self._student.config.hop:
+        if n_times < hop:
             raise SchemaMismatch(
-                f"A student reads hops of {self._student.config.hop} samples, the window has "
-                f"{n_times}: lengthen it."
+                f"A student reads hops of {hop} samples, the window has {n_times}: lengthen it."
             )
-        self._n_times = n_times
-        torch.set_num_threads(1)  # more threads wait for each other while another process runs
+        if self.engine is None:
+            from .engines.opening import reference_engine
+
+            self.engine = reference_engine(self)
+        self._n_times, self._n_hops = n_times, n_times // hop
+        self._ring = np.zeros((self._n_hops, self.n_features), np.float32)
+        self._forget()
 
     def encode(self, window: Window) -> Embedding:
         """Embedding of one window, which must be as long as `open` was told.
@@ -227,6 +201,8 @@ class StudentEncoder:
         ------
         SchemaMismatch
             If the window has another shape than announced.
+        EngineError
+            If the engine stopped and nothing can take over.
         """
         if not self._n_times:
             raise RuntimeError("encode was called before open: open the encoder first.")
@@ -236,64 +212,61 @@ class StudentEncoder:
                 f"The window has shape {window.samples.shape}, announced was {expected}."
             )
         usable = window.usable if window.usable is not None else np.ones(expected[0], bool)
-        there = window.samples[usable]
-        if not len(there) or not np.isfinite(there).all():
+        if not usable.any() or not np.isfinite(window.samples[usable]).all():
+            self._forget()
             return embed(None, self.n_features)
-        values = self._values(window.samples[None], usable)[0]
-        return embed(values, self.n_features, float(usable.mean()))
-
-    def encode_many(self, windows: Samples) -> Floats:
-        """Embeddings of many windows.
-
-        Parameters
-        ----------
-        windows : ndarray, shape (n_windows, n_rows, n_times)
-            Conditioned windows in microvolts.
-
-        Returns
-        -------
-        features : ndarray, shape (n_windows, n_features)
-            NaN in the rows of windows that hold NaN or infinity.
-        """
-        features = np.full((len(windows), self.n_features), np.nan)
-        usable = np.ones(windows.shape[1], bool)
-        whole = np.flatnonzero(np.isfinite(windows).all(axis=(1, 2)))
-        for first in range(0, len(whole), _AT_ONCE):
-            rows = whole[first : first + _AT_ONCE]
-            features[rows] = self._values(windows[rows], usable)
-        return features
+        self._hear(window.samples, self._n_new(window.conditioned_first), usable)
+        values = self._ring.mean(axis=0, dtype=np.float64)
+        self._put_usual(values, usable)
+        embedding = embed(values, self.n_features, float(usable.mean()))
+        said = self._said()
+        return replace(embedding, events=said) if said else embedding
 
     def close(self) -> None:
-        """Forget the stream. Calling it twice is harmless."""
+        """Forget the stream. Calling it twice is harmless.
+
+        The engine stays for the next stream: opening one can take seconds.
+        """
         self._n_times = 0
 
-    def _values(self, windows: Samples, usable: NDArray[np.bool_]) -> Floats:
-        """Mean over the hops of each window, shape (n_windows, n_features)."""
-        import torch
+    def _forget(self) -> None:
+        self._heard_to = -1
 
-        n = len(windows)
-        hop = self._student.config.hop
-        newest = windows[:, :, windows.shape[2] % hop :]
-        with torch.inference_mode():
-            heard = self._student(
-                torch.from_numpy(np.ascontiguousarray(newest, dtype=np.float32)),
-                torch.from_numpy(usable)[None].expand(n, -1),
-                self._places.expand(n, -1, -1),
-                torch.full((n,), MODALITIES.index(self.config.modality)),
-            )
-        values: Floats = heard.embedding.mean(dim=1).double().numpy()
+    def _n_new(self, first: int) -> int:
+        """How many hops of a window are still to be heard; restarts where it does not go on."""
+        hop, stop = self.architecture.hop, first + self._n_times
+        ahead = stop - self._heard_to
+        goes_on = first >= 0 <= self._heard_to and ahead % hop == 0 < ahead <= self._n_hops * hop
+        if not goes_on:
+            assert self.engine is not None
+            self.engine.restart()
+            self._turn = 0  # so that the order of summation knows nothing of before either
+        self._heard_to = stop if first >= 0 else -1
+        return ahead // hop if goes_on else self._n_hops
+
+    def _hear(self, samples: Samples, n_new: int, usable: Bools) -> None:
+        """Put the last hops of a window through the engine and into the ring."""
+        assert self.engine is not None
+        hop = self.architecture.hop
+        for back in range(n_new, 0, -1):
+            stop = self._n_times - (back - 1) * hop
+            patch = np.ascontiguousarray(samples[:, stop - hop : stop], dtype=np.float32)
+            said = self.engine.hear(patch, usable)
+            self._put_usual(said, usable)
+            self._ring[self._turn] = said
+            self._turn = (self._turn + 1) % self._n_hops
+
+    def _put_usual(self, values: NDArray[np.floating], usable: Bools) -> None:
+        """Where a row is absent, write what it usually reads."""
         if not usable.all():
-            readings = values[:, -self._usual.size :].reshape(n, *self._usual.shape)
-            readings[:, ~usable] = self._usual[~usable]
-        return values
+            readings = values[-self.usual.size :].reshape(self.usual.shape)
+            readings[~usable] = self.usual[~usable]
 
-
-def _as_tensor(places: tuple[Place | None, ...]) -> Tensor:
-    """Places as a student takes them, shape (1, n_rows, 3)."""
-    import torch
-
-    unknown = (np.nan,) * 3
-    return torch.tensor([unknown if place is None else place for place in places])[None]
+    def _said(self) -> tuple[Event, ...]:
+        """What the engine has to tell, once."""
+        take_notes = getattr(self.engine, "take_notes", None)
+        notes = take_notes() if take_notes is not None else ()
+        return tuple(Event(kind=EventKind.ENGINE, text=text) for text in notes)
 
 
 def _in_mm(place_m: Place | None) -> Place | None:

@@ -3,7 +3,8 @@
 A bundle is a folder ``NAME.bundle`` with two files: ``card.json`` says what the model is, what
 stream it expects and how well it did; ``weights.safetensors`` holds nothing but arrays. The card
 carries the weights' SHA-256, and the bundle's own hash is taken over the card, so one short
-string in a recording names the model completely. Nothing here can run code on loading.
+string in a recording names the model completely. Nothing here can run code on loading. A third
+thing may lie in it: ``engines/``, what was compiled from the other two and can be made again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from .errors import BundleError
 Arrays = Mapping[str, NDArray[np.floating]]
 """Learnt numbers by name."""
 
+ENGINES = "engines"
+"""Folder inside a bundle for what was compiled from it; see `diverloop.decoders.engines`."""
+
 _CARD = "card.json"
 _WEIGHTS = "weights.safetensors"
 
@@ -44,10 +48,13 @@ class Bundle:
         What the model is.
     arrays : mapping of str to ndarray
         Its learnt numbers, named ``part.name``: see `join_parts`.
+    folder : Path, optional
+        Where it was read from, and what was compiled from it lies; None if it was not read.
     """
 
     card: Card
     arrays: Arrays = field(default_factory=dict)
+    folder: Path | None = field(default=None, compare=False)
 
     def part(self, name: str) -> dict[str, NDArray[np.floating]]:
         """Arrays of one part, for example ``"encoder"``, with the prefix taken off."""
@@ -114,7 +121,8 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     Parameters
     ----------
     bundle : Bundle
-        What to write. The card's ``weights_sha256`` is filled in.
+        What to write. The card's ``weights_sha256`` is filled in. What was compiled from it goes
+        with it.
     folder : str or Path
         Where, ``NAME.bundle``. Must not exist: recordings name bundles by hash, so a bundle is
         never overwritten.
@@ -142,7 +150,8 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     written = replace(bundle.card, weights_sha256=hashlib.sha256(weights).hexdigest()).to_json()
     # Hash what a reader will see: an int given for a float comes back as a float.
     card = _parse_card(written.encode(), folder)
-    _write_folder(folder, {_CARD: card.to_json().encode(), _WEIGHTS: weights})
+    files = {_CARD: card.to_json().encode(), _WEIGHTS: weights}
+    _write_folder(folder, files | _compiled_files(bundle))
     return card.sha256
 
 
@@ -182,7 +191,22 @@ def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
             f"{folder} has hash {card.sha256[:12]}..., wanted is {sha256[:12]}...: it is another "
             f"bundle or its card was edited, so use the one that was named."
         )
-    return Bundle(card=card, arrays=_parse_weights(weights, folder))
+    return Bundle(card=card, arrays=_parse_weights(weights, folder), folder=folder)
+
+
+def _compiled_files(bundle: Bundle) -> dict[str, bytes]:
+    """What was compiled from a bundle, as it lies beside it; whether it is whole is told later."""
+    compiled = bundle.folder / ENGINES if bundle.folder else None
+    if compiled is None or not compiled.is_dir():
+        return {}
+    try:
+        files = sorted(path for path in compiled.iterdir() if path.name[0] != ".")
+        return {f"{ENGINES}/{path.name}": path.read_bytes() for path in files}
+    except OSError as error:
+        raise BundleError(
+            f"What was compiled from {bundle.folder} cannot be read ({error}): check rights, or "
+            f"delete {compiled} and compile again."
+        ) from error
 
 
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -191,6 +215,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         draft.mkdir(parents=True)
         for name, content in files.items():
+            (draft / name).parent.mkdir(exist_ok=True)
             with (draft / name).open("wb") as file:
                 file.write(content)
                 file.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from .feedback import EvidenceFeedback
 from .loop import Loop
 from .loop_config import LoopConfig, Stages
 from .messages import Chunk, Decision, Embedding, Marker, Samples, StreamSpec, Window
-from .stages import Conditioner, Source
+from .stages import Conditioner, Encoder, Source
 from .windows import WindowConfig
 
 
@@ -82,6 +82,8 @@ class Collected:
         Length of the recording.
     usable : ndarray of bool, shape (n_windows, n_rows)
         False where a row was masked somewhere in a window.
+    features : ndarray of float64, shape (n_windows, n_features), optional
+        What an encoder that streams made of each window.
     """
 
     windows: Samples
@@ -91,6 +93,7 @@ class Collected:
     conditioned: StreamSpec
     n_samples: int
     usable: NDArray[np.bool_]
+    features: NDArray[np.float64] | None = None
 
     def whole(self) -> Collected:
         """The windows in which every row is good."""
@@ -101,6 +104,7 @@ class Collected:
             labels=self.labels[keep],
             trials=self.trials[keep],
             usable=self.usable[keep],
+            features=None if self.features is None else self.features[keep],
         )
 
 
@@ -111,6 +115,8 @@ def collect(
     *,
     window: WindowConfig,
     span: TrialSpan,
+    every_s: float = 0.0,
+    make_encoder: Callable[[StreamSpec], Encoder] | None = None,
 ) -> Collected:
     """Run the loop over a source and keep the windows that lie in trials.
 
@@ -123,9 +129,14 @@ def collect(
     clock : VirtualClock
         The source's clock.
     window : WindowConfig
-        Length, and the step from one training window to the next.
+        Length, and the step at which the loop cuts.
     span : TrialSpan
         Which windows count.
+    every_s : float
+        From one window that is kept to the next; 0 keeps each.
+    make_encoder : callable, optional
+        From the conditioned stream to an encoder that hears every window, as it will when it
+        serves; its features are kept too.
 
     Returns
     -------
@@ -137,7 +148,7 @@ def collect(
     RecordingError
         If no window lies in a trial.
     """
-    keeper = _Keeper(span)
+    keeper = _Keeper(span, every_s, make_encoder)
     stages = Stages(
         source=keeper.listening_to(source),
         conditioner=conditioner,
@@ -165,6 +176,7 @@ def collect(
         conditioned=keeper.conditioned,
         n_samples=keeper.n_samples,
         usable=np.stack(keeper.usable),
+        features=np.stack(keeper.features) if keeper.features else None,
     )
 
 
@@ -174,8 +186,17 @@ class _Keeper:
     classes = ("none",)
     epoch = 0
 
-    def __init__(self, span: TrialSpan) -> None:
-        self._span = span
+    def __init__(
+        self,
+        span: TrialSpan,
+        every_s: float,
+        make_encoder: Callable[[StreamSpec], Encoder] | None,
+    ) -> None:
+        self._span, self._every_s = span, every_s
+        self._make_encoder = make_encoder
+        self._encoder: Encoder | None = None
+        self._kept_at = -np.inf
+        self.features: list[NDArray[np.floating]] = []
         self.markers: list[Marker] = []
         self.windows: list[Samples] = []
         self.trials: list[int] = []
@@ -188,11 +209,19 @@ class _Keeper:
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
         self.conditioned = spec
+        if self._make_encoder is not None:
+            self._encoder = self._make_encoder(spec)
+            self._encoder.open(spec, n_times)
 
     def encode(self, window: Window) -> Embedding:
+        said = self._encoder.encode(window) if self._encoder is not None else None
         trial = self._span.trial_of(window, self.markers, self.rate_hz)
-        if trial >= 0:
+        since = window.first_sample - self._kept_at
+        if trial >= 0 and since >= round(self._every_s * self.rate_hz):
+            self._kept_at = window.first_sample
             self.windows.append(window.samples.copy())
+            if said is not None:
+                self.features.append(said.values)
             self.trials.append(trial)
             good = np.ones(len(window.samples), bool)
             self.usable.append(good if window.usable is None else window.usable.copy())
@@ -203,7 +232,8 @@ class _Keeper:
         return Decision(classes=self.classes, probabilities=nothing, label=None, reason="kept")
 
     def close(self) -> None:
-        pass
+        if self._encoder is not None:
+            self._encoder.close()
 
 
 class _Overheard:

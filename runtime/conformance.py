@@ -144,7 +144,7 @@ def check_conditioner(conditioner: Conditioner, spec: StreamSpec, *, seed: int =
 
 
 def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int = 0) -> None:
-    """Try an encoder: it repeats itself, spares its input, heeds a mask, refuses other rows.
+    """Try an encoder: it repeats itself, forgets across a gap, heeds a mask, refuses other rows.
 
     Parameters
     ----------
@@ -165,10 +165,11 @@ def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int
     encoder.encode(_window(np.flip(signal, axis=1)))
     again = encoder.encode(_window(signal)).values
     _demand(first.ndim == 1 and bool(np.isfinite(first).all()), "an embedding is finite and flat")
-    _demand(np.array_equal(first, again), "no state is kept between windows")
+    _demand(np.array_equal(first, again), "windows of no stream know nothing of each other")
     _check_mask(encoder, signal)
     again = encoder.encode(_window(signal)).values
     _demand(np.array_equal(first, again), "a mask is forgotten with its window")
+    _check_gap(encoder, spec, n_times, seed)
     encoder.close()
     encoder.close()
     foreign = StreamSpec(
@@ -179,6 +180,28 @@ def check_encoder(encoder: Encoder, spec: StreamSpec, n_times: int, *, seed: int
     except SchemaMismatch:
         return
     raise ConformanceError("An encoder must refuse a stream with other rows (SchemaMismatch).")
+
+
+def _check_gap(encoder: Encoder, spec: StreamSpec, n_times: int, seed: int) -> None:
+    """What a stream gives depends on nothing before its last gap, nor before `open`."""
+    step = max(1, n_times // 5)
+    signal = np.random.default_rng(seed + 1).standard_normal((spec.n_channels, n_times + 6 * step))
+    signal.flags.writeable = False
+
+    def heard(first: int) -> list[NDArray[np.floating]]:
+        return [
+            encoder.encode(
+                replace(_window(signal[:, at : at + n_times]), conditioned_first=first + at)
+            ).values.copy()
+            for at in range(0, 7 * step, step)
+        ]
+
+    encoder.open(spec, n_times)
+    begun, behind_a_gap = heard(0), heard(10**6)
+    encoder.open(spec, n_times)
+    again = heard(10**6)
+    _demand(np.array_equal(begun, behind_a_gap), "what came before a gap does not matter")
+    _demand(np.array_equal(begun, again), "what came before open does not matter")
 
 
 def _check_mask(encoder: Encoder, signal: NDArray[np.float64]) -> None:

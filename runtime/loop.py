@@ -171,6 +171,8 @@ class Loop:
         if window is not None:
             embedding = stages.encoder.encode(window)
         encoded_ns = clock.now_ns()
+        for event in embedding.events if embedding is not None else ():
+            self._tell(replace(event, sample=self._came, at_ns=encoded_ns))
         if window is None or embedding is None:
             decision = self._neutral(self._trust.refusal(slot) or LOST, slot)
         else:
@@ -263,6 +265,7 @@ class Loop:
             marker=slot.marker,
             lsl_raw_s=raw_s,
             lsl_corrected_s=corrected_s,
+            conditioned_first=slot.first,
         )
 
     def _store(self, conditioned: Conditioned, arrived_ns: int) -> None:

@@ -117,6 +117,7 @@ class EventKind(StrEnum):
     RIPPLE = "ripple"  # research guard: high-frequency oscillation
     BLANKED = "blanked"  # a stimulation pulse: its artefact is left out
     CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
+    ENGINE = "engine"  # what runs the student, and that another took over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +234,9 @@ class Window:
     usable : ndarray of bool, shape (n_channels,), optional
         False in rows that are masked: their electrode was bad somewhere in the window, and what
         they hold must not be looked at. None if every row is good.
+    conditioned_first : int
+        Index of its first sample in the conditioned stream; -1 if it is of no stream. An encoder
+        that streams goes on from the window before where this one overlaps it.
     """
 
     samples: Samples
@@ -243,6 +247,7 @@ class Window:
     lsl_raw_s: float = math.nan
     lsl_corrected_s: float = math.nan
     usable: NDArray[np.bool_] | None = None
+    conditioned_first: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,10 +260,13 @@ class Embedding:
         Features, owned by the receiver.
     quality : float
         0 (unusable) to 1 (clean), as the encoder judges its input.
+    events : tuple of Event
+        What happened in the encoder, for example that another engine took over.
     """
 
     values: NDArray[np.floating]
     quality: float = 1.0
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

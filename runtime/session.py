@@ -65,6 +65,11 @@ class SessionConfig:
         done to the signal is the model's, and must not be said otherwise.
     step_s : float, optional
         Another window step than the model's.
+    engine : str
+        What runs a student: ``"auto"``, ``"NAME"`` or ``"NAME:PRECISION"``.
+    engine_fallback : bool
+        Whether another engine may run where this one cannot, or stops; without it the session
+        does not start, or ends.
     participant, operator : str
         Pseudonyms for the recording and its report; never names.
     """
@@ -78,11 +83,14 @@ class SessionConfig:
     realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
     conditioning: Mapping[str, Any] = field(default_factory=dict)
     step_s: float | None = None
+    engine: str = "auto"
+    engine_fallback: bool = True
     participant: str = ""
     operator: str = ""
 
 
 _HEAD = ("name", "participant", "operator")
+_MODEL = {"bundle": str, "step_s": float, "engine": str, "engine_fallback": bool}
 _TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning")
 
 
@@ -178,7 +186,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         if table not in tables:
             raise ConfigError(f"The table [{table}] is missing; a session needs it.")
     head = _checked("session", tables["session"], dict.fromkeys(_HEAD, str))
-    model = _checked("model", tables["model"], {"bundle": str, "step_s": float})
+    model = _checked("model", tables["model"], _MODEL)
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
@@ -195,6 +203,8 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
         conditioning=_named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
         step_s=model.get("step_s"),
+        engine=model.get("engine", "auto"),
+        engine_fallback=model.get("engine_fallback", True),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
     )
@@ -214,7 +224,12 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         Plain values that JSON and TOML can hold; settings that are None are left out.
     """
     head = {key: getattr(session, key) for key in _HEAD if key == "name" or getattr(session, key)}
-    model = {"bundle": str(session.model), "step_s": session.step_s}
+    model = {
+        "bundle": str(session.model),
+        "step_s": session.step_s,
+        "engine": session.engine,
+        "engine_fallback": session.engine_fallback,
+    }
     return {
         "session": head,
         "source": _part_table(session.source),

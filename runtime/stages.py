@@ -76,7 +76,12 @@ class Conditioner(Protocol):
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Window in, embedding out. Holds no state between windows."""
+    """Window in, embedding out.
+
+    It may remember windows of one stream that overlap or follow each other
+    (`Window.conditioned_first`), for what came before a gap, before `open` or before a window of
+    no stream must not matter: a replay that begins anywhere behind a gap says the same.
+    """
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
         """Check that windows of this stream can be encoded; raise `SchemaMismatch` if not."""

@@ -23,13 +23,19 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "checking.py", "cli.py", "console.py",
-    "corpus_building.py", "corpus_recipe.py", "demo.py", "keeping.py", "model_commands.py",
-    "proving.py", "record_commands.py", "reporting.py", "running.py",
+    "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "keeping.py",
+    "model_commands.py", "proving.py", "record_commands.py", "reporting.py", "running.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
 HOMES = {
     "torch": ("decoders/", "adapters/", "rl/"),
+    "onnx": ("decoders/engines/",),
+    "onnxruntime": ("decoders/engines/",),
+    "onnxscript": ("decoders/engines/",),
+    "openvino": ("decoders/engines/",),
+    "tensorrt": ("decoders/engines/",),
+    "tensorrt_rtx": ("decoders/engines/",),
     "PySide6": ("gui/",),
     "pyqtgraph": ("gui/",),
     "pylsl": ("hardware/",),
@@ -42,10 +48,17 @@ HOMES = {
     "picard": ("decoders/",),
     "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
-    "typer": ("checking.py", "cli.py", "console.py", "model_commands.py", "record_commands.py"),
+    "typer": (
+        "checking.py",
+        "cli.py",
+        "console.py",
+        "engine_commands.py",
+        "model_commands.py",
+        "record_commands.py",
+    ),  # fmt: skip
     "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),
-    "matplotlib": ("runtime/record/report/",),
+    "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),
     "mne_bids": ("runtime/record/bids.py",),
     "pybv": ("runtime/record/bids.py",),
@@ -54,8 +67,9 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "picard", "pybv", "pynwb",
-    "pyqtgraph", "pyriemann", "sklearn", "torch", "weasyprint",
+    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "onnx", "onnxruntime",
+    "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann", "sklearn",
+    "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (

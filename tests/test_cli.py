@@ -127,7 +127,7 @@ def test_doctor_looks_at_this_machine():
 
 
 def test_bench_measures():
-    figures = told("bench", "--windows", 50)
+    figures = told("bench", "loop", "--windows", 50)
     assert 0 < figures["p50_us"] <= figures["p99_us"]
 
 
@@ -194,7 +194,7 @@ def test_a_value_of_a_session_can_be_replaced(folder):
         (("fit", "{folder}/run.npz", "--classes", "left", "--out", "x.bundle"), "two labels"),
         (("fit", "{folder}/run.npz", "--classes", "up,down", "--out", "x.bundle"), "markers are"),
         (("fit", "{folder}/gone.npz", "--classes", "a,b", "--out", "x.bundle"), "gone.npz"),
-        (("bench", "--windows", "0"), "windows"),
+        (("bench", "loop", "--windows", "0"), "windows"),
         (("demo", "--montage", "eeg17", "--no-view"), "eeg17"),
     ],
     ids=lambda value: " ".join(value[::2]) if isinstance(value, tuple) else None,

@@ -27,12 +27,13 @@ TOLERANCES: Mapping[str, float] = {
 
 IGNORED: Mapping[str, str] = {
     "event overflow, event recorder": "what befell watchers, of which a replay has none",
+    "event engine": "what befell the machine that ran the model",
     "quality": "told to people; what follows from it stands in events and decisions",
     "turn.embedding": "counted, not judged: another processor may round the last bit otherwise",
 }
 """What is not compared, and why."""
 
-_OF_WATCHERS = (EventKind.OVERFLOW, EventKind.RECORDER)
+_OF_THE_MACHINE = (EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE)
 
 _Kept = TypeVar("_Kept", TurnEntry, Event)
 
@@ -149,7 +150,7 @@ class Comparer:
         """Compare a turn or an event; anything else determines the run and is equal."""
         if isinstance(message, Turn):
             self._compare_turn(_as_kept(TurnEntry.of(message)))
-        elif isinstance(message, Event) and message.kind not in _OF_WATCHERS:
+        elif isinstance(message, Event) and message.kind not in _OF_THE_MACHINE:
             self._compare_event(_as_kept(message))
 
     def close(self) -> None:
@@ -184,7 +185,7 @@ class Comparer:
 
     def _next(self) -> TurnEntry | Event | None:
         while (entry := self._replay.next_result()) is not None:
-            if not (isinstance(entry, Event) and entry.kind in _OF_WATCHERS):
+            if not (isinstance(entry, Event) and entry.kind in _OF_THE_MACHINE):
                 return entry
         return None
 

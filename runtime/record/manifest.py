@@ -33,6 +33,8 @@ class Manifest:
         The loop's clock at the same moment, so that any of its times can be dated.
     participant, operator : str
         Pseudonyms; empty where nobody gave one.
+    engine : str
+        What ran the student, ``"NAME:PRECISION"``; empty for a model that has none.
     versions : mapping of str to str
         Of diverloop and of the packages that compute.
     machine : mapping of str to str
@@ -49,6 +51,7 @@ class Manifest:
     started_ns: int
     participant: str = ""
     operator: str = ""
+    engine: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION

@@ -41,6 +41,7 @@ KIND_WORDS = {
     EventKind.RIPPLE: "Ripple-like activity",
     EventKind.BLANKED: "Stimulation left out",
     EventKind.CLEANED: "Too much cleaned",
+    EventKind.ENGINE: "What runs the model",
 }
 """What a clinician reads instead of an event's name."""
 
@@ -156,6 +157,8 @@ def provenance(facts: Facts, audit: Mapping[str, str] | None) -> list[Part]:
             ("Model", f"{card.encoder} with {card.adapter}, fitted {_date(card.created_utc)}"),
             ("Weights, SHA-256", element("code", card.weights_sha256 or "unknown")),
         ]
+    if manifest is not None and manifest.engine:
+        rows.append(("The model ran on", manifest.engine.replace(":", ", ")))
     if audit:
         rows += [(f"Audit: {key}", value) for key, value in audit.items()]
     else:

@@ -188,11 +188,11 @@ def test_a_recorder_that_was_killed_is_no_hindrance_even_if_nobody_asked_for_its
 
 @pytest.mark.parametrize(
     "card",
-    ["", "[]", "{}", '{"pid": "no"}', '{"pid": 99999999999999999999}', f'{{"pid": {os.getpid()}}}'],
+    ["", "[]", "{}", '{"pid": "no"}', '{"pid": 99999999999999999999}', '{"pid": OWN}'],
 )
 def test_an_address_that_names_no_living_process_is_no_hindrance(tmp_path, whole, card):
     broken_off(tmp_path, whole[:-1500])
-    (tmp_path / ADDRESS_FILE).write_text(card)
+    (tmp_path / ADDRESS_FILE).write_text(card.replace("OWN", str(os.getpid())))
     assert not repair(tmp_path).whole
 
 

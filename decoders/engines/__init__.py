@@ -1,0 +1,1 @@
+"""A student's step, run in several ways that must agree."""

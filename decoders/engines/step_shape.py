@@ -1,0 +1,79 @@
+"""The interface of a student's step: names and shapes of what goes in and comes out.
+
+No torch and no engine, so that whoever runs a compiled student needs neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..student_config import HEAD_DIM, StudentConfig
+
+OPSET = 20
+"""Of the standard operators; every engine here reads it."""
+
+ABOUT = "diverloop"
+"""Key of the graph's metadata: one JSON text."""
+
+INPUTS = ("hop_uv", "usable", "tail", "filled")
+"""What every step takes first; keys and values of each layer follow."""
+
+Sized = tuple[tuple[int, ...], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepShape:
+    """Names, shapes and types of a step.
+
+    Parameters
+    ----------
+    inputs, outputs : mapping of str to (shape, type)
+        In order; the state's outputs are called ``next_...``.
+    """
+
+    inputs: Mapping[str, Sized]
+    outputs: Mapping[str, Sized]
+
+    @classmethod
+    def of(cls, config: StudentConfig, n_rows: int) -> Self:
+        """Of a student on so many rows."""
+        past = (config.context - 1) * config.n_latents
+        layers = range(config.n_layers)
+        remembered: dict[str, Sized] = {
+            f"{kind}_{layer}": ((past, config.heads_of(layer) * HEAD_DIM), "float32")
+            for kind in ("keys", "values")
+            for layer in layers
+        }
+        state: dict[str, Sized] = {
+            "tail": ((n_rows, config.tail), "float32"),
+            "filled": ((1,), "int64"),
+            **remembered,
+        }
+        return cls(
+            inputs={
+                "hop_uv": ((n_rows, config.hop), "float32"),
+                "usable": ((n_rows,), "bool"),
+                **state,
+            },
+            outputs={
+                "embedding": ((config.n_features(n_rows),), "float32"),
+                **{f"next_{name}": sized for name, sized in state.items()},
+            },
+        )
+
+    @property
+    def state(self) -> tuple[str, ...]:
+        """Names of the state's inputs."""
+        return tuple(self.inputs)[2:]
+
+    def empty_state(self) -> dict[str, NDArray[np.generic]]:
+        """The state of a stream that has not begun."""
+        return {
+            name: np.zeros(self.inputs[name][0], np.dtype(self.inputs[name][1]))
+            for name in self.state
+        }
