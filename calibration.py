@@ -10,11 +10,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .cleaning import learn_to_clean
 from .runtime.bundle import Arrays, Bundle, join_parts
 from .runtime.card import Card, CardData, CardInput, CardWindow, versions_now
 from .runtime.catalog import find
@@ -25,13 +25,10 @@ from .runtime.messages import Samples, StreamSpec
 from .runtime.signal.bad_channels import BadChannelConfig
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner, rows_to_keep
-from .runtime.stages import Clock, Source
 from .runtime.windows import WindowConfig
-
-Progress = Callable[[str, int, int], None]
+from .training_sources import Progress, TrainingSource
 
 _OFTEN_BAD = 0.2  # share of the calibration's windows
-_ENOUGH_FOR_ICA = 16  # rows; with fewer the eyes do not come apart from the rest
 
 MOTOR_IMAGERY = ConditionConfig(
     reference="average",
@@ -89,54 +86,6 @@ class FitPlan:
                 f"A window of {self.window.length_s:g} s does not fit between "
                 f"{self.span.start_s:g} and {self.span.stop_s:g} s after the cue: shorten it."
             )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSource:
-    """One recording to fit on.
-
-    Parameters
-    ----------
-    name : str
-        What the card calls it.
-    data_id : str
-        SHA-256 of the recording, or a name that says how to make it again.
-    make : callable
-        From a clock to the source.
-    """
-
-    name: str
-    data_id: str
-    make: Callable[[Clock], Source]
-
-
-def recordings(paths: Sequence[Path], assume_unit: str | None = None) -> list[TrainingSource]:
-    """Recordings as training sources.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-        Files that `diverloop.hardware.recordings` reads.
-    assume_unit : str, optional
-        Unit where a file names none.
-
-    Returns
-    -------
-    sources : list of TrainingSource
-        In the order given.
-    """
-    replay = find("source", "replay")
-
-    def source(path: Path) -> TrainingSource:
-        settings = replay.Config(path=str(path), assume_unit=assume_unit)
-        recording = replay(settings, VirtualClock()).recording
-        return TrainingSource(
-            name=path.name,
-            data_id=recording.data_id,
-            make=lambda clock: replay(settings, clock),
-        )
-
-    return [source(path) for path in paths]
 
 
 def fit_model(
@@ -267,76 +216,6 @@ def _often_bad(picked: tuple[str, ...], parts: Sequence[Collected]) -> list[str]
         name: [r for r, row in enumerate(rows) if name in (row, *row.split("-"))] for name in picked
     }
     return sorted(name for name in picked if of[name] and not good[of[name]].any())
-
-
-def learn_to_clean(
-    sources: Sequence[TrainingSource], config: ConditionConfig, progress: Progress
-) -> Arrays:
-    """Fit what `ConditionConfig.clean` names on raw calibration signal.
-
-    Parameters
-    ----------
-    sources : sequence of TrainingSource
-        Calibration.
-    config : ConditionConfig
-        What is picked, and what is to be cleaned.
-    progress : callable
-        Called with what is being done, how far, and of how much.
-
-    Returns
-    -------
-    arrays : mapping of str to ndarray
-        ``"line.…"``, ``"eye.…"`` and ``"asr.…"``, for `StreamConditioner`; empty for nothing.
-
-    Raises
-    ------
-    ConfigError
-        If the calibration is too short, or does not show what is to be taken out.
-    """
-    if not config.clean:
-        return {}
-    from .decoders.asr_fit import fit_asr
-    from .decoders.cleaning_fit import fit_eog_regression, fit_eye_ica
-    from .decoders.line_projection import fit_line_projection
-
-    samples, spec = _raw_signal(sources, config.pick)
-    arrays: dict[str, Any] = {}
-    for place, name in enumerate(config.clean):
-        progress(f"learning to clean: {name}", place, len(config.clean))
-        if name == "asr":
-            fitted: Any = fit_asr(samples, spec)
-        elif name == "line":
-            fitted = fit_line_projection(samples, spec, config.line_hz)
-        elif spec.n_channels >= _ENOUGH_FOR_ICA:
-            fitted = fit_eye_ica(samples, spec)
-        else:
-            fitted = fit_eog_regression(samples, spec)
-        arrays |= fitted.to_arrays(f"{name}.")
-        if name != "asr":
-            samples = fitted.matrix(np.ones(spec.n_channels, bool)) @ samples
-    return arrays
-
-
-def _raw_signal(
-    sources: Sequence[TrainingSource], pick: tuple[str, ...]
-) -> tuple[Samples, StreamSpec]:
-    """All that the sources hold of the picked rows, one behind the other; holes closed up."""
-    parts, spec = [], None
-    for one in sources:
-        source = one.make(VirtualClock())
-        source.open()
-        rows = rows_to_keep(pick, source.spec)
-        channels = tuple(source.spec.channels[row] for row in rows)
-        spec = replace(source.spec, channels=channels)
-        while not source.ended:
-            chunk = source.read(round(spec.rate_hz), 2**62)
-            if chunk is not None and chunk.samples.shape[1]:
-                picked = chunk.samples[rows]
-                parts.append(picked[:, np.isfinite(picked).all(axis=0)])
-        source.close()
-    if spec is None or not parts:
-        raise RecordingError("There is no signal to learn cleaning from: name a recording.")
-    return np.concatenate(parts, axis=1).astype(np.float64), spec
 
 
 def _collect(source: TrainingSource, plan: FitPlan, arrays: Arrays) -> Collected:

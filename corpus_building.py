@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from .calibration import Progress
 from .corpus_recipe import MODALITY_OF_KIND, SHIPPED, CorpusSource, read_recipe
 from .decoders.corpus import (
     MODALITIES,
@@ -34,6 +33,7 @@ from .runtime.errors import ConfigError, RecordingError, UnknownName
 from .runtime.messages import Channel, Chunk, StreamSpec
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
+from .training_sources import Progress
 
 __all__ = [
     "CONDITIONING",

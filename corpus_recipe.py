@@ -15,12 +15,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .calibration import TrainingSource
 from .decoders.corpus_files import MODALITIES
 from .hardware.montage import montage
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
 from .runtime.errors import ConfigError
+from .training_sources import TrainingSource
 
 SHIPPED = Path(__file__).parent / "corpora" / "shipped.toml"
 """Recipe of what the models that come with diverloop were trained on."""

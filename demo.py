@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .assembly import open_model
-from .calibration import FitPlan, TrainingSource, fit_model
+from .calibration import FitPlan, fit_model
 from .hardware.simulator import SimulatedParticipant, SimulatorConfig
 from .running import RunOptions, RunReport, run_session
 from .runtime.bundle import Bundle
 from .runtime.collection import TrialSpan
 from .runtime.session import PartConfig, SessionConfig
+from .training_sources import TrainingSource
 
 CLASSES = ("left", "right")
 SPAN = TrialSpan(classes=CLASSES, start_s=0.75, stop_s=4.25)

@@ -157,11 +157,11 @@ def _calibration(
 ) -> Iterator[tuple[Hop, Bools]]:
     """Conditioned signal of the model's rows, with artefacts and absent rows mixed in."""
     from .assembly import open_model
-    from .calibration import recordings
     from .decoders.engines.calibration_hops import calibration_hops
     from .decoders.student_config import RATE_HZ
     from .runtime.clock import VirtualClock
     from .runtime.signal.conditioning import StreamConditioner
+    from .training_sources import recordings
 
     model = open_model(bundle)
     length = round(_CALIBRATION_S * RATE_HZ)

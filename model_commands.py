@@ -285,12 +285,13 @@ def _fit_and_save(
 ) -> tuple[str, dict[str, Any]]:
     from . import calibration
     from .runtime.bundle import save_bundle
+    from .training_sources import recordings
 
     refuse_overwriting(bundle)
     if plan.encoder == "student":
         _need_torch()
     with progress_bar("reading recordings") as step:
-        sources = calibration.recordings(paths, assume_unit)
+        sources = recordings(paths, assume_unit)
         fitted = calibration.fit_model(sources, plan, step)
     return save_bundle(fitted, bundle), fitted.card.scores
 

@@ -127,8 +127,8 @@ class Loop:
         complete = self._ring.stop + self._policy.wanted(self._ring.stop)
         wanted = max(1, self._pace.source_stop(complete) - self._came)
         if wanted > self._lead:
-            # Most of a step is taken in ahead of time, so that little is left to do, and the
-            # code is still in the processor's caches, when the last sample comes.
+            # Most of a step is taken in ahead of time: little is left to do, by code that is still
+            # in the processor's caches, when the last sample comes.
             wanted -= self._lead
         self._fanout.wake()
         chunk = self._stages.source.read(wanted, self._wake_ns())
@@ -171,12 +171,12 @@ class Loop:
         if window is not None:
             embedding = stages.encoder.encode(window)
         encoded_ns = clock.now_ns()
-        for event in embedding.events if embedding is not None else ():
-            self._tell(replace(event, sample=self._came, at_ns=encoded_ns))
         if window is None or embedding is None:
             decision = self._neutral(self._trust.refusal(slot) or LOST, slot)
         else:
             decision = self._adapter.decide(embedding, window)
+            for event in embedding.events:
+                self._tell(replace(event, sample=self._came, at_ns=encoded_ns))
         decided_ns = clock.now_ns()
         self._act(decision, embedding, slot, cut_ns, encoded_ns, decided_ns)
 
@@ -237,8 +237,7 @@ class Loop:
             elif not (refusal := self._trust.refusal(slot)):
                 late += 1
             elif hole is None:
-                # One neutral decision for a hole, however late: the feedback has to forget what
-                # was before it.
+                # One neutral decision for a hole, however late: the feedback has to forget.
                 hole = slot
                 yield slot
             else:
@@ -287,8 +286,7 @@ class Loop:
         self._tell(self._event(EventKind.NOT_A_NUMBER, text, count))
         for part in finite_parts(chunk):
             self._store(self._stages.conditioner.process(part), chunk.arrived_ns)
-        # Bad samples at the end count as passed, so that their windows come due and the output
-        # turns neutral while the fault lasts.
+        # Bad samples at the end count as passed: their windows come due, and output turns neutral.
         nothing = np.empty((self._ring.n_channels, 0))
         stop = self._pace.conditioned(chunk.stop_sample)
         self._store(Conditioned(samples=nothing, first_sample=stop), chunk.arrived_ns)
@@ -316,8 +314,7 @@ class Loop:
 
     def _report_changes(self) -> None:
         """Tell what watchers and persons did meanwhile, on other threads."""
-        state = self.guard.settled()
-        if state is not self._guard_told:
+        if (state := self.guard.settled()) is not self._guard_told:
             text = f"The guard went from {self._guard_told} to {state}."
             if self._guard_told is State.STOPPED:
                 self._trust.resume()

@@ -15,13 +15,14 @@ from pathlib import Path
 from unittest import mock
 
 from diverloop.assembly import open_model
-from diverloop.calibration import MOTOR_IMAGERY, FitPlan, TrainingSource, fit_model
+from diverloop.calibration import MOTOR_IMAGERY, FitPlan, fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import Fault, SimulatedParticipant, SimulatorConfig
 from diverloop.running import RunOptions, RunReport, run_session
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.session import PartConfig, SessionConfig
+from diverloop.training_sources import TrainingSource
 
 from .test_assembly import fitted
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from diverloop.calibration import TrainingSource
 from diverloop.demo import CLASSES, DemoPlan, calibrate
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.runtime.bundle import Bundle, save_bundle
 from diverloop.runtime.clock import VirtualClock
+from diverloop.training_sources import TrainingSource
 
 SEED = 70
 

@@ -22,9 +22,10 @@ TESTS = ROOT / "tests"
 FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
-    "__main__.py", "assembly.py", "calibration.py", "checking.py", "cli.py", "console.py",
-    "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "keeping.py",
+    "__main__.py", "assembly.py", "calibration.py", "checking.py", "cleaning.py", "cli.py",
+    "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "keeping.py",
     "model_commands.py", "proving.py", "record_commands.py", "reporting.py", "running.py",
+    "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -55,7 +56,7 @@ HOMES = {
         "engine_commands.py",
         "model_commands.py",
         "record_commands.py",
-    ),  # fmt: skip
+    ),
     "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),

@@ -11,10 +11,7 @@ from diverloop.assembly import open_model
 from diverloop.calibration import (
     MOTOR_IMAGERY,
     FitPlan,
-    TrainingSource,
     fit_model,
-    learn_to_clean,
-    recordings,
 )
 from diverloop.demo import CLASSES, SPAN
 from diverloop.runtime.bundle import load_bundle, save_bundle
@@ -24,8 +21,8 @@ from diverloop.runtime.errors import BundleError, ConfigError, RecordingError
 from diverloop.runtime.signal.bad_channels import BadChannelConfig
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.windows import WindowConfig
+from diverloop.training_sources import TrainingSource, recordings
 
-from .data import recording_path
 from .modelled import NAMES, block, fitted, write_npz
 
 WATCHED = replace(MOTOR_IMAGERY, bad_channels=BadChannelConfig())
@@ -147,14 +144,3 @@ def test_what_was_learnt_of_the_eyes_travels_with_the_model(tmp_path):
     opened = open_model(load_bundle(tmp_path / "clean.bundle"))
     assert opened.conditioner.config.clean == ("eye",)
     assert opened.conditioner.arrays["eye.mixing"].shape[0] == len(NAMES)
-
-
-def test_nothing_is_learnt_where_nothing_is_to_be_cleaned():
-    assert learn_to_clean([], ConditionConfig(), lambda *_: None) == {}
-
-
-@pytest.mark.data
-def test_the_names_and_hashes_of_recordings_stand_on_the_card():
-    (source,) = recordings([recording_path("mi/eegmmidb_S001_R06.npz")])
-    assert source.name == "eegmmidb_S001_R06.npz"
-    assert len(source.data_id) == 64

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diverloop.calibration import TrainingSource
 from diverloop.corpus_building import (
     CONDITIONING,
     SHIPPED,
@@ -26,6 +25,7 @@ from diverloop.runtime.errors import ConfigError, RecordingError
 from diverloop.runtime.messages import Channel, Chunk, StreamSpec
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
+from diverloop.training_sources import TrainingSource
 
 from .data import data_root, recording_path
 

@@ -16,7 +16,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from diverloop.calibration import FitPlan, fit_model, recordings
+from diverloop.calibration import FitPlan, fit_model
 from diverloop.hardware.lsl_outlet import FIXED
 from diverloop.hardware.recordings import Recording, read_recording
 from diverloop.proving import verify
@@ -28,6 +28,7 @@ from diverloop.runtime.record.contents import Record
 from diverloop.runtime.record.deidentify import DeidentifyOptions
 from diverloop.runtime.record.nwb import NwbOptions, export_nwb
 from diverloop.runtime.record.reading import open_record
+from diverloop.training_sources import recordings
 
 from .data import recording_path
 

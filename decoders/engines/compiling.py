@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from .compiled import Compiled, CompiledFile, Probe, about_of
 from .engine import TOLERANCE, Bools, Hop
 from .onnx_engine import OnnxEngine
 from .opening import step_of
-from .step_export import Step, export_step
 from .step_shape import StepShape
-from .torch_engine import TorchEngine
+
+if TYPE_CHECKING:
+    from .step_export import Step
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -67,6 +69,8 @@ def compile_bundle(
     sha256 = bundle.card.sha256
     progress("exporting the step", 0, len(precisions) + 1)
     step = step_of(encoder)
+    from .step_export import export_step
+
     shape = StepShape.of(encoder.architecture, len(encoder.config.positions_mm))
     about = about_of(bundle.card.to_json(), sha256, student_sha256=encoder.config.sha256)
     graph = export_step(step, about)
@@ -109,6 +113,8 @@ def make_probe(step: Step) -> Probe:
     usable = rng.random((_PROBE_HOPS, n_rows)) > 0.1
     usable[0] = True
     hops[~usable] = np.nan
+    from .torch_engine import TorchEngine
+
     engine = TorchEngine(step)
     said = [engine.hear(one, there) for one, there in zip(hops, usable, strict=True)]
     return Probe(hops_uv=hops, usable=usable, embeddings=np.stack(said))

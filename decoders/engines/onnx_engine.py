@@ -90,7 +90,7 @@ class OnnxEngine:
         self._usable.update_inplace(np.ascontiguousarray(usable))
         try:
             self._session.run_with_iobinding(self._bindings[self._turn], self._run_options)
-        except Exception as error:
+        except _failures() as error:
             raise EngineError(
                 f"{self.about} stopped: {_first_line(error)}; open it again, or choose another."
             ) from error
@@ -143,6 +143,15 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises: many kinds without a common root of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = (getattr(state, name) for name in dir(state))
+    own = (one for one in kinds if isinstance(one, type) and issubclass(one, Exception))
+    return (*own, RuntimeError, ValueError)
+
+
 def _open(ort: Any, model: bytes, provider: str, options: dict[str, str]) -> Any:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
@@ -161,7 +170,7 @@ def _open(ort: Any, model: bytes, provider: str, options: dict[str, str]) -> Any
         )
     try:
         session = ort.InferenceSession(model, settings, providers=[(wanted, options)])
-    except Exception as error:
+    except _failures() as error:
         raise EngineError(
             f"ONNX Runtime cannot read the compiled student ({_first_line(error)}): compile it "
             f"again."

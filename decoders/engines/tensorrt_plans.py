@@ -14,7 +14,6 @@ from .compiled import Compiled, CompiledFile
 from .engine import Engine
 from .step_shape import StepShape
 from .tensorrt_build import NO_GPU, Flavour, build_plan, flavour_of, machine_key, trt_module
-from .tensorrt_engine import TensorRtEngine
 
 _CACHE = "timing.cache"
 _PORTABLE: Flavour = "tensorrt_rtx"
@@ -45,6 +44,8 @@ def open_tensorrt(compiled: Compiled, shape: StepShape, precision: str) -> Engin
     key = machine_key()
     if key is None:
         raise EngineError(f"TensorRT cannot run: {NO_GPU}; choose the engine onnxruntime.")
+    from .tensorrt_engine import TensorRtEngine
+
     file = compiled.find(precision, key) or _for_this_capability(compiled, precision)
     if file is not None:
         return TensorRtEngine(compiled.read(file), shape, precision=precision)

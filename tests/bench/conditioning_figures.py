@@ -21,7 +21,7 @@ import matplotlib as mpl
 import numpy as np
 from scipy import signal
 
-from diverloop.calibration import learn_to_clean, recordings
+from diverloop.cleaning import learn_to_clean
 from diverloop.hardware.recordings import Recording, read_recording
 from diverloop.runtime.conditioned import Conditioned
 from diverloop.runtime.messages import Chunk, EventKind, StreamSpec
@@ -31,6 +31,7 @@ from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.signal.filters import band_pass, high_pass, notch
 from diverloop.runtime.signal.seizures import SeizureConfig
 from diverloop.runtime.signal.spikes import SpikeConfig
+from diverloop.training_sources import recordings
 
 mpl.use("Agg")
 from matplotlib import pyplot

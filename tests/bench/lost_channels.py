@@ -43,12 +43,13 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from diverloop.assembly import Model, open_model
-from diverloop.calibration import MOTOR_IMAGERY, FitPlan, fit_model, recordings
+from diverloop.calibration import MOTOR_IMAGERY, FitPlan, fit_model
 from diverloop.decoders.missing import shared_references, stand_in
 from diverloop.hardware.recordings import read_recording
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.messages import StreamSpec, Window
 from diverloop.runtime.signal.filters import SosFilter, band_pass
+from diverloop.training_sources import recordings
 
 Floats = NDArray[np.float64]
 

@@ -48,11 +48,12 @@ BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 def light_bundle(rate_hz: float) -> Any:
     """A model of the sixteen electrodes, fitted on a simulated participant."""
-    from diverloop.calibration import FitPlan, TrainingSource, fit_model
+    from diverloop.calibration import FitPlan, fit_model
     from diverloop.demo import SPAN
     from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
     from diverloop.runtime.signal.condition_config import ConditionConfig
     from diverloop.runtime.windows import WindowConfig
+    from diverloop.training_sources import TrainingSource
 
     settings = SimulatorConfig(rate_hz=rate_hz, duration_s=80.0, seed=1)
     source = TrainingSource(

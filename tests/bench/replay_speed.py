@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from diverloop.assembly import open_model
-from diverloop.calibration import FitPlan, TrainingSource, fit_model
+from diverloop.calibration import FitPlan, fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.montage import MONTAGES, ecog_grid, montage
 from diverloop.hardware.replay import ReplayConfig
@@ -37,6 +37,7 @@ from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.record.entries import ChunkEntry
 from diverloop.runtime.record.reading import TapeReader, open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
+from diverloop.training_sources import TrainingSource
 
 MONTAGES["ecog8x16"] = lambda: ecog_grid(8, 16)
 CASES = {"64 channels, 250 Hz": ("eeg64", 250.0, 100), "128 channels, 1 kHz": ("ecog8x16", 1e3, 20)}

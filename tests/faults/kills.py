@@ -259,10 +259,11 @@ class Stage:
     """
 
     def __init__(self, folder: Path) -> None:
-        from diverloop.calibration import FitPlan, fit_model, recordings
+        from diverloop.calibration import FitPlan, fit_model
         from diverloop.demo import SPAN
         from diverloop.runtime.bundle import save_bundle
         from diverloop.runtime.windows import WindowConfig
+        from diverloop.training_sources import recordings
 
         self.folder = folder
         self.played = folder / "played.npz"

@@ -38,7 +38,7 @@ from mischief import Damaged, Device, Mischief
 from senders import FaultySender, Player
 
 from diverloop.assembly import Model, open_model
-from diverloop.calibration import FitPlan, TrainingSource, fit_model, recordings
+from diverloop.calibration import FitPlan, fit_model
 from diverloop.demo import SPAN
 from diverloop.hardware.lsl_inlet import LslConfig, LslSource
 from diverloop.hardware.recordings import read_recording
@@ -60,6 +60,7 @@ from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.stages import Source
 from diverloop.runtime.windows import WindowConfig
+from diverloop.training_sources import TrainingSource, recordings
 
 BESIDE_THE_CHECKOUT = Path(__file__).resolve().parents[3] / "shared" / "data"
 FITTED_S = 60.0  # of a simulated participant

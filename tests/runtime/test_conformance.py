@@ -396,6 +396,22 @@ class Remembering(GoodEncoder):
         return Embedding(values=window.samples.var(axis=1) + self.total)
 
 
+class Clinging(GoodEncoder):
+    """Remembers its stream, and goes on remembering it across a gap."""
+
+    total = 0.0
+
+    def open(self, spec, n_times):
+        super().open(spec, n_times)
+        self.total = 0.0
+
+    def encode(self, window):
+        streams = window.conditioned_first >= 0
+        self.total += streams
+        said = super().encode(window)
+        return replace(said, values=said.values + streams * self.total)
+
+
 @pytest.mark.parametrize(
     ("cls", "clause"),
     [
@@ -408,7 +424,8 @@ class Remembering(GoodEncoder):
             broken(GoodEncoder, encode=lambda s, w: Embedding(values=w.samples)),
             "an embedding is finite and flat",
         ),
-        (Remembering, "no state is kept between windows"),
+        (Remembering, "windows of no stream know nothing of each other"),
+        (Clinging, "what came before a gap does not matter"),
         (Staring, "what masked rows hold does not matter"),
         (Silent, "with masked rows an embedding is finite, or its quality is 0"),
         (Haunted, "a mask is forgotten with its window"),
