@@ -86,6 +86,12 @@ class OnnxEngine:
 
     def hear(self, hop_uv: Hop, usable: Bools) -> NDArray[np.float32]:
         """Embedding of the next hop; see `Engine.hear`."""
+        expected = self._shape.inputs["hop_uv"][0]
+        if hop_uv.shape != expected:
+            raise EngineError(
+                f"{self.about} was given a hop of shape {hop_uv.shape}, a step reads {expected}: "
+                f"cut the stream as the model says."
+            )
         self._hop.update_inplace(np.ascontiguousarray(hop_uv, dtype=np.float32))
         self._usable.update_inplace(np.ascontiguousarray(usable))
         try:

@@ -82,6 +82,8 @@ class TorchEngine:
 
     def hear(self, hop_uv: Hop, usable: Bools) -> NDArray[np.float32]:
         """Embedding of the next hop; see `Engine.hear`."""
+        if not self._inputs:
+            raise EngineError(f"{self.about} stopped: it is closed; open it again.")
         try:
             for name, given in (("hop_uv", hop_uv), ("usable", usable)):
                 self._staged[name].numpy()[...] = given
