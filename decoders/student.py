@@ -53,7 +53,7 @@ class StudentState(NamedTuple):
     ----------
     tail : Tensor, shape (batch, n_channels, tail)
         The last samples, scaled; zero where a channel was absent.
-    keys, values : tuple of Tensor, shape (batch, (context - 1) * n_latents, n_heads * 32)
+    keys, values : tuple of Tensor, shape (batch, n_heads, (context - 1) * n_latents, 32)
         One for each layer, the oldest hop first.
     filled : Tensor of int64, shape (batch,)
         How many hops of them are real.
@@ -231,7 +231,7 @@ class Student(nn.Module):
         config = self.config
         past = (config.context - 1) * config.n_latents
         empty = tuple(
-            like.new_zeros(batch, past, config.heads_of(layer) * HEAD_DIM)
+            like.new_zeros(batch, config.heads_of(layer), past, HEAD_DIM)
             for layer in range(config.n_layers)
         )
         filled = torch.zeros(batch, dtype=torch.int64, device=like.device)

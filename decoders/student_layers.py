@@ -132,11 +132,14 @@ class Reach(NamedTuple):
         Returns
         -------
         biases : sequence of Tensor, each (batch, n_heads, n * each, n_slots * each)
-            `ABSENT` where nobody may look.
+            `ABSENT` where nobody may look; of a single hop one row, which all its latents share.
         """
         bias = torch.where(self.allowed, torch.cat(list(by_layer))[:, self.age], ABSENT)
-        bias = bias[:, :, :, None, :, None].expand(-1, -1, -1, each, -1, each)
-        grid: Tensor = bias.flatten(4, 5).flatten(2, 3)
+        n_new, n_slots = self.age.shape
+        # A single hop's latents all see the same: one row serves them.
+        rows = each if n_new > 1 else 1
+        bias = bias[:, :, :, None, :, None].expand(-1, -1, -1, rows, -1, each)
+        grid: Tensor = bias.reshape(bias.shape[0], -1, n_new * rows, n_slots * each)
         return torch.split(grid, [len(one) for one in by_layer], dim=1)
 
 
@@ -169,21 +172,20 @@ class Block(nn.Module):
         self, latents: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """New latents (batch, n * n_latents, width), and the keys and values to remember."""
-        by_head = self.qkv(self.norm1(latents)).unflatten(-1, (3, -1, HEAD_DIM))
-        queries, keys = self.qk_norm(by_head[:, :, :2]).unbind(2)
-        values = by_head[:, :, 2].flatten(2)
-        keys = torch.cat([past_keys, keys.flatten(2)], dim=1)
-        values = torch.cat([past_values, values], dim=1)
+        inner = self.out.in_features
+        asking, values = self.qkv(self.norm1(latents)).split([2 * inner, inner], dim=-1)
+        asking = self.qk_norm(asking.unflatten(-1, (-1, HEAD_DIM))).transpose(1, 2)
+        queries, keys = asking.chunk(2, dim=1)
+        keys = torch.cat([past_keys, keys], dim=2)
+        values = torch.cat([past_values, _split_heads(values)], dim=2)
         n_new = latents.shape[1]
+        # Scaled here, where queries are few: the remembered keys are not touched.
         read = F.scaled_dot_product_attention(
-            queries.transpose(1, 2),
-            _split_heads(keys),
-            _split_heads(values),
-            attn_mask=bias,
+            queries * HEAD_DIM**-0.5, keys, values, attn_mask=bias, scale=1.0
         )
         latents = latents + self.out(_join_heads(read))
         latents = latents + self.ffn(self.norm2(latents))
-        return latents, keys[:, n_new:], values[:, n_new:]
+        return latents, keys[:, :, n_new:], values[:, :, n_new:]
 
 
 class SwiGlu(nn.Module):

@@ -51,19 +51,16 @@ class Step(nn.Module):
     def forward(
         self, hop_uv: Tensor, usable: Tensor, tail: Tensor, filled: Tensor, *past: Tensor
     ) -> tuple[Tensor, ...]:
-        """Embedding, then the next state in the order of the inputs: no batch axis anywhere."""
+        """Embedding, then the next state in the order of the inputs.
+
+        The state keeps its batch axis of one: to take it off would copy every tensor.
+        """
         half = len(past) // 2
-        state = StudentState(
-            tail[None],
-            tuple(keys[None] for keys in past[:half]),
-            tuple(values[None] for values in past[half:]),
-            filled,
-        )
+        state = StudentState(tail, past[:half], past[half:], filled)
         embedding, state = self.student.step(
             hop_uv[None], state, usable[None], self.places, self.modality
         )
-        remembered = (*state.keys, *state.values)
-        return (embedding[0], state.tail[0], state.filled, *(one[0] for one in remembered))
+        return (embedding.flatten(), state.tail, state.filled, *state.keys, *state.values)
 
 
 def export_step(step: Step, about: Mapping[str, Any]) -> bytes:

@@ -45,12 +45,12 @@ class StepShape:
         past = (config.context - 1) * config.n_latents
         layers = range(config.n_layers)
         remembered: dict[str, Sized] = {
-            f"{kind}_{layer}": ((past, config.heads_of(layer) * HEAD_DIM), "float32")
+            f"{kind}_{layer}": ((1, config.heads_of(layer), past, HEAD_DIM), "float32")
             for kind in ("keys", "values")
             for layer in layers
         }
         state: dict[str, Sized] = {
-            "tail": ((n_rows, config.tail), "float32"),
+            "tail": ((1, n_rows, config.tail), "float32"),
             "filled": ((1,), "int64"),
             **remembered,
         }
