@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from .console import figures_table, out, plain_errors, print_json, progress_bar
+from .console import facts_table, figures_table, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -100,8 +100,64 @@ def bench_loop(
     )
 
 
+def bench_engines(
+    student: Annotated[str, typer.Argument(help="A shipped student, or the path of one.")] = (
+        "eeg-s"
+    ),
+    engines: Annotated[
+        str, typer.Option(help="NAME or NAME:PRECISION, with commas between.")
+    ] = "torch,onnxruntime,onnxruntime:int8,openvino",
+    channels: Annotated[str, typer.Option(help="Numbers of rows.")] = "1,8,32,64,128,256",
+    contexts: Annotated[str, typer.Option(help="Hops looked back; the student's own if empty.")] = (
+        ""
+    ),
+    rounds: Annotated[int, typer.Option(help="Turns that every engine takes.")] = 20,
+    hops: Annotated[int, typer.Option(help="Hops in a turn.")] = 50,
+    rest_s: Annotated[float, typer.Option(help="Pause before a hop; a session's is 0.1.")] = 0.0,
+    teacher: Annotated[bool, typer.Option("--teacher", help="Time a teacher as well.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Figure to draw: .svg, .png or .pdf.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Measure what a hop takes in every engine, side by side, against the arithmetic floor."""
+    from .decoders.engines.measuring import MeasuringPlan, measure_all
+    from .decoders.engines.measuring_figures import COLUMNS, refusals, table
+
+    with plain_errors(json):
+        plan = MeasuringPlan(
+            student=student,
+            engines=tuple(engines.split(",")),
+            channels=_numbers("channels", channels),
+            contexts=_numbers("contexts", contexts),
+            rounds=rounds,
+            hops=hops,
+            rest_s=rest_s,
+            teacher=teacher,
+        )
+        with progress_bar("measuring") as step:
+            figures = measure_all(plan, step)
+        if plot is not None:
+            from .decoders.engines.measuring_plot import plot as draw
+
+            draw(figures, plot)
+    if json:
+        print_json(figures)
+        return
+    out.print(figures_table(COLUMNS, table(figures), f"A hop of {student}"))
+    out.print(facts_table(refusals(figures)), highlight=False)
+
+
+def _numbers(name: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(",") if one.strip())
+    except ValueError as error:
+        raise ConfigError(
+            f"--{name} takes whole numbers with commas between, got {text!r}."
+        ) from error
+
+
 bench = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
 bench.command("loop")(bench_loop)
+bench.command("engines")(bench_engines)
 
 
 def _compile(
@@ -130,8 +186,7 @@ def _compile(
     for file, error in made:
         hop_ms = _hop_ms(compiled, file, encoder) if file.precision != "fp16" else None
         rows.append(_row(compiled, file, error, hop_ms))
-    for capability in capabilities:
-        rows.append(_row(compiled, build_for(compiled, "fp16", capability)))
+    rows += [_row(compiled, build_for(compiled, "fp16", one)) for one in capabilities]
     if "gpu" in targets and gpu_here():  # built, kept and tested as a session will find it
         open_engine(encoder, bundle, EngineChoice(name="tensorrt", fallback=False)).engine.close()
         compiled = Compiled.of(folder, bundle.card.sha256) or compiled

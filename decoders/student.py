@@ -53,16 +53,16 @@ class StudentState(NamedTuple):
     ----------
     tail : Tensor, shape (batch, n_channels, tail)
         The last samples, scaled; zero where a channel was absent.
-    keys, values : tuple of Tensor, shape (batch, n_heads, (context - 1) * n_latents, 32)
-        One for each layer, the oldest hop first.
-    filled : Tensor of int64, shape (batch,)
-        How many hops of them are real.
+    keys, values : tuple of Tensor, shape (batch, n_heads, context, n_latents, 32)
+        One for each layer; a ring, see `Reach`.
+    heard : Tensor of int64, shape (1,)
+        Hops so far, of all streams of the batch alike.
     """
 
     tail: Tensor
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
-    filled: Tensor
+    heard: Tensor
 
 
 class Heard(NamedTuple):
@@ -196,20 +196,20 @@ class Student(nn.Module):
         signal, tail = self._joined(x_uv, state.tail, usable)
         tokens = self._tokens(signal, positions, modality)
         latents = self.gather(tokens, usable)
-        reach = Reach.of(self.config.context, usable.shape[2], state.filled)
+        reach = Reach(self.config.context, usable.shape[2], state.heard)
         ages = [cast(Block, block).age_bias for block in self.blocks]
         biases = reach.biases(ages, self.config.n_latents)
         keys, values = [], []
-        for block, past_keys, past_values, bias in zip(
+        for block, ring_keys, ring_values, bias in zip(
             self.blocks, state.keys, state.values, biases, strict=True
         ):
-            latents, new_keys, new_values = block(latents, past_keys, past_values, bias)
-            keys.append(new_keys)
-            values.append(new_values)
-        filled = (state.filled + usable.shape[2]).clamp(max=self.config.context - 1)
+            latents, ring_keys, ring_values = block(latents, ring_keys, ring_values, reach, bias)
+            keys.append(ring_keys)
+            values.append(ring_values)
         latents = self.norm(latents).unflatten(1, (-1, self.config.n_latents))
         heard = Heard(latents, self.read_back(tokens, latents, usable))
-        return heard, StudentState(tail, tuple(keys), tuple(values), filled)
+        n_heard = state.heard + usable.shape[2]
+        return heard, StudentState(tail, tuple(keys), tuple(values), n_heard)
 
     def tokens(
         self,
@@ -229,13 +229,12 @@ class Student(nn.Module):
         """The state of a stream that has not begun."""
         like = self.norm.weight if like is None else like
         config = self.config
-        past = (config.context - 1) * config.n_latents
+        each = (config.context, config.n_latents, HEAD_DIM)
         empty = tuple(
-            like.new_zeros(batch, config.heads_of(layer), past, HEAD_DIM)
-            for layer in range(config.n_layers)
+            like.new_zeros(batch, config.heads_of(layer), *each) for layer in range(config.n_layers)
         )
-        filled = torch.zeros(batch, dtype=torch.int64, device=like.device)
-        return StudentState(like.new_zeros(batch, n_channels, config.tail), empty, empty, filled)
+        heard = torch.zeros(1, dtype=torch.int64, device=like.device)
+        return StudentState(like.new_zeros(batch, n_channels, config.tail), empty, empty, heard)
 
     def _usable_by_hop(self, x_uv: Tensor, usable: Tensor | None) -> Tensor:
         """Which channel is there in which hop, (batch, n_channels, n)."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -95,29 +94,67 @@ class ReadBack(nn.Module):
         return readings * usable[..., None]
 
 
-class Reach(NamedTuple):
-    """Which hops a new hop may look at, and how old they are.
+class Reach:
+    """Where new hops lie among those remembered, which of them each may look at, and how old.
+
+    Keys and values of the last hops lie in a ring of as many slots as the context has: hop t in
+    slot t modulo context. A single new hop overwrites the slot of the oldest, and nothing else
+    moves. Several are put behind the ring laid straight, and the last of all are put back.
 
     Parameters
     ----------
-    age : Tensor of int64, shape (n, n_slots)
-        Hops between each new hop and each remembered or new one, kept in [0, context).
-    allowed : Tensor of bool, shape (batch, 1, n, n_slots)
-        Whether the older one is real, not later, and within the context.
+    context : int
+        Hops that a hop looks at, itself included.
+    n_new : int
+        New hops.
+    heard : Tensor of int64, shape (1,)
+        Hops of the stream before them.
+
+    Attributes
+    ----------
+    age : Tensor of int64, shape (n_new, n_slots)
+        Hops between each new hop and each slot, kept in [0, context).
+    allowed : Tensor of bool, shape (n_new, n_slots)
+        Whether the hop in the slot is real, not later, and within the context.
     """
 
-    age: Tensor
-    allowed: Tensor
-
-    @classmethod
-    def of(cls, context: int, n_new: int, filled: Tensor) -> Reach:
-        """For `n_new` hops behind a full set of past slots of which `filled` are real."""
+    def __init__(self, context: int, n_new: int, heard: Tensor) -> None:
+        self._one = n_new == 1
+        slots = torch.arange(context, device=heard.device)
+        if self._one:
+            self._newest = heard % context
+            self.age = ((heard - slots) % context)[None]
+            self.allowed = self.age <= heard
+            return
         past = context - 1
-        slot = torch.arange(past + n_new, device=filled.device)
-        age = slot[past:, None] - slot
-        real = slot[None] >= past - filled[:, None]
-        allowed = ((age >= 0) & (age < context))[None] & real[:, None]
-        return cls(age.clamp(0, past), allowed[:, None])
+        self._straight = (heard + 1 + slots[:past]) % context
+        self._back = past + n_new - context + (slots - heard - n_new) % context
+        place = torch.arange(past + n_new, device=heard.device)
+        age = place[past:, None] - place
+        self.age = age.clamp(0, past)
+        self.allowed = (age >= 0) & (age < context) & (place >= past - heard)
+
+    def joined(self, ring: Tensor, new: Tensor) -> Tensor:
+        """What was remembered and what is new, (batch, n_heads, n_slots, n_latents, 32).
+
+        Parameters
+        ----------
+        ring : Tensor, shape (batch, n_heads, context, n_latents, 32)
+            Not changed.
+        new : Tensor, shape (batch, n_heads, n_new, n_latents, 32)
+            In order.
+        """
+        if self._one:
+            # Every head by its number: an index along an inner axis alone is exported with the
+            # whole ring turned around it and back.
+            stream = torch.arange(ring.shape[0], device=ring.device)[:, None]
+            head = torch.arange(ring.shape[1], device=ring.device)
+            return ring.index_put((stream, head, self._newest), new.squeeze(2))
+        return torch.cat([ring.index_select(2, self._straight), new], dim=2)
+
+    def kept(self, joined: Tensor) -> Tensor:
+        """The ring after the new hops."""
+        return joined if self._one else joined.index_select(2, self._back)
 
     def biases(self, by_layer: Sequence[Tensor], each: int) -> Sequence[Tensor]:
         """What is added to the logits of each layer, all made at once.
@@ -131,15 +168,13 @@ class Reach(NamedTuple):
 
         Returns
         -------
-        biases : sequence of Tensor, each (batch, n_heads, n * each, n_slots * each)
+        biases : sequence of Tensor, each (1, n_heads, n_new * each, n_slots * each)
             `ABSENT` where nobody may look; of a single hop one row, which all its latents share.
         """
         bias = torch.where(self.allowed, torch.cat(list(by_layer))[:, self.age], ABSENT)
-        n_new, n_slots = self.age.shape
-        # A single hop's latents all see the same: one row serves them.
-        rows = each if n_new > 1 else 1
-        bias = bias[:, :, :, None, :, None].expand(-1, -1, -1, rows, -1, each)
-        grid: Tensor = bias.reshape(bias.shape[0], -1, n_new * rows, n_slots * each)
+        rows = 1 if self._one else each
+        bias = bias[:, :, None, :, None].expand(-1, -1, rows, -1, each)
+        grid = bias.flatten(3, 4).flatten(1, 2)[None]
         return torch.split(grid, [len(one) for one in by_layer], dim=1)
 
 
@@ -169,23 +204,38 @@ class Block(nn.Module):
         self.age_bias = nn.Parameter(-slopes[:, None] * torch.arange(context))
 
     def forward(
-        self, latents: Tensor, past_keys: Tensor, past_values: Tensor, bias: Tensor
+        self, latents: Tensor, keys: Tensor, values: Tensor, reach: Reach, bias: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """New latents (batch, n * n_latents, width), and the keys and values to remember."""
-        inner = self.out.in_features
-        asking, values = self.qkv(self.norm1(latents)).split([2 * inner, inner], dim=-1)
+        """New latents (batch, n * n_latents, width), and the rings of keys and values after them.
+
+        Parameters
+        ----------
+        latents : Tensor, shape (batch, n * n_latents, width)
+            Of the new hops.
+        keys, values : Tensor, shape (batch, n_heads, context, n_latents, 32)
+            Rings of the hops before.
+        reach : Reach
+            Where the new hops lie among them.
+        bias : Tensor
+            This layer's of `Reach.biases`.
+        """
+        inner, each = self.out.in_features, keys.shape[3]
+        asking, new = self.qkv(self.norm1(latents)).split([2 * inner, inner], dim=-1)
         asking = self.qk_norm(asking.unflatten(-1, (-1, HEAD_DIM))).transpose(1, 2)
-        queries, keys = asking.chunk(2, dim=1)
-        keys = torch.cat([past_keys, keys], dim=2)
-        values = torch.cat([past_values, _split_heads(values)], dim=2)
-        n_new = latents.shape[1]
+        queries, new_keys = asking.chunk(2, dim=1)
+        keys = reach.joined(keys, new_keys.unflatten(2, (-1, each)))
+        values = reach.joined(values, _split_heads(new).unflatten(2, (-1, each)))
         # Scaled here, where queries are few: the remembered keys are not touched.
         read = F.scaled_dot_product_attention(
-            queries * HEAD_DIM**-0.5, keys, values, attn_mask=bias, scale=1.0
+            queries * HEAD_DIM**-0.5,
+            keys.flatten(2, 3),
+            values.flatten(2, 3),
+            attn_mask=bias,
+            scale=1.0,
         )
         latents = latents + self.out(_join_heads(read))
         latents = latents + self.ffn(self.norm2(latents))
-        return latents, keys[:, :, n_new:], values[:, :, n_new:]
+        return latents, reach.kept(keys), reach.kept(values)
 
 
 class SwiGlu(nn.Module):

@@ -23,9 +23,9 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "checking.py", "cleaning.py", "cli.py",
-    "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "keeping.py",
-    "model_commands.py", "proving.py", "record_commands.py", "reporting.py", "running.py",
-    "training_sources.py",
+    "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
+    "keeping.py", "model_commands.py", "proving.py", "record_commands.py", "reporting.py",
+    "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.

@@ -161,7 +161,8 @@ def _in_precision(
         from .quantised_step import quantise_step
 
         assert calibration is not None
-        return quantise_step(graph, shape, calibration)
+        # Symmetric: as fast on a processor, and TensorRT reads no other.
+        return quantise_step(graph, shape, calibration, symmetric=True)
     return graph
 
 

@@ -173,14 +173,15 @@ def bytes_of_hop(config: StudentConfig, n_channels: int, weight_bytes: int = 4) 
     Returns
     -------
     size : int
-        Weights and fixed matrices read once, state read and written, hop, mask and embedding.
+        Weights and fixed matrices read once, rings of keys and values read and one slot of them
+        written, tail read and written, hop, mask and embedding.
     """
     heads = sum(config.heads_of(layer) for layer in range(config.n_layers))
-    remembered = 2 * (config.context - 1) * config.n_latents * heads * HEAD_DIM
-    state = n_channels * config.tail + remembered
+    slot = 2 * config.n_latents * heads * HEAD_DIM
+    state = (config.context + 1) * slot + 2 * n_channels * config.tail
     passing = n_channels * config.hop + config.n_features(n_channels)
     learnt = sum(one.k * one.n for one in products(config, n_channels) if one.learnt)
-    return weight_bytes * learnt + 4 * (2 * state + passing) + n_channels
+    return weight_bytes * learnt + 4 * (state + passing) + n_channels
 
 
 def floor_of(config: StudentConfig, n_channels: int, peaks: Peaks, shapes_ms: float) -> Floor:

@@ -131,7 +131,8 @@ class Shelf:
         from .step_shape import StepShape
 
         shape = StepShape.of(self.config, self.channels)
-        return quantise_step(whole, shape, hops_of(self.channels, self.config.hop, self._seed))
+        hops = hops_of(self.channels, self.config.hop, self._seed)
+        return quantise_step(whole, shape, hops, symmetric=True)
 
 
 def _exported(student: Student, channels: int, seed: int) -> bytes:

@@ -1,7 +1,9 @@
 """ONNX Runtime: the engine that a plain installation has, on the processor.
 
-One thread, no spinning, no memory that grows; inputs, outputs and both copies of the state are
-bound once, and a hop reads one copy of the state while it writes the other.
+One thread, no spinning, no memory that grows, and all inputs and outputs bound once. The rings of
+keys and values are read and written in place: the graph's only use of them is to put one slot's
+worth in, which ONNX Runtime does without a copy where input and output are the same memory. The
+rest of the state, which is small, has two copies that take turns.
 """
 
 from __future__ import annotations
@@ -68,9 +70,14 @@ class OnnxEngine:
         empty = shape.empty_state()
         self._empty = empty
         self._states = [
-            {name: ort.OrtValue.ortvalue_from_numpy(a.copy(), self._where, 0) for name, a in s}
-            for s in (empty.items(), empty.items())
+            {
+                name: ort.OrtValue.ortvalue_from_numpy(array.copy(), self._where, 0)
+                for name, array in empty.items()
+            }
+            for _ in range(2)
         ]
+        for name in shape.rings:
+            self._states[1][name] = self._states[0][name]
         self._bindings = [self._bound(0, 1), self._bound(1, 0)]
         self._turn = 0
         self._run_options = ort.RunOptions()

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 ENGINES: dict[str, tuple[str, ...]] = {
     "onnxruntime": ("fp32", "int8"),
-    "openvino": ("fp32", "bf16"),
+    "openvino": ("fp32", "bf16", "int8"),
     "torch": ("fp32",),
     "torch-compiled": ("fp32",),
     "torch-cuda": ("fp32", "fp16"),

@@ -49,18 +49,18 @@ class Step(nn.Module):
         self.modality: Tensor
 
     def forward(
-        self, hop_uv: Tensor, usable: Tensor, tail: Tensor, filled: Tensor, *past: Tensor
+        self, hop_uv: Tensor, usable: Tensor, tail: Tensor, heard: Tensor, *past: Tensor
     ) -> tuple[Tensor, ...]:
         """Embedding, then the next state in the order of the inputs.
 
         The state keeps its batch axis of one: to take it off would copy every tensor.
         """
         half = len(past) // 2
-        state = StudentState(tail, past[:half], past[half:], filled)
+        state = StudentState(tail, past[:half], past[half:], heard)
         embedding, state = self.student.step(
             hop_uv[None], state, usable[None], self.places, self.modality
         )
-        return (embedding.flatten(), state.tail, state.filled, *state.keys, *state.values)
+        return (embedding.flatten(), state.tail, state.heard, *state.keys, *state.values)
 
 
 def export_step(step: Step, about: Mapping[str, Any]) -> bytes:

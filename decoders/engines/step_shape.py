@@ -20,7 +20,7 @@ OPSET = 20
 ABOUT = "diverloop"
 """Key of the graph's metadata: one JSON text."""
 
-INPUTS = ("hop_uv", "usable", "tail", "filled")
+INPUTS = ("hop_uv", "usable", "tail", "heard")
 """What every step takes first; keys and values of each layer follow."""
 
 Sized = tuple[tuple[int, ...], str]
@@ -42,16 +42,18 @@ class StepShape:
     @classmethod
     def of(cls, config: StudentConfig, n_rows: int) -> Self:
         """Of a student on so many rows."""
-        past = (config.context - 1) * config.n_latents
         layers = range(config.n_layers)
         remembered: dict[str, Sized] = {
-            f"{kind}_{layer}": ((1, config.heads_of(layer), past, HEAD_DIM), "float32")
+            f"{kind}_{layer}": (
+                (1, config.heads_of(layer), config.context, config.n_latents, HEAD_DIM),
+                "float32",
+            )
             for kind in ("keys", "values")
             for layer in layers
         }
         state: dict[str, Sized] = {
             "tail": ((1, n_rows, config.tail), "float32"),
-            "filled": ((1,), "int64"),
+            "heard": ((1,), "int64"),
             **remembered,
         }
         return cls(
@@ -70,6 +72,11 @@ class StepShape:
     def state(self) -> tuple[str, ...]:
         """Names of the state's inputs."""
         return tuple(self.inputs)[2:]
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """Those of them that are rings: a hop changes one slot of each and reads it after that."""
+        return self.state[2:]
 
     def empty_state(self) -> dict[str, NDArray[np.generic]]:
         """The state of a stream that has not begun."""

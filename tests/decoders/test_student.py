@@ -85,12 +85,12 @@ def test_any_cut_of_an_hour_gives_the_same_embeddings():
 def test_a_state_keeps_its_shapes_for_ever():
     student = made()
     state = student.initial_state(1, 4)
-    shapes = [tensor.shape for tensor in (state.tail, *state.keys, *state.values, state.filled)]
+    shapes = [tensor.shape for tensor in (state.tail, *state.keys, *state.values, state.heard)]
     for _ in range(20):
         _, state = student.step(signal(4, 1), state)
-    after = [tensor.shape for tensor in (state.tail, *state.keys, *state.values, state.filled)]
+    after = [tensor.shape for tensor in (state.tail, *state.keys, *state.values, state.heard)]
     assert after == shapes
-    assert state.filled.tolist() == [TINY.context - 1]
+    assert state.heard.tolist() == [20]
 
 
 def test_attention_is_that_of_the_textbook():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -101,11 +102,10 @@ def test_a_damaged_file_is_refused(bundle, name, damage):
         content[len(content) // 2] ^= 1
         path.write_bytes(content if damage == "a bit" else content[: len(content) // 2])
     compiled = opened(bundle)
+    found = compiled.find("fp32")
+    read = compiled.probe if name.startswith("probe") else partial(compiled.read, found)
     with pytest.raises(EngineError, match=f"{name}.* compile"):
-        if name.startswith("probe"):
-            compiled.probe()
-        else:
-            compiled.read(compiled.find("fp32"))
+        read()
 
 
 def test_a_probe_comes_back_as_it_was_and_finds_an_engine_that_is_off(bundle):

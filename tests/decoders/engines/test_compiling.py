@@ -63,7 +63,7 @@ def test_a_student_that_compiles_to_something_else_is_not_kept(tmp_path, monkeyp
     bundle = made.save(tmp_path / "one.bundle")
     other = made.graph(4)
     monkeypatch.setattr(compiling, "_in_precision", lambda *given: other)
-    with pytest.raises(EngineError, match="away from torch, allowed is 0.0001"):
+    with pytest.raises(EngineError, match=r"away from torch, allowed is 0\.0001"):
         compile_bundle(made.encoder(4, seed=9), replace(bundle, card=bundle.card))
     assert opened(bundle).find("fp32") is None
 

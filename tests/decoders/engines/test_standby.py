@@ -91,7 +91,8 @@ def test_an_engine_that_is_lost_at_a_restart_is_replaced_too():
 def test_if_the_spare_stops_as_well_the_error_is_told():
     engine = StandbyEngine(Failing(2), Failing(4), CONFIG, 4)
     hops = stream(12)
+    for hop in hops[:4]:
+        engine.hear(*hop)
     with pytest.raises(EngineError, match="The GPU is gone"):
-        for hop in hops:
-            engine.hear(*hop)
+        engine.hear(*hops[4])
     engine.close()

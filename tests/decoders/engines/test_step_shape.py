@@ -21,8 +21,8 @@ from diverloop.decoders.student_config import StudentConfig
 def test_it_is_the_state_that_the_student_has(config):
     shape = StepShape.of(config, 7)
     state = Student(config).initial_state(1, 7)
-    sizes = [tuple(one.shape[1:]) for one in (state.tail, *state.keys, *state.values)]
-    ours = [shape.inputs[name][0] for name in shape.state if name != "filled"]
+    sizes = [tuple(one.shape) for one in (state.tail, *state.keys, *state.values)]
+    ours = [shape.inputs[name][0] for name in shape.state if name != "heard"]
     assert ours == sizes
     assert tuple(shape.inputs)[: len(INPUTS)] == INPUTS
     assert [name.removeprefix("next_") for name in shape.outputs][1:] == list(shape.state)
