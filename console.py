@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -87,7 +88,7 @@ def facts_table(rows: Iterable[tuple[str, str]]) -> Table:
 
 def figures_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
     """Names on the left, figures right-justified behind them."""
-    table = Table(*columns, title=title or None)
+    table = Table(*columns, title=title or None, box=SIMPLE_HEAD)
     for column in table.columns[1:]:
         column.justify = "right"
     for row in rows:

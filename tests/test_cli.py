@@ -21,7 +21,8 @@ from .test_assembly import fitted, saved, write_npz
 
 NOTICE = "investigational, not a medical device"
 COMMANDS = sorted(
-    command.callback.__name__.replace("_", "-") for command in cli.app.registered_commands
+    command.name or command.callback.__name__.replace("_", "-")
+    for command in cli.app.registered_commands
 )
 
 SESSION = """

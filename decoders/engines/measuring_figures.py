@@ -91,7 +91,7 @@ def table(figures: dict[str, Any]) -> list[tuple[str, ...]]:
         One for each engine and size that ran, sorted by context, channels and latency.
     """
     faster = {
-        _key(one): f"{one['ratio']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+        _key(one): f"{one['ratio']:.1f} ({one['low']:.1f} to {one['high']:.1f})"
         for one in figures["ratios"]
     }
     ran = [one for one in figures["engines"] if "p50_ms" in one]

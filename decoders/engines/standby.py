@@ -94,7 +94,7 @@ class StandbyEngine:
         if self._running is self._spare:
             raise error
         lost, self._running = self._running, self._spare
-        with suppress(EngineError):
+        with suppress(EngineError, RuntimeError):  # what is lost may not even be put away
             lost.close()
         began_s = time.monotonic()
         self._spare.restart()

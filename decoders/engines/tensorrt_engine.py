@@ -181,9 +181,12 @@ class TensorRtEngine:
             raise EngineError(self._why_not(str(error))) from error
 
     def restart(self) -> None:
-        """Forget the stream."""
-        for name, empty in self._empty.items():
-            self._device.copy(self._states[self._turn][name], empty)
+        """Forget the stream; raises `EngineError` if the GPU is gone."""
+        try:
+            for name, empty in self._empty.items():
+                self._device.copy(self._states[self._turn][name], empty)
+        except RuntimeError as error:
+            raise EngineError(self._stopped(error)) from error
 
     def hear(self, hop_uv: Hop, usable: Bools) -> NDArray[np.float32]:
         """Embedding of the next hop; see `Engine.hear`."""
@@ -198,10 +201,7 @@ class TensorRtEngine:
             self._device.copy(self._host["embedding"], self._fixed["embedding"])
             self._device.wait()
         except RuntimeError as error:
-            raise EngineError(
-                f"{self.about} stopped: {_first_line(str(error))}; open it again, or choose "
-                f"another."
-            ) from error
+            raise EngineError(self._stopped(error)) from error
         self._turn = 1 - self._turn
         embedding: NDArray[np.float32] = self._host_arrays["embedding"].copy()
         return embedding
@@ -265,6 +265,9 @@ class TensorRtEngine:
         # TensorRT-RTX can tell; for TensorRT a step of fixed shapes always can be captured.
         captures = getattr(context, "is_stream_capturable", lambda stream: True)
         return self._device.record(work, captures)
+
+    def _stopped(self, error: RuntimeError) -> str:
+        return f"{self.about} stopped: {_first_line(str(error))}; open it again, or choose another."
 
     def _why_not(self, error: str) -> str:
         told = [*self._log.errors, *([error] if error else [])]

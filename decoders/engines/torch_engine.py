@@ -76,9 +76,12 @@ class TorchEngine:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the stream."""
-        for name in self._shape.state:
-            self._inputs[name].zero_()
+        """Forget the stream; raises `EngineError` if the GPU is gone."""
+        try:
+            for name in self._shape.state:
+                self._inputs[name].zero_()
+        except RuntimeError as error:
+            raise EngineError(self._stopped(error)) from error
 
     def hear(self, hop_uv: Hop, usable: Bools) -> NDArray[np.float32]:
         """Embedding of the next hop; see `Engine.hear`."""
@@ -91,16 +94,17 @@ class TorchEngine:
                     self._inputs[name].copy_(self._staged[name], non_blocking=True)
             embedding: NDArray[np.float32] = self._run().float().cpu().numpy().copy()
         except RuntimeError as error:  # CUDA's errors are such, the loss of the device included
-            raise EngineError(
-                f"{self.about} stopped: {str(error).splitlines()[0][:200]}; open it again, or "
-                f"choose another."
-            ) from error
+            raise EngineError(self._stopped(error)) from error
         return embedding
 
     def close(self) -> None:
         """Release its memory."""
         self._inputs.clear()
         self._run = _closed
+
+    def _stopped(self, error: RuntimeError) -> str:
+        reason = str(error).splitlines()[0][:200]
+        return f"{self.about} stopped: {reason}; open it again, or choose another."
 
     def _host(self, name: str) -> Tensor:
         """Where numpy puts what comes: the input itself, or memory that a GPU can fetch from."""

@@ -132,7 +132,7 @@ def test_a_row_says_all_that_was_measured_and_rows_are_in_order():
         "start s": "0.5",
         "late ticks": "3.1 %",
         "x floor": "4.0",
-        "x torch": "4.00 (3.90 to 4.25)",
+        "x torch": "4.0 (3.9 to 4.2)",
     }
     assert refusals(figures) == [("torch-cuda fp32", "There is no GPU.")]
 
