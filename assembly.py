@@ -116,6 +116,8 @@ def open_model(
     if card.encoder == "student":
         opened = open_engine(encoder, bundle, choice)
         encoder.engine, runs, notes = opened.engine, opened.choice, opened.notes
+    elif choice.name != "auto":
+        notes = (f"This model has no student, so the engine {engine} has nothing to run.",)
     return Model(
         card=card,
         sha256=card.sha256,

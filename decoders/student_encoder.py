@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import take
-from ..runtime.errors import ConfigError, SchemaMismatch
+from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Event, EventKind, Samples, StreamSpec, Window
 from .bands import Floats, check_stream, embed
 from .engines.engine import Bools, Engine
@@ -46,6 +46,9 @@ class StudentEncoderConfig:
         What the student looks like; filled in by `engines.opening.untaught`.
     sha256 : str
         Hash of the student's file; filled in likewise.
+    streams : bool
+        Whether the model was fitted on what the student says of a stream; filled in likewise. One
+        that was fitted on windows heard each by itself would read other numbers than it knows.
     """
 
     positions_mm: tuple[Place | None, ...]
@@ -53,6 +56,7 @@ class StudentEncoderConfig:
     student: str = ""
     architecture: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
+    streams: bool = False
 
     def __post_init__(self) -> None:
         places = tuple(None if p is None else _place(p) for p in self.positions_mm)
@@ -115,6 +119,11 @@ class StudentEncoder:
     @classmethod
     def from_arrays(cls, config: StudentEncoderConfig, arrays: Arrays) -> Self:
         """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
+        if not config.streams:
+            raise BundleError(
+                "This student was fitted by an earlier diverloop, on windows that were heard each "
+                "by itself, and is served as a stream now: fit the model again."
+            )
         prefix = "student."
         weights = {
             name.removeprefix(prefix): array

@@ -41,15 +41,16 @@ class Gather(nn.Module):
         """Tokens (batch, n_channels, n, width) to latents (batch, n * n_latents, width)."""
         batch, _, n_hops, width = tokens.shape
         flat = self.norm(tokens).transpose(1, 2).flatten(0, 1)  # (batch * n, n_channels, width)
-        keys, values = self.kv(flat).chunk(2, dim=-1)
-        queries = _split_heads(self.queries[None])
+        keys, values = _split_heads(self.kv(flat)).chunk(2, dim=1)
+        queries = _split_heads(self.queries[None]) * HEAD_DIM**-0.5
         there = usable.transpose(1, 2).flatten(0, 1)[:, None, None]  # (batch * n, 1, 1, n_channels)
         bias = torch.where(there, 0.0, ABSENT).to(tokens.dtype)
         read = F.scaled_dot_product_attention(
             queries.expand(len(flat), -1, -1, -1),
-            self.k_norm(_split_heads(keys)),
-            _split_heads(values),
+            self.k_norm(keys),
+            values,
             attn_mask=bias,
+            scale=1.0,
         )
         # With every channel absent the softmax has nothing to choose from.
         read = read * there.any(-1, keepdim=True)
@@ -89,7 +90,10 @@ class ReadBack(nn.Module):
         """
         asked = self.norm(tokens).transpose(1, 2)  # (batch, n, n_channels, width)
         keys, values = self.kv(latents).chunk(2, dim=-1)
-        found = F.scaled_dot_product_attention(self.q(asked), keys, values)
+        # Scaled here, as in the blocks, on the side that has fewer.
+        found = F.scaled_dot_product_attention(
+            self.q(asked), keys * HEAD_DIM**-0.5, values, scale=1.0
+        )
         readings: Tensor = self.readings(torch.cat([asked, found], dim=-1)).transpose(1, 2)
         return readings * usable[..., None]
 
@@ -141,7 +145,7 @@ class Reach:
         ----------
         ring : Tensor, shape (batch, n_heads, context, n_latents, 32)
             Not changed.
-        new : Tensor, shape (batch, n_heads, n_new, n_latents, 32)
+        new : Tensor, shape (batch, n_heads, n_new * n_latents, 32)
             In order.
         """
         if self._one:
@@ -149,8 +153,9 @@ class Reach:
             # whole ring turned around it and back.
             stream = torch.arange(ring.shape[0], device=ring.device)[:, None]
             head = torch.arange(ring.shape[1], device=ring.device)
-            return ring.index_put((stream, head, self._newest), new.squeeze(2))
-        return torch.cat([ring.index_select(2, self._straight), new], dim=2)
+            return ring.index_put((stream, head, self._newest), new)
+        by_hop = new.unflatten(2, (-1, ring.shape[3]))
+        return torch.cat([ring.index_select(2, self._straight), by_hop], dim=2)
 
     def kept(self, joined: Tensor) -> Tensor:
         """The ring after the new hops."""
@@ -219,12 +224,13 @@ class Block(nn.Module):
         bias : Tensor
             This layer's of `Reach.biases`.
         """
-        inner, each = self.out.in_features, keys.shape[3]
-        asking, new = self.qkv(self.norm1(latents)).split([2 * inner, inner], dim=-1)
-        asking = self.qk_norm(asking.unflatten(-1, (-1, HEAD_DIM))).transpose(1, 2)
-        queries, new_keys = asking.chunk(2, dim=1)
-        keys = reach.joined(keys, new_keys.unflatten(2, (-1, each)))
-        values = reach.joined(values, _split_heads(new).unflatten(2, (-1, each)))
+        n_heads = self.out.in_features // HEAD_DIM
+        asking, new_values = _split_heads(self.qkv(self.norm1(latents))).split(
+            [2 * n_heads, n_heads], dim=1
+        )
+        queries, new_keys = self.qk_norm(asking).chunk(2, dim=1)
+        keys = reach.joined(keys, new_keys)
+        values = reach.joined(values, new_values)
         # Scaled here, where queries are few: the remembered keys are not touched.
         read = F.scaled_dot_product_attention(
             queries * HEAD_DIM**-0.5,

@@ -30,7 +30,9 @@ def encoder(n_rows: int = 4, seed: int = 0) -> StudentEncoder:
     torch.manual_seed(seed)
     weights = {name: one.numpy() for name, one in Student(CONFIG).state_dict().items()}
     places = tuple(None if row == 1 else (9.0 * row, 20.0, 80.0) for row in range(n_rows))
-    config = StudentEncoderConfig(positions_mm=places, architecture=CONFIG.to_dict(), sha256="ab")
+    config = StudentEncoderConfig(
+        positions_mm=places, architecture=CONFIG.to_dict(), sha256="ab", streams=True
+    )
     return StudentEncoder(config, weights, np.zeros((n_rows, CONFIG.n_readings)))
 
 

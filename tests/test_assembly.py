@@ -122,6 +122,12 @@ def test_the_step_of_a_session_replaces_that_of_the_model():
     assert open_model(fitted(), 0.25).window.step_s == 0.25
 
 
+def test_an_engine_for_a_model_without_a_student_is_told_to_be_idle():
+    assert open_model(fitted()).notes == ()
+    (note,) = open_model(fitted(), engine="onnxruntime:int8").notes
+    assert "no student, so the engine onnxruntime:int8 has nothing to run" in note
+
+
 def test_a_simulated_participant_sees_the_commands_of_an_armed_loop_only():
     settings = SimulatorConfig(seed=SEED, duration_s=6.0, classes=CLASSES)
     source = PartConfig(kind="simulator", settings=settings)

@@ -8,6 +8,7 @@ session says. Behind an engine on a GPU stands one on the processor.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -144,7 +145,9 @@ def untaught(config: StudentEncoderConfig) -> StudentEncoder:
     name = config.student or FOR_MODALITY[config.modality]
     student, sha256 = open_student(name)
     architecture = student.config
-    settings = replace(config, student=name, architecture=architecture.to_dict(), sha256=sha256)
+    settings = replace(
+        config, student=name, architecture=architecture.to_dict(), sha256=sha256, streams=True
+    )
     weights = {key: one.numpy() for key, one in student.state_dict().items()}
     usual = np.zeros((len(config.positions_mm), architecture.n_readings))
     return StudentEncoder(settings, weights, usual)
@@ -257,8 +260,10 @@ class _Opening:
             if not self._choice.fallback:
                 return
         elif gpu_here():
-            yield from (("tensorrt", p) for p in ("fp16", "fp32") if self._has(p))
-            yield "torch-cuda", "fp32"
+            if _installed("tensorrt") or _installed("tensorrt_rtx"):
+                yield from (("tensorrt", p) for p in ("fp16", "fp32") if self._has(p))
+            if _installed("torch"):
+                yield "torch-cuda", "fp32"
         if self._has("fp32"):
             yield "onnxruntime", "fp32"
         elif not self._notes:
@@ -343,6 +348,10 @@ class _Opening:
 def gpu_here() -> bool:
     """Whether an NVIDIA driver is loaded; costs nothing and imports nothing."""
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidia0").exists()
+
+
+def _installed(library: str) -> bool:
+    return importlib.util.find_spec(library) is not None
 
 
 def _in_torch(encoder: StudentEncoder, name: str, precision: str) -> Engine:

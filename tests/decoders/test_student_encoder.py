@@ -181,6 +181,12 @@ def test_a_bundle_holds_all_of_it(encoder):
         StudentEncoder.from_arrays(encoder.config, wrong).open(SPEC, N_TIMES)
 
 
+def test_a_model_that_was_fitted_on_windows_alone_is_refused(encoder):
+    older = replace(encoder.config, streams=False)
+    with pytest.raises(BundleError, match="served as a stream now: fit the model again"):
+        StudentEncoder.from_arrays(older, encoder.to_arrays())
+
+
 def test_another_rate_and_too_short_a_window_are_refused(encoder):
     with pytest.raises(SchemaMismatch, match=r"set conditioning\.rate_hz = 500"):
         encoder.open(replace(SPEC, rate_hz=250.0), N_TIMES)
