@@ -103,11 +103,12 @@ def test_integer_arithmetic_gives_what_training_saw(config):
     for name, (x, wanted) in seen.items():
         assert integers[name].weight.dtype == torch.int8
         got = integers[name].apply(x)
-        # An input half way between two steps may go either way: rare, and one step of one product.
+        # An input half way between two steps may go either way. That is rare, and shows in its own
+        # token alone, by one step of one product.
         linear = prepared.linears()[name]
         off, size = (got - wanted).abs(), wanted.abs().max()
         assert off.max() <= linear.step() * linear.rounded_weight().abs().max() + 1e-4 * size
-        assert (off > 1e-4 * size).float().mean() <= 1e-2
+        assert (off > 1e-4 * size).any(-1).float().mean() <= 0.05
 
 
 def test_only_the_large_matrices_are_rounded():
