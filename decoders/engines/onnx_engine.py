@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import ConfigError, EngineError
 from .engine import Bools, EngineAbout, Hop
-from .step_shape import StepShape
+from .step_shape import StepShape, refuse_difference
 
 _DENORMAL = "session.set_denormal_as_zero"
 _SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
@@ -55,7 +55,8 @@ class OnnxEngine:
     ) -> None:
         ort = _onnxruntime()
         self._session = _open(ort, model, provider, dict(options or {}))
-        _check_interface(self._session, shape)
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
+        refuse_difference({one.name: tuple(one.shape) for one in ends}, shape.dims())
         device = "cpu" if provider == "cpu" else "gpu 0"
         name = "onnxruntime" if provider == "cpu" else f"onnxruntime-{provider}"
         self.about = EngineAbout(
@@ -201,17 +202,6 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-
-
-def _check_interface(session: Any, shape: StepShape) -> None:
-    found = {one.name: tuple(one.shape) for one in (*session.get_inputs(), *session.get_outputs())}
-    expected = {name: dims for name, (dims, _) in (*shape.inputs.items(), *shape.outputs.items())}
-    if found != expected:
-        wrong = sorted(set(found.items()) ^ set(expected.items()))[0][0]
-        raise EngineError(
-            f"The compiled student has {wrong} {found.get(wrong)}, the model needs "
-            f"{expected.get(wrong)}: it belongs to another model, so compile this one."
-        )
 
 
 def _zeros(shape: StepShape, name: str) -> NDArray[np.generic]:

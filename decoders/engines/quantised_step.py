@@ -31,7 +31,7 @@ import numpy as np
 
 from ...runtime.errors import ConfigError, EngineError
 from .engine import Bools, Hop
-from .step_shape import StepShape
+from .step_shape import StepShape, refuse_difference
 
 _PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")  # shapes are known: no advice, please
 
@@ -301,13 +301,7 @@ def _check_interface(graph: Any, shape: StepShape) -> None:
         one.name: tuple(dim.dim_value for dim in one.type.tensor_type.shape.dim)
         for one in graph.graph.input
     }
-    wanted = {name: dims for name, (dims, _) in shape.inputs.items()}
-    if found != wanted:
-        odd = sorted(set(found.items()) ^ set(wanted.items()))[0][0]
-        raise EngineError(
-            f"The compiled step has {odd} {found.get(odd)}, the model needs {wanted.get(odd)}: it "
-            f"belongs to another model, so compile this one."
-        )
+    refuse_difference(found, {name: dims for name, (dims, _) in shape.inputs.items()})
 
 
 def _written(graph: Any, write: Callable[[Path], None]) -> bytes:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...runtime.errors import EngineError
 from ..student_config import HEAD_DIM, StudentConfig
 
 OPSET = 20
@@ -84,3 +85,27 @@ class StepShape:
             name: np.zeros(self.inputs[name][0], np.dtype(self.inputs[name][1]))
             for name in self.state
         }
+
+    def dims(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of all inputs and outputs, without types."""
+        return {name: dims for name, (dims, _) in (*self.inputs.items(), *self.outputs.items())}
+
+
+def refuse_difference(
+    found: Mapping[str, Any], expected: Mapping[str, Any], what: str = "The compiled student"
+) -> None:
+    """Raise `EngineError`, naming the first that differs, unless two interfaces are the same.
+
+    Parameters
+    ----------
+    found, expected : mapping of str to anything that can be compared
+        By name: what a graph or a plan has, and what the model needs.
+    what : str
+        How the sentence begins.
+    """
+    if dict(found) != dict(expected):
+        wrong = sorted(name for name, _ in set(found.items()) ^ set(expected.items()))[0]
+        raise EngineError(
+            f"{what} has {wrong} {found.get(wrong)}, the model needs {expected.get(wrong)}: it "
+            f"belongs to another model, so compile this one."
+        )

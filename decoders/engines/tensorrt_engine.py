@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ...runtime.errors import EngineError
 from .engine import Bools, EngineAbout, Hop
-from .step_shape import Sized, StepShape
+from .step_shape import Sized, StepShape, refuse_difference
 from .tensorrt_build import (
     NO_GPU,
     Flavour,
@@ -302,13 +302,7 @@ def _check_interface(trt: Any, engine: Any, shape: StepShape) -> None:
         )
         for name in names
     }
-    expected: dict[str, Sized] = {**shape.inputs, **shape.outputs}
-    if found != expected:
-        wrong = sorted(set(found.items()) ^ set(expected.items()))[0][0]
-        raise EngineError(
-            f"The plan has {wrong} {found.get(wrong)}, the model needs {expected.get(wrong)}: it "
-            f"belongs to another model, so build a plan of this one."
-        )
+    refuse_difference(found, {**shape.inputs, **shape.outputs}, "The plan")
 
 
 def _first_line(text: str) -> str:
