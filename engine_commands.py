@@ -116,6 +116,7 @@ def bench_engines(
     rounds: Annotated[int, typer.Option(help="Turns that every engine takes.")] = 20,
     hops: Annotated[int, typer.Option(help="Hops in a turn.")] = 50,
     rest_s: Annotated[float, typer.Option(help="Pause before a hop; a session's is 0.1.")] = 0.0,
+    ticks_s: Annotated[float, typer.Option(help="How long late ticks are counted.")] = 2.0,
     teacher: Annotated[bool, typer.Option("--teacher", help="Time a teacher as well.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Figure to draw: .svg, .png or .pdf.")] = None,
     json: AsJson = False,
@@ -133,6 +134,7 @@ def bench_engines(
             rounds=rounds,
             hops=hops,
             rest_s=rest_s,
+            ticks_s=ticks_s,
             teacher=teacher,
         )
         with progress_bar("measuring") as step:

@@ -105,12 +105,12 @@ def test_a_model_without_a_student_has_nothing_to_compile(tmp_path):
 def test_engines_are_measured_side_by_side(folder):
     arguments = (
         "bench", "engines", folder / "small.safetensors", "--engines", "torch,onnxruntime,tensorrt",
-        "--channels", "2", "--rounds", 2, "--hops", 3,
+        "--channels", "2", "--rounds", 2, "--hops", 3, "--ticks-s", 0.1,
     )  # fmt: skip
-    figures = told(*arguments)
-    ran = [one["engine"] for one in figures["engines"] if "refused" not in one]
-    assert sorted(ran)[:2] == ["onnxruntime", "torch"]
-    assert "x torch" in call(*arguments).stdout  # at the 80 columns of a plain terminal
+    shown = call(*arguments).stdout
+    assert "x torch" in shown  # at the 80 columns of a plain terminal
+    assert "onnxruntime fp32" in shown
+    assert "tensorrt" in shown  # why there is none
 
 
 def test_what_is_no_number_is_refused():

@@ -18,7 +18,6 @@ from ...runtime.errors import ConfigError, EngineError
 from .engine import Bools, EngineAbout, Hop
 from .step_shape import StepShape, refuse_difference
 
-_DENORMAL = "session.set_denormal_as_zero"
 _SPINNING = ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning")
 
 
@@ -172,7 +171,6 @@ def _open(ort: Any, model: bytes, provider: str, options: dict[str, str]) -> Any
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     settings.log_severity_level = 3
-    settings.add_session_config_entry(_DENORMAL, "1")
     for key in _SPINNING:  # a spinning thread takes the core that the source needs
         settings.add_session_config_entry(key, "0")
     wanted = _PROVIDERS[provider]

@@ -158,7 +158,7 @@ def _settings(precision: str) -> dict[str, Any]:
         "ENABLE_CPU_PINNING": False,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # nothing becomes an integer unless the model says so
-        "CPU_DENORMALS_OPTIMIZATION": True,
+        "CPU_DENORMALS_OPTIMIZATION": False,  # it would change the arithmetic of the whole thread
     }
 
 

@@ -112,6 +112,16 @@ def test_an_engine_says_which_it_is(engines, name):
     assert isinstance(engines(name, 4), Engine)
 
 
+@pytest.mark.parametrize("name", ENGINES)
+def test_an_engine_leaves_the_thread_s_arithmetic_as_it_was(engines, name):
+    """Flushing tiny numbers to zero would reach the filters, and a replay's last bits."""
+    engine = engines(name, 4)
+    engine.restart()
+    engine.hear(*stream(1)[0])
+    tiny = np.array([1e-40], np.float32), np.array([1e-310])
+    assert all((one * 1 > 0).all() for one in tiny)
+
+
 def test_disagreement_is_relative_above_one_and_infinite_for_what_is_no_number():
     ones, small = np.ones(4), np.full(4, 1e-3)
     assert disagreement(small + 1e-4, small) == pytest.approx(1e-4)
