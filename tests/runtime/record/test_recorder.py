@@ -289,6 +289,8 @@ def test_a_note_is_confirmed_when_it_is_on_the_disk_and_the_session_knows(tmp_pa
         await_ready(started)
         started.stdin.write(packed(MANIFEST))
         started.stdin.flush()
+        while json.loads(started.stdout.readline()).get("saved", 0) < 1:
+            pass  # or the manifest may be written behind the note
         send_note(tmp_path, "now", "me")
         length = (tmp_path / FILE).stat().st_size
         started.kill()
