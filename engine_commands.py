@@ -259,7 +259,8 @@ def _hop_ms(compiled: Compiled, file: CompiledFile, encoder: Any) -> float:
 
     shape = StepShape.of(encoder.architecture, len(encoder.config.positions_mm))
     engine = OnnxEngine(compiled.read(file), shape, precision=file.precision)
-    hop, usable = compiled.probe().hops_uv[0], compiled.probe().usable[0]
+    probe = compiled.probe()
+    hop, usable = probe.hops_uv[0], probe.usable[0]
     took_s = []
     for _ in range(_TIMED):
         began_s = time.perf_counter()

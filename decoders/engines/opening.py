@@ -41,6 +41,7 @@ ENGINES: dict[str, tuple[str, ...]] = {
 }
 """Name -> precisions, the usual one first."""
 
+_TARGETS = {"fp32": "cpu", "int8": "cpu-int8", "fp16": "gpu"}
 _ON_A_GPU = ("torch-cuda", "onnxruntime-cuda", "onnxruntime-tensorrt", "tensorrt")
 _IN_TORCH = ("torch", "torch-compiled", "torch-cuda")
 
@@ -329,7 +330,7 @@ class _Opening:
             there = ", ".join(sorted({one.precision for one in compiled.index.files})) or "none"
             raise EngineError(
                 f"The bundle was not compiled for {precision} (there is {there}): run `diverloop "
-                f"compile` with --precision {precision}."
+                f"compile` with --target {_TARGETS[precision]}."
             )
         return compiled.read(file)
 
