@@ -111,7 +111,6 @@ def open_model(
     card, encoder = bundle.card, open_encoder(bundle)
     adapter = find("adapter", card.adapter)
     adapter_settings = build(adapter.Config, card.adapter_config, "card.adapter_config")
-    conditioning = build(ConditionConfig, card.conditioning, "card.conditioning")
     runs, notes = "", tuple[str, ...]()
     if card.encoder == "student":
         opened = open_engine(encoder, bundle, choice)
@@ -121,7 +120,7 @@ def open_model(
     return Model(
         card=card,
         sha256=card.sha256,
-        conditioner=StreamConditioner(conditioning, bundle.part("conditioner")),
+        conditioner=open_conditioner(bundle),
         encoder=encoder,
         adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
         window=WindowConfig(length_s=card.window.length_s, step_s=step_s or card.window.step_s),
@@ -147,6 +146,23 @@ def open_encoder(bundle: Bundle) -> Any:
     kind = find("encoder", bundle.card.encoder)
     settings = build(kind.Config, bundle.card.encoder_config, "card.encoder_config")
     return kind.from_arrays(settings, bundle.part("encoder"))
+
+
+def open_conditioner(bundle: Bundle) -> StreamConditioner:
+    """The conditioner that a bundle describes, fresh.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Any.
+
+    Returns
+    -------
+    conditioner : StreamConditioner
+        Not yet open.
+    """
+    config = build(ConditionConfig, bundle.card.conditioning, "card.conditioning")
+    return StreamConditioner(config, bundle.part("conditioner"))
 
 
 def open_session_model(session: SessionConfig) -> Model:

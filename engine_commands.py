@@ -218,21 +218,20 @@ def _calibration(
     bundle: Bundle, paths: tuple[Path, ...], assume_unit: str | None
 ) -> Iterator[tuple[Hop, Bools]]:
     """Conditioned signal of the model's rows, with artefacts and absent rows mixed in."""
-    from .assembly import open_model
+    from .assembly import open_conditioner
     from .decoders.engines.calibration_hops import calibration_hops
     from .decoders.student_config import RATE_HZ
+    from .runtime.card import pick_rows
     from .runtime.clock import VirtualClock
-    from .runtime.signal.conditioning import StreamConditioner
     from .training_sources import recordings
 
-    model = open_model(bundle)
     length = round(_CALIBRATION_S * RATE_HZ)
     windows = []
     for source in recordings(paths, assume_unit):
         stream = source.make(VirtualClock())
         stream.open()
-        model.accept(stream.spec)
-        conditioner = StreamConditioner(model.conditioner.config, model.conditioner.arrays)
+        pick_rows(bundle.card, stream.spec)
+        conditioner = open_conditioner(bundle)
         conditioner.open(stream.spec)
         parts = []
         while not stream.ended:
