@@ -49,7 +49,7 @@ def test_a_compiled_model_runs_records_and_replays_on_the_same_engine(bundle, fo
         f'path = "{folder / "labelled.npz"}"\n[model]\nbundle = "{bundle}"\n'
     )
     run = told(
-        "run", session, "--no-view", "--seconds", 8, "--recordings", folder / "recordings"
+        "run", session, "--no-view", "--seconds", 20, "--recordings", folder / "recordings"
     )  # fmt: skip
     assert run["engine"] == "onnxruntime:fp32"
     assert run["engine_notes"] == []
