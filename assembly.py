@@ -14,7 +14,7 @@ from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
 from .runtime.fanout import FanOut
-from .runtime.feedback import EvidenceFeedback
+from .runtime.feedback import EvidenceFeedback, FeedbackConfig
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
@@ -67,6 +67,11 @@ class Model:
         """
         config = self.conditioner.config.served_as(session.conditioning)
         return StreamConditioner(config, self.conditioner.arrays)
+
+    def feedback_for(self, session: SessionConfig) -> EvidenceFeedback:
+        """How decisions become commands: the model's own way, but for what the session names."""
+        named = {**self.card.feedback, **session.feedback}
+        return EvidenceFeedback(build(FeedbackConfig, named, "card.feedback"))
 
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
@@ -123,7 +128,7 @@ def open_model(
         conditioner=open_conditioner(bundle),
         encoder=encoder,
         adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
-        window=WindowConfig(length_s=card.window.length_s, step_s=step_s or card.window.step_s),
+        window=card.window.config(step_s),
         bundle=bundle,
         engine=runs,
         notes=notes,
@@ -250,7 +255,7 @@ def assemble(
         conditioner=model.conditioner_for(session),
         encoder=model.encoder,
         adapter=model.adapter,
-        feedback=EvidenceFeedback(session.feedback),
+        feedback=model.feedback_for(session),
         sinks=sinks,
     )
     return Loop(

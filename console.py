@@ -96,6 +96,24 @@ def figures_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: 
     return table
 
 
+def compared_table(compared: Iterable[dict[str, Any]], chosen: str) -> Table:
+    """Ways to decode, side by side, on trials that they had not seen."""
+    table = Table("way", "accuracy", "95 % interval", "nats a trial", "", title="Ways to decode")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for one in compared:
+        low, high = one["accuracy"]["interval"]
+        table.add_row(
+            one["name"],
+            f"{one['accuracy']['accuracy']:.2f}",
+            f"{low:.2f} to {high:.2f}",
+            f"{one['loss']:.2f}",
+            "chosen" if one["name"] == chosen else "",
+            style="bold" if one["name"] == chosen else "",
+        )
+    return table
+
+
 def latency_table(report: LatencyReport) -> Table:
     """The latency report as a table, with what went wrong below it."""
     table = Table("stage", "n", "p50 ms", "p95 ms", "p99 ms", "max ms", title="Latency")

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .assembly import open_model
-from .calibration import FitPlan, fit_model
+from .calibration import fit_model
+from .fit_plan import FitPlan
 from .hardware.simulator import SimulatedParticipant, SimulatorConfig
 from .running import RunOptions, RunReport, run_session
 from .runtime.bundle import Bundle

@@ -11,6 +11,7 @@ import typer
 
 from .console import (
     NOTICE,
+    compared_table,
     facts_table,
     out,
     plain_errors,
@@ -21,10 +22,10 @@ from .console import (
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from .calibration import FitPlan
     from .decoders.corpus import Corpus
     from .decoders.teacher import Teacher
     from .decoders.training_plan import TrainPlan
+    from .fit_plan import FitPlan
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
@@ -222,49 +223,56 @@ def student(
 
 def fit(
     recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings to learn from.")],
-    classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")],
     bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
-    encoder: Annotated[str, typer.Option(help="filterbank_covariance, csp or student.")] = (
-        "filterbank_covariance"
-    ),
+    classes: Annotated[
+        str, typer.Option(help="Marker labels, with commas between; the task's own if not given.")
+    ] = "",
+    task: Annotated[str, typer.Option(help="What is decoded.")] = "motor_imagery",
+    encoder: Annotated[
+        str, typer.Option(help="auto: the way that does best; or the name of one.")
+    ] = "auto",
     student: Annotated[
         str, typer.Option(help="For encoder student: a shipped one or a path.")
     ] = "",
-    start_s: Annotated[float, typer.Option(help="From the cue.")] = 0.5,
-    stop_s: Annotated[float, typer.Option(help="From the cue.")] = 4.0,
-    window_s: Annotated[float, typer.Option(help="Length of a window.")] = 2.0,
-    step_s: Annotated[float, typer.Option(help="From one decision to the next.")] = 0.1,
+    start_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,
+    stop_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,
+    window_s: Annotated[float | None, typer.Option(help="Length of a window.")] = None,
+    step_s: Annotated[float | None, typer.Option(help="From one decision to the next.")] = None,
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
-    """Fit a motor-imagery model on labelled recordings; save it as a bundle."""
-    from .calibration import FitPlan, usual_conditioning
-    from .runtime.collection import TrialSpan
+    """Fit a model on labelled recordings, in the way that does best; save it as a bundle."""
+    from .fit_plan import plans_for
     from .runtime.session import read_conditioning
-    from .runtime.windows import WindowConfig
 
     with plain_errors(json):
         names = tuple(name.strip() for name in classes.split(",") if name.strip())
-        if len(names) < 2:
+        if classes and len(names) < 2:
             raise ConfigError(f"--classes needs two labels or more, got {classes!r}.")
-        plan = FitPlan(
-            span=TrialSpan(classes=names, start_s=start_s, stop_s=stop_s),
+        plans = plans_for(
+            task,
             encoder=encoder,
+            classes=names,
+            start_s=start_s,
+            stop_s=stop_s,
+            window_s=window_s,
+            step_s=step_s,
+            conditioning=read_conditioning(conditioning) if conditioning else None,
             student=student,
-            window=WindowConfig(length_s=window_s, step_s=step_s),
-            conditioning=(
-                read_conditioning(conditioning) if conditioning else usual_conditioning(encoder)
-            ),
         )
-        sha256, scores = _fit_and_save(recordings, plan, bundle, assume_unit)
+        sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
+    if "compared" in scores:
+        out.print(compared_table(scores["compared"], scores["chosen"]))
+        out.print(f"{scores['chosen_because']}", highlight=False)
     for key, words in (
-        ("cross_validation", "Left-out blocks of trials"),
+        ("nested_choice", "Choosing and decoding, left-out blocks of trials"),
+        ("cross_validation", "The model, left-out blocks of trials"),
         ("leave_one_recording_out", "Left-out recordings"),
     ):
         if key in scores:
@@ -281,18 +289,18 @@ def refuse_overwriting(bundle: Path) -> None:
 
 
 def _fit_and_save(
-    paths: Sequence[Path], plan: FitPlan, bundle: Path, assume_unit: str | None
+    paths: Sequence[Path], plans: Sequence[FitPlan], bundle: Path, assume_unit: str | None
 ) -> tuple[str, dict[str, Any]]:
     from . import calibration
     from .runtime.bundle import save_bundle
     from .training_sources import recordings
 
     refuse_overwriting(bundle)
-    if plan.encoder == "student":
+    if [plan.encoder for plan in plans] == ["student"]:
         _need_torch()
     with progress_bar("reading recordings") as step:
         sources = recordings(paths, assume_unit)
-        fitted = calibration.fit_model(sources, plan, step)
+        fitted = calibration.fit_best(sources, plans, step)
     return save_bundle(fitted, bundle), fitted.card.scores
 
 

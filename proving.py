@@ -13,7 +13,6 @@ from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock
 from .runtime.errors import DiverloopError, RecordingError, ReplayDivergedError
 from .runtime.fanout import DirectFanOut
-from .runtime.feedback import EvidenceFeedback
 from .runtime.latency import LatencyReport
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
@@ -59,7 +58,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
         conditioner=model.conditioner_for(session),
         encoder=model.encoder,
         adapter=model.adapter,
-        feedback=EvidenceFeedback(session.feedback),
+        feedback=model.feedback_for(session),
         sinks=(ReplayedSink(replay),),
     )
     loop = Loop(

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from .adapters.scores import AccuracyReport
+from .adapters.task import Task
 from .adapters.trial_scorer import TrialScorer
 from .assembly import Model, assemble, open_session_model
 from .console import err, restore_terminal
 from .keeping import Keeping, file_name, keep
 from .runtime.card import Card
+from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.collection import TrialSpan
 from .runtime.decision_log import DecisionLog
@@ -218,9 +220,9 @@ def run_session(
 
 
 def span_of(card: Card) -> TrialSpan:
-    """The part of a trial that a model was fitted on, for judging it by the same."""
-    start_s, stop_s = card.scores.get("span_s", (0.5, 4.0))
-    return TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s)
+    """The trials that a model is judged by, as its task sees them."""
+    task: Task = find("task", card.task)
+    return task.scoring(card)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -13,6 +14,7 @@ import msgspec
 
 from .errors import BundleError, SchemaMismatch
 from .messages import StreamSpec
+from .windows import WindowConfig
 
 FORMAT_VERSION = 1
 """Grows when a card's fields change their meaning."""
@@ -56,11 +58,45 @@ class CardInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardWindow:
-    """How the stream was cut: length and step in seconds, length in samples."""
+    """How the stream was cut.
+
+    Parameters
+    ----------
+    length_s, step_s : float
+        See `WindowConfig`.
+    n_times : int
+        Samples in a window.
+    lock_to : tuple of str
+        Markers that windows are locked to; empty for sliding ones.
+    offset_s : float
+        From a marker to the first sample of its window.
+    """
 
     length_s: float
     step_s: float
     n_times: int
+    lock_to: tuple[str, ...] = ()
+    offset_s: float = 0.0
+
+    @classmethod
+    def of(cls, window: WindowConfig, rate_hz: float) -> CardWindow:
+        """Describe how a stream of that rate is cut."""
+        return cls(
+            length_s=window.length_s,
+            step_s=window.step_s,
+            n_times=window.n_times(rate_hz),
+            lock_to=window.lock_to,
+            offset_s=window.offset_s,
+        )
+
+    def config(self, step_s: float | None = None) -> WindowConfig:
+        """The windows described, perhaps with another step."""
+        return WindowConfig(
+            length_s=self.length_s,
+            step_s=step_s or self.step_s,
+            lock_to=self.lock_to,
+            offset_s=self.offset_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +145,8 @@ class Card:
         When, ISO 8601.
     epoch : int
         Which generation of weights this is; grows with every promotion.
+    feedback : dict
+        Fields of `FeedbackConfig` that suit the task; a session may say otherwise.
     weights_sha256 : str
         Filled in by `save_bundle`.
     format_version : int
@@ -132,6 +170,7 @@ class Card:
     versions: dict[str, str]
     created_utc: str
     epoch: int = 0
+    feedback: dict[str, Any] = dataclasses.field(default_factory=dict)
     weights_sha256: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -139,6 +178,15 @@ class Card:
     def sha256(self) -> str:
         """SHA-256 of the canonical card; with the weights' hash inside, it names the bundle."""
         return hashlib.sha256(self.to_json(indent=None).encode()).hexdigest()
+
+    def _plain(self) -> dict[str, Any]:
+        """Plain values; what came later is left out where it says nothing, so that hashes stay."""
+        plain: dict[str, Any] = msgspec.to_builtins(self)
+        if not self.feedback:
+            del plain["feedback"]
+        if not self.window.lock_to:
+            del plain["window"]["lock_to"], plain["window"]["offset_s"]
+        return plain
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Write the card down, keys sorted; raises `BundleError` for what JSON cannot hold.
@@ -155,7 +203,7 @@ class Card:
         """
         try:
             return json.dumps(
-                msgspec.to_builtins(self),
+                self._plain(),
                 sort_keys=True,
                 indent=indent,
                 separators=(",", ":") if indent is None else None,

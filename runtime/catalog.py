@@ -29,6 +29,9 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "adapter": {
             "linear": "adapters.linear:LinearAdapter",
         },
+        "task": {
+            "motor_imagery": "adapters.motor_imagery:MOTOR_IMAGERY",
+        },
         "sink": {
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
@@ -60,12 +63,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def find(kind: str, name: str) -> Any:
-    """The class behind a name.
+    """The class behind a name; the object, for a task.
 
     Parameters
     ----------
     kind : str
-        A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"`` or ``"sink"``.
+        A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"``, ``"task"`` or ``"sink"``.
     name : str
         A name listed there.
 

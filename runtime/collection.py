@@ -34,13 +34,31 @@ class TrialSpan:
     start_s: float = 0.5
     stop_s: float = 4.0
 
+    def label(self, cues: Sequence[Marker], place: int) -> str | None:
+        """What a marker asks for.
+
+        Parameters
+        ----------
+        cues : sequence of Marker
+            Markers so far, in order.
+        place : int
+            Of the marker.
+
+        Returns
+        -------
+        label : str or None
+            A class; None if it begins no trial.
+        """
+        said = cues[place].label
+        return said if said in self.classes else None
+
     def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
         """Which trial a window lies in.
 
         Parameters
         ----------
         window : Window or Decision
-            The samples in question.
+            The samples in question; one that is locked to a marker lies in that marker's trial.
         cues : sequence of Marker
             Markers so far, in order.
         rate_hz : float
@@ -49,14 +67,23 @@ class TrialSpan:
         Returns
         -------
         trial : int
-            Place of the trial's marker in `cues`, or -1 if the window lies in none.
+            Place of the trial's marker in `cues`, or -1 if the window lies in none, or reaches
+            into the next.
         """
         for place in range(len(cues) - 1, -1, -1):
+            if window.marker is not None:
+                marker, cue = window.marker, cues[place]
+                if (cue.sample, cue.label) == (marker.sample, marker.label):
+                    return place if self.label(cues, place) is not None else -1
+                continue
             since = window.first_sample - cues[place].sample
+            label = self.label(cues, place)
             if since < 0:
+                if label is not None and cues[place].sample < window.stop_sample:
+                    return -1
                 continue
             inside = (
-                cues[place].label in self.classes
+                label is not None
                 and since >= round(self.start_s * rate_hz)
                 and window.stop_sample - cues[place].sample <= round(self.stop_s * rate_hz)
             )
@@ -76,6 +103,8 @@ class Collected:
         Class of each window.
     trials : ndarray of int, shape (n_windows,)
         Trial of each window, counted from 0.
+    cues : ndarray of int, shape (n_windows,)
+        Stream index of the marker that began it.
     spec, conditioned : StreamSpec
         The stream before and after conditioning.
     n_samples : int
@@ -89,6 +118,7 @@ class Collected:
     windows: Samples
     labels: NDArray[np.str_]
     trials: NDArray[np.int64]
+    cues: NDArray[np.int64]
     spec: StreamSpec
     conditioned: StreamSpec
     n_samples: int
@@ -97,12 +127,27 @@ class Collected:
 
     def whole(self) -> Collected:
         """The windows in which every row is good."""
-        keep = self.usable.all(axis=1)
+        return self.only(np.logical_and.reduce(self.usable, axis=1))
+
+    def only(self, keep: NDArray[np.bool_]) -> Collected:
+        """Some of the windows.
+
+        Parameters
+        ----------
+        keep : ndarray of bool, shape (n_windows,)
+            Which.
+
+        Returns
+        -------
+        collected : Collected
+            Trials keep their numbers.
+        """
         return replace(
             self,
             windows=self.windows[keep],
             labels=self.labels[keep],
             trials=self.trials[keep],
+            cues=self.cues[keep],
             usable=self.usable[keep],
             features=None if self.features is None else self.features[keep],
         )
@@ -170,7 +215,8 @@ def collect(
     places = np.array(keeper.trials)
     return Collected(
         windows=np.stack(keeper.windows),
-        labels=np.array([keeper.markers[place].label for place in places]),
+        labels=np.array([span.label(keeper.markers, place) for place in places]),
+        cues=np.array([keeper.markers[place].sample for place in places]),
         trials=np.unique(places, return_inverse=True)[1].astype(np.int64),
         spec=source.spec,
         conditioned=keeper.conditioned,

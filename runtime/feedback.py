@@ -23,12 +23,16 @@ class FeedbackConfig:
         How long it has to stay there before it is selected, 0 to 60 s.
     refractory_s : float
         How long after a selection no other is made, 0 to 60 s.
+    idle : tuple of str
+        Classes that mean that nothing is intended: they gather evidence like any other, and
+        command nothing.
     """
 
     memory_s: float = 0.5
     select_at: float = 0.8
     dwell_s: float = 0.5
     refractory_s: float = 1.0
+    idle: tuple[str, ...] = ("rest", "idle")
 
     def __post_init__(self) -> None:
         for name in ("memory_s", "dwell_s", "refractory_s"):
@@ -37,6 +41,9 @@ class FeedbackConfig:
                 raise ConfigError(f"feedback.{name} must be in [0, 60] s, got {value} s.")
         if not 0.5 <= self.select_at <= 1:
             raise ConfigError(f"feedback.select_at must be in [0.5, 1], got {self.select_at}.")
+
+
+IDLE = "idle: nothing is intended"
 
 
 class EvidenceFeedback:
@@ -72,7 +79,8 @@ class EvidenceFeedback:
         Returns
         -------
         command : Command
-            What to show; neutral with the decision's reason if it was neutral.
+            What to show; neutral with the decision's reason if it was neutral, and neutral while
+            an idle class leads.
         """
         if decision.label is None:
             self._evidence = None
@@ -81,6 +89,9 @@ class EvidenceFeedback:
         strengths = self._accumulate(decision.probabilities.tolist(), now_ns)
         strength = max(strengths)
         label = decision.classes[strengths.index(strength)]
+        if label in self._config.idle:
+            self._held = None
+            return Command(label=None, strength=strength, reason=IDLE)
         selected = self._select(label, strength, now_ns)
         return Command(label=label, strength=strength, selected=selected)
 

@@ -54,8 +54,8 @@ class SessionConfig:
         The fitted bundle that decodes; it brings its own conditioning and windows.
     sinks : tuple of PartConfig
         Where commands go.
-    feedback : FeedbackConfig
-        How decisions become commands.
+    feedback : mapping
+        Fields of `FeedbackConfig` that the session names; the rest is the model's own.
     loop : LoopConfig
         Deadlines and staleness.
     realtime : RealtimeConfig
@@ -78,7 +78,7 @@ class SessionConfig:
     source: PartConfig
     model: Path
     sinks: tuple[PartConfig, ...] = ()
-    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    feedback: Mapping[str, Any] = field(default_factory=dict)
     loop: LoopConfig = field(default_factory=LoopConfig)
     realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
     conditioning: Mapping[str, Any] = field(default_factory=dict)
@@ -198,7 +198,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         source=_part("source", tables["source"], "source"),
         model=_bundle_path(folder, model["bundle"]),
         sinks=tuple(_part("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
-        feedback=build(FeedbackConfig, tables.get("feedback", {}), "feedback"),
+        feedback=_named(FeedbackConfig, tables.get("feedback", {}), "feedback"),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
         conditioning=_named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
@@ -235,7 +235,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "source": _part_table(session.source),
         "model": _without_none(model),
         "sinks": [_part_table(sink) for sink in session.sinks],
-        "feedback": _without_none(dataclasses.asdict(session.feedback)),
+        "feedback": dict(session.feedback),
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},

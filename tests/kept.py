@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+from diverloop.adapters.motor_imagery import MU_BETA
 from diverloop.assembly import open_model
-from diverloop.calibration import MOTOR_IMAGERY, FitPlan, fit_model
+from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.simulator import Fault, SimulatedParticipant, SimulatorConfig
 from diverloop.running import RunOptions, RunReport, run_session
 from diverloop.runtime.bundle import Bundle
@@ -78,7 +80,7 @@ def model_of(montage: str) -> Bundle:
     source = TrainingSource(
         name="a block", data_id="simulated", make=lambda clock: SimulatedParticipant(block, clock)
     )
-    plan = FitPlan(span=SPAN, encoder="csp", conditioning=replace(MOTOR_IMAGERY, pick=_GRID))
+    plan = FitPlan(span=SPAN, encoder="csp", conditioning=replace(MU_BETA, pick=_GRID))
     return fit_model([source], plan)
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from diverloop.assembly import Model, assemble, open_model
-from diverloop.calibration import FitPlan, fit_model
+from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.runtime.bundle import load_bundle

@@ -7,13 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diverloop.adapters.motor_imagery import MU_BETA
 from diverloop.assembly import open_model
-from diverloop.calibration import (
-    MOTOR_IMAGERY,
-    FitPlan,
-    fit_model,
-)
+from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
+from diverloop.fit_plan import FitPlan
 from diverloop.runtime.bundle import load_bundle, save_bundle
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.collection import TrialSpan
@@ -25,7 +23,7 @@ from diverloop.training_sources import TrainingSource, recordings
 
 from .modelled import NAMES, block, fitted, write_npz
 
-WATCHED = replace(MOTOR_IMAGERY, bad_channels=BadChannelConfig())
+WATCHED = replace(MU_BETA, bad_channels=BadChannelConfig())
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +86,7 @@ def test_the_card_says_what_was_fitted():
 
 def test_a_model_looks_only_at_the_channels_that_were_picked():
     picked = ("C3", "Cz", "C4")
-    conditioning = replace(MOTOR_IMAGERY, pick=picked)
+    conditioning = replace(MU_BETA, pick=picked)
     bundle = fit_model([block()], FitPlan(span=SPAN, conditioning=conditioning))
     assert tuple(row.name for row in bundle.card.input.channels) == picked
     assert isinstance(conditioning, ConditionConfig)
@@ -138,7 +136,7 @@ def test_a_calibration_without_one_good_window_is_refused():
 
 
 def test_what_was_learnt_of_the_eyes_travels_with_the_model(tmp_path):
-    conditioning = replace(MOTOR_IMAGERY, clean=("eye",))
+    conditioning = replace(MU_BETA, clean=("eye",))
     bundle = fit_model([block(seconds=100.0)], FitPlan(span=SPAN, conditioning=conditioning))
     save_bundle(bundle, tmp_path / "clean.bundle")
     opened = open_model(load_bundle(tmp_path / "clean.bundle"))

@@ -16,7 +16,8 @@ import numpy as np
 import pylsl
 import pytest
 
-from diverloop.calibration import FitPlan, fit_model
+from diverloop.calibration import fit_model
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.lsl_outlet import FIXED
 from diverloop.hardware.recordings import Recording, read_recording
 from diverloop.proving import verify

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from diverloop.adapters.fitting import FitConfig, Fitted, fit_motor_imagery
+from diverloop.adapters.cross_validation import FitConfig
+from diverloop.adapters.fitting import Fitted, fit_linear
 from diverloop.adapters.linear import LinearAdapter
 from diverloop.decoders.common_spatial_patterns import (
     CommonSpatialPatterns,
@@ -57,7 +58,7 @@ BOTH = pytest.mark.parametrize(
 @BOTH
 def test_a_fit_reads_trials_it_has_not_seen(fit_encoder, config):
     windows, labels, trials = imagery()
-    fitted = fit_motor_imagery(windows, labels, trials, fit_encoder=fit_encoder, config=config)
+    fitted = fit_linear(windows, labels, trials, fit_encoder=fit_encoder, config=config)
     unseen, truth, _ = imagery(seed=1)
     probabilities = fitted.adapter.probabilities(fitted.encoder.encode_many(unseen))
     guesses = np.array(fitted.adapter.classes)[probabilities.argmax(axis=1)]
@@ -71,7 +72,7 @@ def test_a_fit_reads_trials_it_has_not_seen(fit_encoder, config):
 def test_labels_drawn_at_random_score_at_chance(fit_encoder, config):
     windows, _, trials = imagery(n_trials=40, per_trial=1, gain=1.0)
     labels = np.random.default_rng(3).permutation(["left", "right"] * 20)
-    fitted = fit_motor_imagery(windows, labels, trials, fit_encoder=fit_encoder, config=config)
+    fitted = fit_linear(windows, labels, trials, fit_encoder=fit_encoder, config=config)
     low, high = fitted.report["cross_validation"]["interval"]
     assert low < 0.5 < high
 
@@ -79,7 +80,7 @@ def test_labels_drawn_at_random_score_at_chance(fit_encoder, config):
 @BOTH
 def test_a_fit_gives_the_same_twice(fit_encoder, config):
     first, second = (
-        fit_motor_imagery(*imagery(), fit_encoder=fit_encoder, config=config) for _ in range(2)
+        fit_linear(*imagery(), fit_encoder=fit_encoder, config=config) for _ in range(2)
     )
     assert first.report == second.report
     for name, array in first.adapter.to_arrays().items():
@@ -100,7 +101,7 @@ def test_windows_of_one_trial_never_sit_on_both_sides():
             seen.append((self.known, set(windows[:, 0, 0])))
             return super().encode_many(windows)
 
-    fit_motor_imagery(
+    fit_linear(
         windows,
         labels,
         trials,
@@ -122,7 +123,7 @@ def test_neighbouring_trials_are_held_out_together():
         left_out.append(sorted(set(range(12)) - set(windows[:, 0, 0].astype(int))))
         return Mean()
 
-    fit_motor_imagery(
+    fit_linear(
         windows, labels, trials, fit_encoder=remember, config=FitConfig(n_folds=3, costs=(1.0,))
     )
     assert left_out == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], []]
@@ -132,7 +133,7 @@ def test_each_recording_is_also_predicted_from_the_others():
     windows, labels, trials = imagery()
     recordings = np.where(trials < 8, "morning", "evening")
     # A trial's number may come again in the next recording.
-    report = fit_motor_imagery(
+    report = fit_linear(
         windows,
         labels,
         trials % 8,
@@ -146,7 +147,7 @@ def test_each_recording_is_also_predicted_from_the_others():
 
 
 def test_a_report_is_plain_enough_for_a_card():
-    report = fit_motor_imagery(*imagery(), fit_encoder=covariance).report
+    report = fit_linear(*imagery(), fit_encoder=covariance).report
     assert json.loads(json.dumps(report, allow_nan=False))["classes"] == ["left", "right"]
 
 
@@ -157,7 +158,7 @@ def test_a_class_with_more_trials_is_not_preferred():
     windows = rng.normal(size=(60, 1, 5)) + np.where(labels == "rare", 1.0, -1.0)[:, None, None]
     for classifier in ("logistic", "lda"):
         config = FitConfig(classifier=classifier)
-        fitted = fit_motor_imagery(
+        fitted = fit_linear(
             windows, labels, trials, fit_encoder=lambda windows, labels: Mean(), config=config
         )
         # Halfway between the two means nothing speaks for either class.
@@ -167,7 +168,7 @@ def test_a_class_with_more_trials_is_not_preferred():
 def test_a_feature_that_never_changes_does_no_harm():
     windows, labels, trials = imagery()
     windows[:, 0] = 3.0
-    fitted: Fitted[Mean] = fit_motor_imagery(
+    fitted: Fitted[Mean] = fit_linear(
         windows, labels, trials, fit_encoder=lambda windows, labels: Mean()
     )
     assert np.isfinite(fitted.adapter.to_arrays()["weights"]).all()
@@ -176,13 +177,13 @@ def test_a_feature_that_never_changes_does_no_harm():
 
 def test_what_was_chosen_reaches_the_adapter():
     config = FitConfig(classifier="lda", abstain_below=0.7, min_quality=0.2)
-    adapter = fit_motor_imagery(*imagery(), fit_encoder=patterns, config=config).adapter
+    adapter = fit_linear(*imagery(), fit_encoder=patterns, config=config).adapter
     assert (adapter.config.abstain_below, adapter.config.min_quality) == (0.7, 0.2)
 
 
 def test_progress_is_told_step_by_step_to_the_end():
     told: list[tuple[int, int]] = []
-    fit_motor_imagery(
+    fit_linear(
         *imagery(),
         fit_encoder=patterns,
         config=FitConfig(classifier="lda", n_folds=4),

@@ -42,9 +42,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from diverloop.adapters.motor_imagery import MU_BETA
 from diverloop.assembly import Model, open_model
-from diverloop.calibration import MOTOR_IMAGERY, FitPlan, fit_model
+from diverloop.calibration import fit_model
 from diverloop.decoders.missing import shared_references, stand_in
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.recordings import read_recording
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.messages import StreamSpec, Window
@@ -143,7 +145,7 @@ def imagery_run(
     """Share of right windows, (n_arms, n_repeats, n_trials) for each share lost; NaN: none."""
     fit_on, judge_on, *classes = pair
     span = TrialSpan(classes=tuple(classes), start_s=0.5, stop_s=4.1)
-    conditioning = replace(MOTOR_IMAGERY, bad_channels=None)
+    conditioning = replace(MU_BETA, bad_channels=None)
     plan = FitPlan(span=span, encoder=encoder, conditioning=conditioning)
     model = open_model(fit_model(recordings([_run(data, fit_on)]), plan))
     recording = read_recording(_run(data, judge_on))

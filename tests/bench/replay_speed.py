@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from diverloop.assembly import open_model
-from diverloop.calibration import FitPlan, fit_model
+from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.montage import MONTAGES, ecog_grid, montage
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig

@@ -111,7 +111,7 @@ def student_bundle(n_channels: int, rate_hz: float, folder: Path) -> Any:
     from dataclasses import asdict
 
     from diverloop.adapters.linear import LinearAdapter, LinearConfig
-    from diverloop.calibration import BROADBAND
+    from diverloop.adapters.task import BROADBAND
     from diverloop.decoders.engines.compiling import compile_bundle
     from diverloop.decoders.engines.opening import untaught
     from diverloop.decoders.student_encoder import StudentEncoderConfig

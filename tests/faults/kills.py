@@ -259,7 +259,8 @@ class Stage:
     """
 
     def __init__(self, folder: Path) -> None:
-        from diverloop.calibration import FitPlan, fit_model
+        from diverloop.calibration import fit_model
+        from diverloop.fit_plan import FitPlan
         from diverloop.demo import SPAN
         from diverloop.runtime.bundle import save_bundle
         from diverloop.runtime.windows import WindowConfig

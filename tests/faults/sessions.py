@@ -38,8 +38,9 @@ from mischief import Damaged, Device, Mischief
 from senders import FaultySender, Player
 
 from diverloop.assembly import Model, open_model
-from diverloop.calibration import FitPlan, fit_model
+from diverloop.calibration import fit_model
 from diverloop.demo import SPAN
+from diverloop.fit_plan import FitPlan
 from diverloop.hardware.lsl_inlet import LslConfig, LslSource
 from diverloop.hardware.recordings import read_recording
 from diverloop.hardware.simulator import Fault, SimulatedParticipant, SimulatorConfig
@@ -50,7 +51,6 @@ from diverloop.runtime.clock import MonotonicClock, VirtualClock
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import DiverloopError
 from diverloop.runtime.fanout import FanOut
-from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.guard import Signal
 from diverloop.runtime.loop import Loop
 from diverloop.runtime.loop_config import LoopConfig, Stages
@@ -156,7 +156,6 @@ def session_of(case: Case, random: Random, source: PartConfig, step_s: float) ->
         name=f"mixed-{case.seed}",
         source=source,
         model=case.bundle,
-        feedback=FeedbackConfig(),
         loop=LoopConfig(
             deadline_s=random.choice((0.0, 0.0, 0.02, 0.3)),
             stale_s=random.choice((0.1, 0.25, 0.5)),
@@ -258,7 +257,7 @@ def wired(
         conditioner=model.conditioner,
         encoder=mischief,
         adapter=model.adapter,
-        feedback=EvidenceFeedback(session.feedback),
+        feedback=model.feedback_for(session),
         sinks=sinks,
     )
     loop = Loop(

@@ -1,0 +1,145 @@
+"""What a model is to be fitted for, and how: a task's ways to decode, made into plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from .adapters.motor_imagery import MU_BETA
+from .adapters.task import Task
+from .runtime.catalog import find
+from .runtime.collection import TrialSpan
+from .runtime.errors import ConfigError
+from .runtime.signal.condition_config import ConditionConfig
+from .runtime.windows import WindowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitPlan:
+    """One way to decode a task.
+
+    Parameters
+    ----------
+    span : TrialSpan
+        Classes, and the part of a trial that counts.
+    task : str
+        Name in the catalogue.
+    encoder : str
+        Name in the catalogue.
+    settings : mapping
+        Of the encoder.
+    classifier, priors : str
+        See `FitConfig`.
+    conditioning : ConditionConfig
+        Picks every brain channel unless it names some.
+    student : str
+        For ``"student"``: a shipped one, or the path of one; empty chooses by the electrodes.
+    window : WindowConfig
+        Length for training and serving, step for serving.
+    training_step_s : float
+        From one training window to the next: neighbours overlap, so a tenth of a second would
+        multiply the work and add little. An encoder that streams hears every window all the same.
+    """
+
+    span: TrialSpan
+    task: str = "motor_imagery"
+    encoder: str = "filterbank_covariance"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    classifier: Literal["logistic", "lda"] = "logistic"
+    priors: Literal["equal", "observed"] = "equal"
+    conditioning: ConditionConfig = MU_BETA
+    student: str = ""
+    window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
+    training_step_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        length_s = self.window.length_s
+        if not self.window.lock_to and self.span.stop_s - self.span.start_s < length_s:
+            raise ConfigError(
+                f"A window of {length_s:g} s does not fit between {self.span.start_s:g} and "
+                f"{self.span.stop_s:g} s after the cue: shorten it."
+            )
+
+
+def plans_for(
+    task: str,
+    *,
+    encoder: str = "auto",
+    classes: tuple[str, ...] = (),
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    window_s: float | None = None,
+    step_s: float | None = None,
+    conditioning: ConditionConfig | None = None,
+    student: str = "",
+) -> list[FitPlan]:
+    """A task's ways to decode, as somebody asks for them.
+
+    Parameters
+    ----------
+    task : str
+        Name in the catalogue.
+    encoder : str
+        ``"auto"`` for every way that can be had here, or the name of one.
+    classes : tuple of str
+        Other classes than the task's.
+    start_s, stop_s, window_s, step_s : float, optional
+        Another part of the trial, other windows.
+    conditioning : ConditionConfig, optional
+        For every way.
+    student : str
+        A shipped one, or the path of one.
+
+    Returns
+    -------
+    plans : list of FitPlan
+        In order of preference.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such task or encoder.
+    ConfigError
+        If there is no way, or the windows do not fit.
+    """
+    known: Task = find("task", task)
+    span = replace(
+        known.span,
+        classes=classes or known.span.classes,
+        start_s=known.span.start_s if start_s is None else start_s,
+        stop_s=known.span.stop_s if stop_s is None else stop_s,
+    )
+    window = replace(
+        known.window,
+        length_s=window_s or known.window.length_s,
+        step_s=step_s or known.window.step_s,
+    )
+    ways = known.ways(span.classes)
+    if encoder == "auto":
+        ways = tuple(way for way in ways if way.encoder != "student" or find_spec("torch"))
+    else:
+        find("encoder", encoder)
+        ways = tuple(way for way in ways if way.encoder == encoder)
+    if not ways:
+        names = ", ".join(way.encoder for way in known.ways(span.classes))
+        raise ConfigError(
+            f"The task {task} has no way to decode called {encoder!r}; it has {names}: choose one, "
+            f"or auto for the one that does best."
+        )
+    return [
+        FitPlan(
+            span=span,
+            task=task,
+            encoder=way.encoder,
+            settings=way.settings,
+            classifier=way.classifier,
+            priors=known.priors,
+            conditioning=conditioning or way.conditioning,
+            student=student,
+            window=window,
+            training_step_s=known.training_step_s,
+        )
+        for way in ways
+    ]

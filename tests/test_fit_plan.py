@@ -1,0 +1,56 @@
+"""From a task's name to plans."""
+
+from __future__ import annotations
+
+import pytest
+
+from diverloop.fit_plan import FitPlan, plans_for
+from diverloop.runtime.catalog import CATALOG, find
+from diverloop.runtime.collection import TrialSpan
+from diverloop.runtime.errors import ConfigError, UnknownName
+from diverloop.runtime.feedback import FeedbackConfig
+from diverloop.runtime.session import build
+from diverloop.runtime.windows import WindowConfig
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG["task"]))
+def test_every_task_of_the_catalogue_is_whole(name):
+    task = find("task", name)
+    assert task.name == name
+    assert task.title
+    build(FeedbackConfig, task.feedback, "feedback")
+    ways = task.ways(task.span.classes)
+    assert ways
+    for way in ways:
+        encoder = find("encoder", way.encoder)
+        assert encoder.Config
+
+
+def test_every_way_of_a_task_becomes_a_plan():
+    plans = plans_for("motor_imagery", encoder="auto", classes=("left", "right", "rest"))
+    assert [plan.encoder for plan in plans][:2] == ["filterbank_covariance", "csp"]
+    assert {plan.span.classes for plan in plans} == {("left", "right", "rest")}
+
+
+def test_what_somebody_asks_for_replaces_what_the_task_would_do():
+    (plan,) = plans_for(
+        "motor_imagery", encoder="csp", start_s=1.0, stop_s=3.0, window_s=1.5, step_s=0.2
+    )
+    assert plan.classifier == "lda"
+    assert (plan.span.start_s, plan.span.stop_s) == (1.0, 3.0)
+    assert plan.window == WindowConfig(length_s=1.5, step_s=0.2)
+
+
+def test_an_unknown_task_or_encoder_is_told_with_those_that_are():
+    with pytest.raises(UnknownName, match="Did you mean 'motor_imagery'"):
+        plans_for("motor imagery")
+    with pytest.raises(UnknownName, match="Did you mean 'csp'"):
+        plans_for("motor_imagery", encoder="cps")
+
+
+def test_windows_locked_to_a_marker_need_not_fit_into_a_trial():
+    span = TrialSpan(classes=("target", "nontarget"), start_s=0.0, stop_s=0.5)
+    locked = WindowConfig(length_s=0.8, lock_to=("*",))
+    assert FitPlan(span=span, window=locked).window is locked
+    with pytest.raises(ConfigError, match="does not fit"):
+        FitPlan(span=span, window=WindowConfig(length_s=0.8))
