@@ -69,7 +69,7 @@ def fit_best(
     )
     taken = next(each for each in gathered if each.plan.encoder == choice.name)
     task: Task = find("task", taken.plan.task)
-    finished = task.finish(choice.fitted)
+    finished = task.finish(choice.fitted, taken.parts)
     learnt = join_parts(
         conditioner=taken.arrays,
         encoder=choice.fitted.encoder.to_arrays(),
@@ -113,7 +113,9 @@ def _candidate(gathered: Gathered) -> Candidate:
         windows=inputs,
         trials=trials,
         fit_encoder=fit_encoder,
-        config=FitConfig(classifier=plan.classifier, priors=plan.priors),
+        config=FitConfig(
+            classifier=plan.classifier, priors=plan.priors, promised_error=plan.promised_error
+        ),
     )
 
 
@@ -125,10 +127,13 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
         student = student_for(plan, parts[0].conditioned)
         heard = [part.features for part in parts if part.features is not None]
         return np.concatenate(heard), lambda features, _: student.taught(features)
-    named = dict(plan.settings)
-    if "n_bands" in {field.name for field in dataclasses.fields(encoder.Config)}:
-        named.setdefault("n_bands", max(1, len(plan.conditioning.bands_hz)))
-    settings = encoder.Config(**named)
+    follows = {
+        "n_bands": max(1, len(plan.conditioning.bands_hz)),
+        "rate_hz": parts[0].conditioned.rate_hz,
+    }
+    fields = {field.name for field in dataclasses.fields(encoder.Config)}
+    given = {name: value for name, value in follows.items() if name in fields}
+    settings = encoder.Config(**{**given, **plan.settings})
     windows = np.concatenate([part.windows for part in parts])
     return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
 

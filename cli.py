@@ -171,7 +171,11 @@ def demo(
     live_s: Annotated[float, typer.Option(help="Length of the live part.", min=5)] = 30.0,
     long_s: Annotated[float, typer.Option(help="Signal in the long part.", min=0)] = 700.0,
     view: View = True,
-    montage: Annotated[str, typer.Option(help="Electrodes of the participant.")] = "eeg16",
+    task: Annotated[str, typer.Option(help="What the participant does.")] = "motor_imagery",
+    encoder: Annotated[
+        str, typer.Option(help="How it is decoded; auto: the way that does best.")
+    ] = "",
+    montage: Annotated[str, typer.Option(help="Electrodes of the participant.")] = "",
     keep: Annotated[Path | None, typer.Option(help="Folder to keep the fitted bundle in.")] = None,
     reports: Reports = Path("reports"),
     json: AsJson = False,
@@ -179,19 +183,22 @@ def demo(
     """Show the whole loop on a simulated participant: calibrate, then close the loop, live."""
     from .demo import DemoPlan, calibrate, live_block, long_block
     from .runtime.bundle import save_bundle
+    from .runtime.catalog import find
 
-    plan = DemoPlan(live_s=live_s, long_s=long_s, montage=montage)
-    kept = keep / f"demo-{montage}.bundle" if keep else None
     with plain_errors(json):
+        plan = DemoPlan(task=task, encoder=encoder, live_s=live_s, long_s=long_s, montage=montage)
+        kept = keep / f"demo-{montage or task}.bundle" if keep else None
         if kept:
             model_commands.refuse_overwriting(kept)
-        _say(json, f"[bold]{NOTICE}[/] A simulated participant imagines moving a hand.")
+        title = find("task", task).title
+        _say(json, f"[bold]{NOTICE}[/] A simulated participant does this task: {title}.")
         with progress_bar("simulating a calibration block") as step:
             bundle = calibrate(plan, step)
         if kept:
             save_bundle(bundle, kept)
         score = score_text(bundle.card.scores["cross_validation"])
         _say(json, f"1. Calibrated on {plan.calibration_s:g} s of signal: {score}")
+        _say(json, f"   {bundle.card.scores['verdict']}")
         _say(json, f"2. Closed loop in real time, {plan.live_s:g} s:")
         live = live_block(bundle, plan, view=view and not json, reports=reports)
         if not json:

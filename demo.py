@@ -7,16 +7,19 @@ output is shown back to the participant, and the participant reacts to it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from .adapters.task import Task
 from .assembly import open_model
-from .calibration import fit_model
-from .fit_plan import FitPlan
-from .hardware.simulator import SimulatedParticipant, SimulatorConfig
+from .calibration import fit_best
+from .fit_plan import plans_for
 from .running import RunOptions, RunReport, run_session
 from .runtime.bundle import Bundle
+from .runtime.catalog import CATALOG, find
 from .runtime.collection import TrialSpan
+from .runtime.errors import ConfigError
 from .runtime.session import PartConfig, SessionConfig
 from .training_sources import TrainingSource
 
@@ -31,6 +34,10 @@ class DemoPlan:
 
     Parameters
     ----------
+    task : str
+        What the participant does: a task of the catalogue that can be simulated.
+    encoder : str
+        How it is decoded; empty takes the task's first way, ``"auto"`` the one that does best.
     calibration_s : float
         Simulated signal to fit on; it passes at once.
     live_s : float
@@ -38,13 +45,25 @@ class DemoPlan:
     long_s : float
         Closed loop again, as fast as the machine goes, for enough trials to judge by.
     montage : str
-        Electrodes of the participant, a key of `hardware.montage.MONTAGES`.
+        Electrodes of the participant, a key of `hardware.montage.MONTAGES`; empty for the task's
+        own.
     """
 
+    task: str = "motor_imagery"
+    encoder: str = ""
     calibration_s: float = 300.0
     live_s: float = 30.0
     long_s: float = 700.0
-    montage: str = "eeg16"
+    montage: str = ""
+
+    def __post_init__(self) -> None:
+        task: Task = find("task", self.task)
+        if not task.simulator:
+            able = ", ".join(name for name in CATALOG["task"] if find("task", name).simulator)
+            raise ConfigError(
+                f"Nobody can be simulated who does the task {self.task}; there is somebody for "
+                f"{able}: choose one."
+            )
 
 
 def calibrate(plan: DemoPlan, progress: Callable[[str, int, int], None]) -> Bundle:
@@ -62,13 +81,18 @@ def calibrate(plan: DemoPlan, progress: Callable[[str, int, int], None]) -> Bund
     bundle : Bundle
         Not saved.
     """
-    settings = _participant(plan, SEED, plan.calibration_s)
+    part = _participant(plan, SEED, plan.calibration_s)
     source = TrainingSource(
         name="simulated calibration block",
-        data_id=f"simulator {plan.montage}, seed {settings.seed}, {settings.duration_s:g} s",
-        make=lambda clock: SimulatedParticipant(settings, clock),
+        data_id=f"simulated {plan.task}, {plan.montage}, seed {SEED}, {plan.calibration_s:g} s",
+        make=lambda clock: find("source", part.kind)(part.settings, clock),
     )
-    return fit_model([source], FitPlan(span=SPAN), progress)
+    task: Task = find("task", plan.task)
+    first = task.ways(task.span.classes)[0].encoder
+    plans = plans_for(plan.task, encoder=plan.encoder or first)
+    if plan.task == "motor_imagery":
+        plans = [replace(each, span=SPAN) for each in plans]
+    return fit_best([source], plans, progress)
 
 
 def live_block(bundle: Bundle, plan: DemoPlan, *, view: bool, reports: Path) -> RunReport:
@@ -120,10 +144,20 @@ def _session(plan: DemoPlan, seed: int, seconds: float) -> SessionConfig:
     """
     return SessionConfig(
         name="demonstration",
-        source=PartConfig(kind="simulator", settings=_participant(plan, seed, seconds)),
+        source=_participant(plan, seed, seconds),
         model=Path("demo.bundle"),
     )
 
 
-def _participant(plan: DemoPlan, seed: int, seconds: float) -> SimulatorConfig:
-    return SimulatorConfig(seed=seed, duration_s=seconds, classes=CLASSES, montage=plan.montage)
+def _participant(plan: DemoPlan, seed: int, seconds: float) -> PartConfig:
+    task: Task = find("task", plan.task)
+    chosen: dict[str, Any] = {
+        "seed": seed,
+        "person": SEED,
+        "duration_s": seconds,
+        **task.simulator,
+    }
+    kind = chosen.pop("kind", "simulator")
+    if plan.montage:
+        chosen["montage"] = plan.montage
+    return PartConfig(kind=kind, settings=find("source", kind).Config(**chosen))

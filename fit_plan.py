@@ -32,6 +32,8 @@ class FitPlan:
         Of the encoder.
     classifier, priors : str
         See `FitConfig`.
+    promised_error : float
+        See `FitConfig`.
     conditioning : ConditionConfig
         Picks every brain channel unless it names some.
     student : str
@@ -49,6 +51,7 @@ class FitPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
     priors: Literal["equal", "observed"] = "equal"
+    promised_error: float = 0.0
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
     window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
@@ -74,6 +77,7 @@ def plans_for(
     step_s: float | None = None,
     conditioning: ConditionConfig | None = None,
     student: str = "",
+    promised_error: float = 0.0,
 ) -> list[FitPlan]:
     """A task's ways to decode, as somebody asks for them.
 
@@ -91,6 +95,8 @@ def plans_for(
         For every way.
     student : str
         A shipped one, or the path of one.
+    promised_error : float
+        Share of decisions that may be wrong; 0 promises nothing.
 
     Returns
     -------
@@ -136,6 +142,7 @@ def plans_for(
             settings=way.settings,
             classifier=way.classifier,
             priors=known.priors,
+            promised_error=promised_error,
             conditioning=conditioning or way.conditioning,
             student=student,
             window=window,

@@ -238,6 +238,9 @@ def fit(
     stop_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,
     window_s: Annotated[float | None, typer.Option(help="Length of a window.")] = None,
     step_s: Annotated[float | None, typer.Option(help="From one decision to the next.")] = None,
+    promise: Annotated[
+        float, typer.Option(help="Share of decisions that may be wrong; unsure ones are neutral.")
+    ] = 0.0,
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
@@ -262,6 +265,7 @@ def fit(
             step_s=step_s,
             conditioning=read_conditioning(conditioning) if conditioning else None,
             student=student,
+            promised_error=promise,
         )
         sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
     if json:
@@ -277,6 +281,9 @@ def fit(
     ):
         if key in scores:
             out.print(f"{words}: {score_text(scores[key])}")
+    for key in ("verdict", "promise"):
+        if key in scores:
+            out.print(scores[key], highlight=False)
     if left_out := scores.get("electrodes_left_out"):
         out.print(f"Left out, bad too often: {', '.join(left_out)}.")
     out.print(f"Saved {bundle} ({sha256[:12]}).")

@@ -31,6 +31,7 @@ from ..runtime.messages import Samples
 from .calibration import fit_temperature, soften
 from .cross_validation import CrossValidation, E, FitConfig, FitEncoder
 from .folds import Indices, Trials, contiguous_folds, recording_folds
+from .reader import fit_reader
 from .linear import Floats, LinearAdapter
 
 Progress = Callable[[int, int], None]
@@ -52,7 +53,8 @@ class Fitted(Generic[E]):
     trials : Trials
         What it was fitted on.
     held_out : ndarray, shape (n_trials, n_classes)
-        Scores of every trial from the others' weights, before temperature and softmax.
+        Scores of every trial from the others' weights, before temperature and softmax; those of
+        other recordings, if there are any.
     """
 
     encoder: E
@@ -170,19 +172,19 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
     taken = preferred(losses)
     comparisons = tuple(_compare(candidates, trials, scores, losses))
     chosen, validation = candidates[taken], validations[taken]
-    everything = np.arange(len(trials.labels))
-    cost = validation.choose_cost(everything)
-    encoder, weights = validation.fit(everything, cost)
-    step()
-    temperature = fit_temperature(scores[taken], trials.targets)
     report = _describe(
         trials, chosen.config, scores[taken], n_windows=len(chosen.windows), n_folds=len(folds)
     )
+    judged = scores[taken]
     if by_recording:
-        report["leave_one_recording_out"] = trials.report(validation.predict(by_recording))
+        # Recordings differ more than blocks of one do: what is promised must hold across them.
+        judged = validation.predict(by_recording)
+        report["leave_one_recording_out"] = trials.report(judged)
     nested = trials.report(_nested(scores, rehearsed, trials, folds))
     reason = _reason(comparisons, taken)
-    report |= {"temperature": temperature, "cost": cost}
+    encoder, adapter, learnt = fit_reader(chosen, validation, judged)
+    step()
+    report |= learnt
     if len(candidates) > 1:
         report |= {"nested_choice": nested, "chosen": chosen.name, "chosen_because": reason}
         report |= {"compared": [asdict(each) for each in comparisons]}
@@ -191,10 +193,10 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
         reason=reason,
         fitted=Fitted(
             encoder=encoder,
-            adapter=weights.adapter(trials.classes, chosen.config, temperature),
+            adapter=adapter,
             report=report,
             trials=trials,
-            held_out=scores[taken],
+            held_out=judged,
         ),
         comparisons=comparisons,
         nested=nested,

@@ -14,6 +14,7 @@ from ..runtime.messages import Samples
 from .calibration import fit_temperature, log_loss
 from .folds import Indices, Trials, contiguous_folds
 from .linear import Floats, LinearAdapter, LinearConfig
+from .outliers import Outliers
 
 
 class WindowEncoder(Protocol):
@@ -45,6 +46,9 @@ class FitConfig:
     priors : str
         ``"equal"``: classes weigh the same however many trials each has. ``"observed"``: a class
         is as probable as it was in training, as with flashes, of which few are targets.
+    promised_error : float
+        Share of decisions that may be wrong, in [0, 1): what it takes to be sure enough follows
+        from held-out trials, if they allow such a promise. 0 promises nothing.
     abstain_below, min_quality : float
         Passed on to `LinearConfig`.
     """
@@ -53,6 +57,7 @@ class FitConfig:
     priors: Literal["equal", "observed"] = "equal"
     n_folds: int = 5
     costs: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0)
+    promised_error: float = 0.0
     abstain_below: float = 0.0
     min_quality: float = 0.5
 
@@ -64,6 +69,11 @@ class FitConfig:
         if self.priors not in ("equal", "observed"):
             raise ConfigError(
                 f'priors must be "equal" or "observed", got {self.priors!r}: choose one.'
+            )
+        if not 0 <= self.promised_error < 1:
+            raise ConfigError(
+                f"promised_error must be in [0, 1), got {self.promised_error}: 0.1 allows one "
+                f"decision in ten to be wrong."
             )
         if self.n_folds < 2:
             raise ConfigError(f"n_folds must be at least 2, got {self.n_folds}: raise it.")
@@ -91,7 +101,11 @@ class Weights:
     bias: Floats
 
     def adapter(
-        self, classes: tuple[str, ...], config: FitConfig, temperature: float = 1.0
+        self,
+        classes: tuple[str, ...],
+        config: FitConfig,
+        temperature: float = 1.0,
+        outliers: Outliers | None = None,
     ) -> LinearAdapter:
         """The adapter that these weights make.
 
@@ -103,6 +117,8 @@ class Weights:
             When to abstain.
         temperature : float
             From `fit_temperature`.
+        outliers : Outliers, optional
+            What calibration looked like.
 
         Returns
         -------
@@ -113,6 +129,7 @@ class Weights:
             LinearConfig(
                 classes=classes,
                 abstain_below=config.abstain_below,
+                promised_error=config.promised_error,
                 min_quality=config.min_quality,
             ),
             mean=self.mean,
@@ -120,6 +137,7 @@ class Weights:
             weights=self.weights,
             bias=self.bias,
             temperature=temperature,
+            outliers=outliers,
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Decision, Embedding, Window
 
+if TYPE_CHECKING:
+    from .outliers import Outliers
+
 Floats = NDArray[np.float64]
+
+OUTLIERS = "outliers."
+"""What the names of arrays begin with that say what calibration looked like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +32,19 @@ class LinearConfig:
         Names, at least two and all different, in the order of the probabilities.
     abstain_below : float
         Probability that the best class must reach, in [0, 1]; 0 always decides.
+    promised_error : float
+        Share of decisions that may be wrong, which `abstain_below` was chosen for, in [0, 1); 0
+        where nothing was promised.
+    refuse_outliers : bool
+        Whether embeddings far from all of calibration are refused, where that was learnt.
     min_quality : float
         Quality that the embedding must reach, in [0, 1].
     """
 
     classes: tuple[str, ...]
     abstain_below: float = 0.0
+    promised_error: float = 0.0
+    refuse_outliers: bool = True
     min_quality: float = 0.5
 
     def __post_init__(self) -> None:
@@ -41,7 +54,7 @@ class LinearConfig:
             raise ConfigError(
                 f"classes must be at least 2 different names, got {list(self.classes)}: name each."
             )
-        for name in ("abstain_below", "min_quality"):
+        for name in ("abstain_below", "promised_error", "min_quality"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(
                     f"{name} must be in [0, 1], got {getattr(self, name)}: it is compared with a "
@@ -64,6 +77,8 @@ class LinearAdapter:
         Added to the weighted sums.
     temperature : float
         Scores are divided by it; above 1 makes the probabilities more modest [1]_.
+    outliers : Outliers, optional
+        What calibration looked like.
     epoch : int
         Which set of weights this is.
 
@@ -83,8 +98,14 @@ class LinearAdapter:
         weights: Floats,
         bias: Floats,
         temperature: float = 1.0,
+        outliers: Outliers | None = None,
         epoch: int = 0,
     ) -> None:
+        if outliers is not None and outliers.n_features != mean.size:
+            raise BundleError(
+                f"What calibration looked like has {outliers.n_features} features, the weights "
+                f"have {mean.size}: fit the model again."
+            )
         if len(weights) == len(bias) == 1:
             # sigmoid(s) is softmax(0, s): one formula serves any number of classes.
             weights, bias = np.vstack([np.zeros_like(weights), weights]), np.append(0.0, bias)
@@ -102,6 +123,7 @@ class LinearAdapter:
         self.config = config
         self._mean, self._scale, self._weights, self._bias = mean, scale, weights, bias
         self._temperature, self._epoch = temperature, epoch
+        self._outliers = outliers
 
     @classmethod
     def from_arrays(
@@ -124,6 +146,7 @@ class LinearAdapter:
             weights=weights,
             bias=bias,
             temperature=float(temperature.item()),
+            outliers=_outliers(arrays),
             epoch=epoch,
         )
 
@@ -135,6 +158,10 @@ class LinearAdapter:
             "weights": self._weights,
             "bias": self._bias,
             "temperature": np.array([self._temperature]),
+            **{
+                OUTLIERS + name: array
+                for name, array in (self._outliers.to_arrays() if self._outliers else {}).items()
+            },
         }
 
     @property
@@ -185,8 +212,9 @@ class LinearAdapter:
         Returns
         -------
         decision : Decision
-            Neutral, with a reason, if the embedding is not finite or too poor (probabilities
-            NaN), or no class is probable enough (probabilities as they are).
+            Neutral, with a reason, if the embedding is not finite, too poor or unlike all of
+            calibration (probabilities NaN), or no class is probable enough (probabilities as they
+            are).
         """
         values = np.asarray(embedding.values, dtype=np.float64)
         probabilities, label, reason = np.full(len(self.classes), math.nan), None, ""
@@ -198,7 +226,7 @@ class LinearAdapter:
                 f"signal too poor: quality {embedding.quality:.2f} of "
                 f"{self.config.min_quality:.2f} needed"
             )
-        else:
+        elif not (reason := self._unlike(values)):
             probabilities = self.probabilities(values)
             label, reason = self._choose(probabilities)
         return Decision(
@@ -214,9 +242,29 @@ class LinearAdapter:
             lsl_corrected_s=window.lsl_corrected_s,
         )
 
+    def _unlike(self, values: Floats) -> str:
+        """Why an embedding is not to be judged; empty if it is like those of calibration."""
+        if self._outliers is None or not self.config.refuse_outliers:
+            return ""
+        distance = self._outliers.distance(values)
+        return self._outliers.reason(distance) if distance > self._outliers.limit else ""
+
     def _choose(self, probabilities: Floats) -> tuple[str | None, str]:
         best = int(probabilities.argmax())
         needed = self.config.abstain_below
         if probabilities[best] < needed:
-            return None, f"not sure enough: {probabilities[best]:.2f} of {needed:.2f} needed"
+            promise = self.config.promised_error
+            why = f" for at most {promise:.0%} errors" if promise else ""
+            return None, f"not sure enough: {probabilities[best]:.2f} of {needed:.2f} needed{why}"
         return self.classes[best], ""
+
+
+def _outliers(arrays: Mapping[str, NDArray[Any]]) -> Outliers | None:
+    from .outliers import Outliers
+
+    learnt = {
+        name.removeprefix(OUTLIERS): array
+        for name, array in arrays.items()
+        if name.startswith(OUTLIERS)
+    }
+    return Outliers.from_arrays(learnt) if learnt else None

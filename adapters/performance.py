@@ -149,7 +149,7 @@ def _reliability(
         trial = span.trial_of(decision, markers, rate_hz)
         if trial >= 0:
             confidence = float(np.max(decision.probabilities))
-            judged.append((confidence, decision.label == markers[trial].label))
+            judged.append((confidence, decision.label == span.label(markers, trial)))
     judged.sort()
     for part in np.array_split(np.array(judged, float).reshape(-1, 2), _BINS):
         if len(part):

@@ -7,12 +7,12 @@ same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..runtime.card import Card
-from ..runtime.collection import TrialSpan
+from ..runtime.collection import Collected, TrialSpan
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
@@ -69,7 +69,7 @@ class Finished:
     report: dict[str, Any] = field(default_factory=dict)
 
 
-def read_linearly(fitted: Fitted[Any]) -> Finished:
+def read_linearly(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
     """The linear reader itself, for tasks in which every window is a decision."""
     return Finished(kind="linear", adapter=fitted.adapter)
 
@@ -103,7 +103,7 @@ class Task:
     feedback : mapping
         Fields of `FeedbackConfig` that suit the task.
     finish : callable
-        From what was fitted to the task's own adapter.
+        From what was fitted, and the recordings it was fitted on, to the task's own adapter.
     scoring : callable
         From a model's card to the trials that its decisions are judged by.
     simulator : mapping
@@ -118,6 +118,6 @@ class Task:
     training_step_s: float = 0.5
     priors: Literal["equal", "observed"] = "equal"
     feedback: Mapping[str, Any] = field(default_factory=dict)
-    finish: Callable[[Fitted[Any]], Finished] = read_linearly
+    finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
     scoring: Callable[[Card], TrialSpan] = span_of_classes
     simulator: Mapping[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,12 @@ class TrialScorer:
         """Nothing to release."""
 
     def outcomes(self) -> tuple[tuple[Marker, str | None], ...]:
-        """Every trial's cue, and what was decided; None where nothing was."""
+        """Every trial's cue, called after what it asks for, and what was decided; None if nothing."""
+        asked = [self._span.label(self._cues, place) for place in range(len(self._cues))]
         return tuple(
-            (cue, self._decided(place))
-            for place, cue in enumerate(self._cues)
-            if cue.label in self._span.classes
+            (replace(cue, label=label), self._decided(place))
+            for place, (cue, label) in enumerate(zip(self._cues, asked, strict=True))
+            if label is not None
         )
 
     def _decided(self, trial: int) -> str | None:
@@ -78,6 +80,6 @@ class TrialScorer:
         evidence = dict(self._evidence)
         if not evidence:
             return None
-        labels = [self._cues[trial].label for trial in evidence]
+        labels = [str(self._span.label(self._cues, trial)) for trial in evidence]
         predicted = [self._classes[int(np.argmax(total))] for total in evidence.values()]
         return accuracy_report(labels, predicted, self._classes)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..runtime.messages import Channel
 from .montage import scalp_position_m
+from .simulated_feedback import ErrorResponse, FeedbackTimeline
 from .simulated_rhythms import (
     Blinks,
     Block,
@@ -27,6 +28,7 @@ from .simulated_rhythms import (
     resonator_sections,
     smooth_step,
 )
+from .simulated_speller import SpellerTimeline
 from .simulated_task import INTENT_S, REST, Timeline, Trial
 from .simulator_config import SimulatorConfig
 
@@ -92,7 +94,10 @@ class Brain:
     """
 
     def __init__(
-        self, config: SimulatorConfig, channels: tuple[Channel, ...], timeline: Timeline
+        self,
+        config: SimulatorConfig,
+        channels: tuple[Channel, ...],
+        timeline: Timeline | SpellerTimeline | FeedbackTimeline,
     ) -> None:
         self._config, self._timeline = config, timeline
         self.block_samples = max(1, math.floor(BLOCK_S * config.rate_hz))
@@ -101,7 +106,8 @@ class Brain:
         self._is_scalp = channels[0].kind == "eeg"
         self._scale = SCALP if self._is_scalp else CORTEX
         self._places = np.array([channel.position_m for channel in channels])
-        person = np.random.default_rng([config.seed, _BLOCK_STREAM])
+        who = config.seed if config.person < 0 else config.person
+        person = np.random.default_rng([who, _BLOCK_STREAM])
         self._prepare_noise(person)
         self._prepare_rhythms(person)
         self._prepare_responses()
@@ -150,6 +156,9 @@ class Brain:
         back = [scalp_position_m("Oz")]
         self._p3_seen = snr * self._seen_from([scalp_position_m("Pz")], 0.05)
         self._back_seen = snr * self._seen_from(back, 0.035)
+        self._front_seen = snr * self._seen_from([scalp_position_m("FCz")], 0.045)
+        who = self._config.seed if self._config.person < 0 else self._config.person
+        self._error = ErrorResponse(who)
 
     def _sensorimotor_sites(self) -> list[tuple[float, float, float]]:
         """Left hand, foot and right hand areas in the frame of the channels."""
@@ -181,10 +190,12 @@ class Brain:
         times_s = (self._next * n + np.arange(n)) / self._config.rate_hz
         out = self._noise(rng, n)
         out += self._rhythms(rng, times_s, drive)
-        if self._config.task == "p300":
+        if self._config.task in ("p300", "speller"):
             out += self._evoked(times_s, drive)
         elif self._config.task == "ssvep":
             out += self._steady(times_s, drive)
+        elif self._config.task == "error":
+            out += self._monitored(times_s)
         self._next += 1
         return out.astype(np.float32)
 
@@ -236,6 +247,14 @@ class Brain:
                 peak_s = 0.375 + trial.lateness_s
                 late += _P3_UV * drive * trial.vigour * _bump(since_s, peak_s, 0.06)
         return self._back_seen * early + self._p3_seen * late
+
+    def _monitored(self, times_s: Block) -> Block:
+        """N1 after any feedback, and what right and wrong evoke: nobody is more or less skilled."""
+        early = np.zeros((1, len(times_s)))
+        shown = self._timeline.between(times_s[0] - _RESPONSE_S, times_s[-1])
+        for trial in shown:
+            early -= _N1_UV * trial.vigour * _bump(times_s - trial.cue_s, 0.17, 0.025)
+        return self._back_seen * early + self._front_seen * self._error.course(times_s, shown)
 
     def _steady(self, times_s: Block, drive: float) -> Block:
         """Response at the attended frequency and its harmonics, locked to the flicker."""

@@ -146,20 +146,38 @@ class Timeline:
                     time_s += FLASH_S
 
     def _trial(self, label: str, cue_s: float, start_s: float, stop_s: float) -> Trial:
-        """Draw how this trial differs from the average one.
+        return draw_trial(self._rng, label, cue_s, start_s, stop_s)
 
-        Single trials of one person differ about as much as these spreads say; they, and not the
-        noise alone, keep a good decoder from being always right.
-        """
-        return Trial(
-            label=label,
-            cue_s=cue_s,
-            start_s=start_s,
-            stop_s=stop_s,
-            vigour=float(np.clip(self._rng.normal(1.0, 0.35), 0.0, 1.6)),
-            leaning=float(self._rng.normal(0.0, 0.25)),
-            lateness_s=float(np.clip(self._rng.normal(0.0, 0.025), -0.06, 0.06)),
-        )
+
+def draw_trial(
+    rng: np.random.Generator, label: str, cue_s: float, start_s: float, stop_s: float
+) -> Trial:
+    """Draw how a trial differs from the average one.
+
+    Single trials of one person differ about as much as these spreads say; they, and not the
+    noise alone, keep a good decoder from being always right.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws.
+    label, cue_s, start_s, stop_s
+        See `Trial`.
+
+    Returns
+    -------
+    trial : Trial
+        With vigour, leaning and lateness of its own.
+    """
+    return Trial(
+        label=label,
+        cue_s=cue_s,
+        start_s=start_s,
+        stop_s=stop_s,
+        vigour=float(np.clip(rng.normal(1.0, 0.35), 0.0, 1.6)),
+        leaning=float(rng.normal(0.0, 0.25)),
+        lateness_s=float(np.clip(rng.normal(0.0, 0.025), -0.06, 0.06)),
+    )
 
 
 PATIENCE_S = 3.0  # so much neutral feedback in a row is put up with
@@ -173,7 +191,7 @@ class Reaction:
 
     While feedback agrees with the intention, skill moves towards its upper bound by
     ``learning_rate`` of the way a second, and while it disagrees, towards its lower bound.
-    Feedback that stays neutral for more than 3 s of trying lowers attention by 0.03 a second,
+    Feedback that stays neutral for more than 3 s of trying (at rest it is right) lowers attention by 0.03 a second,
     down to 0.3, and any other feedback brings it back. Between trials nothing changes, and a
     participant who was never shown any feedback stays as it is.
 
@@ -245,7 +263,9 @@ class Reaction:
         if self._shown is None or intended is None:
             return
         label, asked = self._shown
-        if label is None:
+        if label is None and (asked or intended) == REST:
+            self._learn(True, length_s)  # at rest, doing nothing is right
+        elif label is None:
             self._tire(length_s)
         else:
             self._learn(label == (asked or intended), length_s)

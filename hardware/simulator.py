@@ -20,6 +20,8 @@ from ..runtime.messages import Chunk, Command, Decision, Event, EventKind, Marke
 from ..runtime.stages import Clock
 from .montage import montage
 from .simulated_brain import Brain
+from .simulated_feedback import FeedbackTimeline
+from .simulated_speller import SpellerTimeline
 from .simulated_task import Reaction, Timeline
 from .simulator_config import TASK_CLASSES, Fault, SimulatorConfig
 
@@ -92,6 +94,15 @@ class Delivery:
         return next((gap for gap in self.gaps if gap[0] < stop and gap[1] > first), None)
 
 
+def _timeline_of(config: SimulatorConfig) -> Timeline | SpellerTimeline | FeedbackTimeline:
+    """What happens to the participant when."""
+    if config.task == "speller":
+        return SpellerTimeline(config.plan, config.text, config.rate_hz, config.seed)
+    if config.task == "error":
+        return FeedbackTimeline(config.feedback, config.rate_hz, config.seed)
+    return Timeline(config.task, config.labels, config.rate_hz, config.seed)
+
+
 class SimulatedParticipant:
     """Somebody who does a task, gives signal, and reacts to feedback: a source and a sink.
 
@@ -133,7 +144,7 @@ class SimulatedParticipant:
     def _restart(self) -> None:
         """Be at the first sample, as the configuration says."""
         config = self._config
-        self._timeline = Timeline(config.task, config.labels, config.rate_hz, config.seed)
+        self._timeline = _timeline_of(config)
         self._reaction = Reaction(config.skill, config.skill_bounds, config.learning_rate)
         self._brain = Brain(config, self._channels, self._timeline)
         self._made = np.empty((len(self._channels), 0), dtype=np.float32)
@@ -230,6 +241,14 @@ class SimulatedParticipant:
         """
         delay_ns = round(self._config.reaction_s * _NS)
         seen = self._delivery.produced(self._clock.now_ns() - self._open_ns + delay_ns)
+        if isinstance(self._timeline, SpellerTimeline):
+            # Until something is selected a speller shows nothing that could be right or wrong.
+            if command.selected:
+                self._reaction.show(seen, command.label, None)
+                self._timeline.select((seen + 1) / self._config.rate_hz)
+            return command
+        if isinstance(self._timeline, FeedbackTimeline):
+            return command  # what a detector of errors says is not shown to the participant
         asked = None if decision.marker is None else decision.marker.label
         self._reaction.show(seen, command.label, asked)
         return command

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import difflib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..runtime.errors import ConfigError
+from ..runtime.paradigms.speller import SpellerPlan
 from .montage import montage
+from .simulated_feedback import FeedbackPlan
 
 TASK_CLASSES: dict[str, tuple[str, ...]] = {
     "motor_imagery": ("left", "right"),
     "p300": ("target", "nontarget"),
+    "speller": ("target", "nontarget"),
     "ssvep": ("8", "10", "12", "15"),
+    "error": ("right", "wrong"),
     "rest": (),
 }
 """Every task, with its classes when none are chosen."""
@@ -81,13 +85,17 @@ class SimulatorConfig:
     rate_hz : float
         Sampling rate, 100 to 30000.
     task : str
-        ``"motor_imagery"``, ``"p300"``, ``"ssvep"`` or ``"rest"``.
+        ``"motor_imagery"``, ``"p300"``, ``"speller"``, ``"ssvep"``, ``"error"`` or ``"rest"``.
     classes : tuple of str
         Motor imagery: at least two of left, right, feet, rest. SSVEP: flicker frequencies in
-        hertz as labels, such as ``"12"`` or ``"7.5"``. P300: nothing else than target and
-        nontarget. Empty: the task's own, see `TASK_CLASSES`.
+        hertz as labels, such as ``"12"`` or ``"7.5"``. P300 and speller: nothing else than
+        target and nontarget. Error: nothing else than right and wrong. Empty: the task's own, see
+        `TASK_CLASSES`.
     seed : int
-        Everything random follows from it.
+        Everything random follows from it, but for what `person` says.
+    person : int
+        Whose head it is: frequencies of the rhythms, hum at the electrodes. -1 takes the seed, so
+        that every seed is another person; sessions of one person share this number.
     duration_s : float
         Length of the stream; 0 never ends.
     chunk_s : float
@@ -109,6 +117,12 @@ class SimulatorConfig:
         Between these feedback moves the skill.
     reaction_s : float
         From a command to its first effect on the signal; at least the internal block of 0.1 s.
+    plan : SpellerPlan
+        What a speller shows, and how it flashes.
+    text : str
+        What is spelled, over and over.
+    feedback : FeedbackPlan
+        What the participant of the task ``"error"`` is shown, and how often it is wrong.
     faults : tuple of Fault
         What goes wrong, and when.
 
@@ -123,6 +137,7 @@ class SimulatorConfig:
     task: str = "motor_imagery"
     classes: tuple[str, ...] = ()
     seed: int = 0
+    person: int = -1
     duration_s: float = 0.0
     chunk_s: float = 0.02
     snr: float = 1.0
@@ -133,6 +148,9 @@ class SimulatorConfig:
     learning_rate: float = 0.02
     skill_bounds: tuple[float, float] = (0.1, 1.0)
     reaction_s: float = 0.25
+    plan: SpellerPlan = field(default_factory=SpellerPlan)
+    text: str = "BRAIN_2"
+    feedback: FeedbackPlan = field(default_factory=FeedbackPlan)
     faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
@@ -141,10 +159,15 @@ class SimulatorConfig:
         _check_choice("simulator.task", self.task, tuple(TASK_CLASSES))
         self._check_classes()
         scalp = all(channel.kind == "eeg" for channel in montage(self.montage))
-        if self.task in ("p300", "ssvep") and not scalp:
+        if self.task == "speller" and not set(self.text) & set(self.plan.items):
+            raise ConfigError(
+                f"simulator.text must hold at least one item of the speller, got {self.text!r}: "
+                f"the items are {' '.join(self.plan.items)}."
+            )
+        if self.task in ("p300", "speller", "ssvep", "error") and not scalp:
             raise ConfigError(
                 f"simulator.montage must be a scalp one for the task {self.task!r}, got "
-                f"{self.montage!r}: visual responses are modelled at the scalp only."
+                f"{self.montage!r}: responses to what is seen are modelled at the scalp only."
             )
 
     def _check_numbers(self) -> None:
@@ -153,6 +176,7 @@ class SimulatorConfig:
         if not isinstance(self.seed, int):
             raise ConfigError(f"simulator.seed must be a whole number, got {self.seed!r}: try 0.")
         _check_range("simulator.seed", self.seed, 0, 2**63 - 1, "take a smaller one")
+        _check_range("simulator.person", self.person, -1, 2**63 - 1, "-1 takes the seed")
         _check_range("simulator.duration_s", self.duration_s, 0, 1e6, "0 never ends")
         _check_range("simulator.chunk_s", self.chunk_s, 0, 1, "0 delivers sample by sample")
         _check_range("simulator.snr", self.snr, 0, 100, "1 is the usual difficulty")

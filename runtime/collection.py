@@ -109,6 +109,8 @@ class Collected:
         The stream before and after conditioning.
     n_samples : int
         Length of the recording.
+    markers : tuple of Marker
+        All of the recording, in order.
     usable : ndarray of bool, shape (n_windows, n_rows)
         False where a row was masked somewhere in a window.
     features : ndarray of float64, shape (n_windows, n_features), optional
@@ -122,6 +124,7 @@ class Collected:
     spec: StreamSpec
     conditioned: StreamSpec
     n_samples: int
+    markers: tuple[Marker, ...]
     usable: NDArray[np.bool_]
     features: NDArray[np.float64] | None = None
 
@@ -221,6 +224,7 @@ def collect(
         spec=source.spec,
         conditioned=keeper.conditioned,
         n_samples=keeper.n_samples,
+        markers=tuple(keeper.markers),
         usable=np.stack(keeper.usable),
         features=np.stack(keeper.features) if keeper.features else None,
     )

@@ -90,7 +90,7 @@ class Loop:
         self._stop_asked = self._stale = False
         self._guard_told = State.DISARMED
         self._stale_ns = round(self._config.stale_s * 1e9)
-        self._deadline_ns = round((self._config.deadline_s or window.step_s) * 1e9)
+        self._deadline_ns = round((self._config.deadline_s or window.patience_s) * 1e9)
         self._newest: Chunk | None = None
         self._came = self._arrived_ns = self._conditioned_ns = 0
 

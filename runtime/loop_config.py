@@ -17,8 +17,8 @@ class LoopConfig:
     ----------
     deadline_s : float
         A window older than this is skipped once a newer one is complete, and a decision later
-        than this counts as missed; 0 stands for one window step. A sender that delivers in
-        packets longer than this needs more.
+        than this counts as missed; 0 stands for one window step, or 1 s where windows are locked
+        to markers. A sender that delivers in packets longer than this needs more.
     stale_s : float
         Output turns neutral when nothing has come for this long, 0.1 to 1 s.
     lead_s : float

@@ -263,12 +263,16 @@ class Command:
         True once, at the moment evidence and dwell suffice for a selection.
     reason : str
         Why it is neutral; empty otherwise.
+    velocity : tuple of float
+        Share of full speed along each axis, -1 to 1. Of a neutral command it is empty or zero, and
+        empty means standing still, too.
     """
 
     label: str | None
     strength: float = 0.0
     selected: bool = False
     reason: str = ""
+    velocity: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

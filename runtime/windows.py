@@ -64,6 +64,11 @@ class WindowConfig:
         if not -10 <= self.offset_s <= 60:
             raise ConfigError(f"window.offset_s must be in [-10, 60] s, got {self.offset_s} s.")
 
+    @property
+    def patience_s(self) -> float:
+        """How late a window still matters: a step; where each answers a marker, each counts."""
+        return 1.0 if self.lock_to else self.step_s
+
     def n_times(self, rate_hz: float) -> int:
         """Samples in a window at this rate."""
         return max(1, round(self.length_s * rate_hz))

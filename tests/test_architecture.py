@@ -57,19 +57,20 @@ HOMES = {
         "model_commands.py",
         "record_commands.py",
     ),
-    "zmq": ("runtime/telemetry.py", "runtime/record/note_server.py"),
+    "zmq": ("adapters/speech/", "runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),
     "mne_bids": ("runtime/record/bids.py",),
     "pybv": ("runtime/record/bids.py",),
+    "h5py": ("hardware/",),
     "pynwb": ("runtime/record/nwb.py", "runtime/record/nwb_tables.py"),
     "hdmf": ("runtime/record/nwb.py",),
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "hdmf", "matplotlib", "mne", "mne_bids", "onnx", "onnxruntime",
-    "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann", "sklearn",
+    "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
+    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann", "sklearn",
     "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.

@@ -108,6 +108,8 @@ def test_windows_of_one_trial_never_sit_on_both_sides():
         fit_encoder=lambda windows, labels: Spy(set(windows[:, 0, 0])),
         config=FitConfig(n_folds=3),
     )
+    # Noise that outliers are learnt from is of no trial.
+    seen = [pair for pair in seen if all(float(number).is_integer() for number in pair[1])]
     held_out = [asked for known, asked in seen if asked != known]
     # Three outer folds, and three inner ones for each of them and for the final fit.
     assert len(held_out) == 3 + 4 * 3

@@ -1,0 +1,134 @@
+"""Error potentials: whether a person takes what was just shown for an error.
+
+About a quarter of a second after feedback that is wrong, fronto-central electrodes show a response
+that right feedback lacks [1]_ [2]_. One window behind each piece of feedback is read by itself; its
+probability of ``"wrong"`` is what a decoder that adapts to its user can learn from
+(`error_probability`).
+
+Markers are ``"feedback:right"`` and ``"feedback:wrong"``, or plain ``"right"`` and ``"wrong"``.
+``"feedback"`` alone is decoded as well, and teaches nothing: nobody knows what it was. Where cues
+are called ``"right"``, too, as in motor imagery, feedback must carry the prefix, and the plain
+names must be taken out of ``window.lock_to``.
+
+References
+----------
+.. [1] Ferrez, Millán. Error-related EEG potentials generated during simulated brain-computer
+   interaction. IEEE Transactions on Biomedical Engineering, 2008.
+.. [2] Chavarriaga, Sobolewski, Millán. Errare machinale est: the use of error-related potentials
+   in brain-machine interfaces. Frontiers in Neuroscience, 2014.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..runtime.card import Card
+from ..runtime.collection import Collected, TrialSpan
+from ..runtime.messages import Decision, Marker
+from ..runtime.signal.bad_channels import BadChannelConfig
+from ..runtime.signal.condition_config import ConditionConfig
+from ..runtime.windows import WindowConfig
+from .choosing import Fitted
+from .rates import auc
+from .task import Finished, Task, Way, read_linearly
+
+RIGHT, WRONG = "right", "wrong"
+FEEDBACK = "feedback"
+SECONDS = 0.8  # after the feedback
+
+SLOW = ConditionConfig(
+    bands_hz=((1.0, 10.0),), order=2, bad_channels=BadChannelConfig()
+)
+"""Slow potentials as the amplifier gives them; error potentials end below 10 Hz."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackSpan(TrialSpan):
+    """Trials that begin with a piece of feedback and are called after what it was."""
+
+    def label(self, cues: Sequence[Marker], place: int) -> str | None:
+        """Right or wrong, if the marker says so."""
+        said = cues[place].label.removeprefix(f"{FEEDBACK}:")
+        return said if said in self.classes else None
+
+
+def error_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
+    """Ways to decode a response to feedback."""
+    return (
+        Way(encoder="xdawn", conditioning=SLOW),
+        Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda"),
+    )
+
+
+def error_probability(decision: Decision) -> float:
+    """Probability that the person took the feedback for an error.
+
+    Calibrated on held-out trials, for feedback that is wrong as often as it was in calibration
+    (``error_share`` on the card).
+
+    Parameters
+    ----------
+    decision : Decision
+        By a model of this task.
+
+    Returns
+    -------
+    probability : float
+        0 to 1; NaN where nothing was decoded.
+
+    Raises
+    ------
+    ValueError
+        If the decision is another task's.
+    """
+    if WRONG not in decision.classes:
+        raise ValueError(
+            f"The decision must know the class {WRONG!r}, it knows {decision.classes}: ask a model "
+            f"of the task error_potential."
+        )
+    return float(decision.probabilities[decision.classes.index(WRONG)])
+
+
+def _with_rates(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """The linear reader, and how often it finds an error, or sees one where there is none."""
+    wrong = fitted.trials.classes.index(WRONG)
+    real = fitted.trials.labels == WRONG
+    margins = fitted.held_out[:, wrong] - fitted.held_out[:, 1 - wrong]
+    share = float(real.mean())
+    temperature = float(np.ravel(fitted.adapter.to_arrays()["temperature"])[0])
+    # More probable than errors are on the whole: the evidence itself speaks for an error.
+    found = margins / temperature > math.log(share / (1 - share))
+    report = {
+        "auc": auc(margins, real),
+        "error_share": share,
+        "sensitivity": float(found[real].mean()),
+        "specificity": float(1 - found[~real].mean()),
+    }
+    return dataclasses.replace(read_linearly(fitted, parts), report=report)
+
+
+def _judged(card: Card) -> TrialSpan:
+    return FeedbackSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
+
+
+ERROR_POTENTIAL = Task(
+    name="error_potential",
+    title="error potential",
+    span=FeedbackSpan(classes=(RIGHT, WRONG), start_s=0.0, stop_s=SECONDS),
+    window=WindowConfig(
+        length_s=SECONDS,
+        lock_to=(FEEDBACK, f"{FEEDBACK}:{RIGHT}", f"{FEEDBACK}:{WRONG}", RIGHT, WRONG),
+    ),
+    ways=error_ways,
+    priors="observed",
+    feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
+    finish=_with_rates,
+    scoring=_judged,
+    simulator={"task": "error"},
+)
+"""Single pieces of feedback, each taken for right or for wrong."""

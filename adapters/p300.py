@@ -1,0 +1,192 @@
+"""P300: responses to flashes, and the speller that is made of them.
+
+Two tasks share the ways to decode a flash. ``p300`` reads each flash by itself, from markers that
+say whether it was a target. ``p300_speller`` knows what each flash showed, puts the evidence
+together and selects an item as soon as it is sure enough (`SpellerAdapter`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..runtime.card import Card
+from ..runtime.collection import Collected, TrialSpan
+from ..runtime.errors import RecordingError
+from ..runtime.messages import Decision, Marker, Window
+from ..runtime.paradigms.letters import LetterModel, everyday
+from ..runtime.paradigms.speller import (
+    NONTARGET,
+    TARGET,
+    SpellerPlan,
+    attended,
+    label_of,
+    lit,
+)
+from ..runtime.signal.bad_channels import BadChannelConfig
+from ..runtime.signal.condition_config import ConditionConfig
+from ..runtime.windows import WindowConfig
+from .choosing import Fitted
+from .folds import Trials
+from .linear import Floats
+from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
+from .task import Finished, Task, Way
+
+SLOW = ConditionConfig(bands_hz=((0.5, 15.0),), order=2, bad_channels=BadChannelConfig())
+"""Slow potentials as the amplifier gives them: few electrodes make no good average."""
+
+SECONDS = 0.8  # after a flash
+
+
+def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
+    """Ways to decode a response to a flash."""
+    return (
+        Way(encoder="xdawn", conditioning=SLOW),
+        Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda"),
+    )
+
+
+P300 = Task(
+    name="p300",
+    title="P300",
+    span=TrialSpan(classes=(NONTARGET, TARGET), start_s=0.0, stop_s=SECONDS),
+    window=WindowConfig(length_s=SECONDS, lock_to=(NONTARGET, TARGET)),
+    ways=flash_ways,
+    priors="observed",
+    feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
+    simulator={"task": "p300", "snr": 2.0},
+)
+"""Single flashes, each a target or not."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FlashSpan(TrialSpan):
+    """Trials that begin with a flash and are called after what it was to the person.
+
+    Parameters
+    ----------
+    plan : SpellerPlan
+        What is shown.
+    """
+
+    plan: SpellerPlan = dataclasses.field(default_factory=SpellerPlan)
+
+    def label(self, cues: Sequence[Marker], place: int) -> str | None:
+        """Target or not, if it was said where to look."""
+        return label_of(self.plan, cues, place)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionSpan(TrialSpan):
+    """Trials that last for a selection, and are called after the item to be attended."""
+
+    def label(self, cues: Sequence[Marker], place: int) -> str | None:
+        """The item, if the marker begins a selection that names one."""
+        item = attended(cues[place].label)
+        return item if item in self.classes else None
+
+    def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
+        """The last selection that had begun when the flash came."""
+        at = window.marker.sample if window.marker else window.first_sample
+        for place in range(len(cues) - 1, -1, -1):
+            if cues[place].sample <= at and attended(cues[place].label) is not None:
+                return place if self.label(cues, place) is not None else -1
+        return -1
+
+
+def _spell(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """A speller from held-out flashes of selections whose item is known."""
+    plan = SpellerPlan()
+    known = known_selections(fitted.trials, fitted.held_out, parts, plan)
+    if not known:
+        raise RecordingError(
+            "No selection says what was to be attended: calibrate with markers such as 'select:Q'."
+        )
+    letters = LetterModel.fit(everyday(), plan.items, 4)
+    config = SpellerConfig(plan=plan)
+    arrays = speller_arrays(fitted.adapter.to_arrays(), known, letters, clip=config.clip)
+    adapter = SpellerAdapter.from_arrays(config, arrays)
+    scale = float(arrays["evidence_scale"][0])
+    return Finished(
+        kind="speller",
+        adapter=adapter,
+        report={"n_selections": len(known), "evidence_scale": scale},
+    )
+
+
+def known_selections(
+    trials: Trials, held_out: Floats, parts: Sequence[Collected], plan: SpellerPlan
+) -> list[KnownSelection]:
+    """Selections of a calibration, flash by flash.
+
+    Parameters
+    ----------
+    trials : Trials
+        The flashes, in order of appearance.
+    held_out : ndarray, shape (n_flashes, 2)
+        Scores of nontarget and target, by weights that had not seen them.
+    parts : sequence of Collected
+        The recordings they come from.
+    plan : SpellerPlan
+        What was shown.
+
+    Returns
+    -------
+    known : list of KnownSelection
+        In order; a flash whose window was refused is missing.
+    """
+    flashes: dict[tuple[int, int], int] = {}
+    for place, part in enumerate(parts):
+        for cue in part.cues.tolist():
+            flashes.setdefault((place, cue), len(flashes))
+    target = trials.classes.index(TARGET)
+    scores = held_out[:, target] - held_out[:, 1 - target]
+    found = []
+    for place, part in enumerate(parts):
+        for item, shown in _selections(part.markers, plan):
+            seen = [mark for mark in shown if (place, mark.sample) in flashes]
+            if not seen:
+                continue
+            member = np.zeros((len(seen), len(plan.items)), dtype=bool)
+            for row, mark in zip(member, seen, strict=True):
+                row[list(lit(plan, mark.label))] = True
+            rows = [flashes[place, mark.sample] for mark in seen]
+            found.append(KnownSelection(scores=scores[rows], lit=member, item=item))
+    return found
+
+
+def _selections(markers: Sequence[Marker], plan: SpellerPlan) -> list[tuple[int, list[Marker]]]:
+    """What was attended, and the flashes that followed."""
+    found: list[tuple[int, list[Marker]]] = []
+    running: list[Marker] | None = None
+    for marker in markers:
+        item = attended(marker.label)
+        if item is not None:
+            running = [] if item in plan.items else None
+            if running is not None:
+                found.append((plan.items.index(item), running))
+        elif running is not None and lit(plan, marker.label):
+            running.append(marker)
+    return found
+
+
+def _judged(card: Card) -> TrialSpan:
+    return SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0)
+
+
+P300_SPELLER = Task(
+    name="p300_speller",
+    title="P300 speller",
+    span=FlashSpan(classes=(NONTARGET, TARGET), start_s=0.0, stop_s=SECONDS),
+    window=WindowConfig(length_s=SECONDS, lock_to=("*",)),
+    ways=flash_ways,
+    priors="observed",
+    feedback={"memory_s": 0.0, "select_at": 0.5, "dwell_s": 0.0, "refractory_s": 0.0},
+    finish=_spell,
+    scoring=_judged,
+    simulator={"task": "speller", "snr": 2.0},
+)
+"""A matrix of letters, rows and columns flash, and what is attended is selected."""
