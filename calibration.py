@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapters.choosing import Candidate, Fitted, choose, shared_trials
+from .adapters.choosing import Candidate, choose, shared_trials
 from .adapters.cross_validation import FitConfig
 from .adapters.folds import Trials
 from .adapters.task import Finished, Task
@@ -62,20 +62,42 @@ def fit_best(
     ConfigError
         If a class has too few trials.
     """
+    task: Task = find("task", plans[0].task)
+    if task.learn is not None:
+        return _learnt(gather(sources, plans[0], progress), sources, task)
     gathered = _shared([gather(sources, plan, progress) for plan in plans])
     choice = choose(
         [_candidate(each) for each in gathered],
         progress=lambda done, of: progress("fitting", done, of),
     )
     taken = next(each for each in gathered if each.plan.encoder == choice.name)
-    task: Task = find("task", taken.plan.task)
     finished = task.finish(choice.fitted, taken.parts)
+    finished = replace(finished, report={**choice.fitted.report, **finished.report})
+    return _bundle(taken, sources, task, choice.fitted.encoder, finished)
+
+
+def _learnt(gathered: Gathered, sources: Sequence[TrainingSource], task: Task) -> Bundle:
+    """A model of a task in which no trial is right or wrong."""
+    windows, fit_encoder = _learning(gathered)
+    encoder = fit_encoder(windows, _joined(gathered, "labels"))
+    assert task.learn is not None
+    finished = task.learn(encoder.encode_many(windows), gathered.parts)
+    return _bundle(gathered, sources, task, encoder, finished)
+
+
+def _bundle(
+    gathered: Gathered,
+    sources: Sequence[TrainingSource],
+    task: Task,
+    encoder: Any,
+    finished: Finished,
+) -> Bundle:
     learnt = join_parts(
-        conditioner=taken.arrays,
-        encoder=choice.fitted.encoder.to_arrays(),
+        conditioner=gathered.arrays,
+        encoder=encoder.to_arrays(),
         adapter=finished.adapter.to_arrays(),
     )
-    return Bundle(card=_card(taken, sources, task, choice.fitted, finished), arrays=learnt)
+    return Bundle(card=_card(gathered, sources, task, encoder, finished), arrays=learnt)
 
 
 def _shared(gathered: Sequence[Gathered]) -> list[Gathered]:
@@ -142,7 +164,7 @@ def _card(
     gathered: Gathered,
     sources: Sequence[TrainingSource],
     task: Task,
-    fitted: Fitted[Any],
+    encoder: Any,
     finished: Finished,
 ) -> Card:
     plan, parts = gathered.plan, gathered.parts
@@ -156,7 +178,7 @@ def _card(
         classes=finished.adapter.classes,
         encoder=plan.encoder,
         adapter=finished.kind,
-        encoder_config=dataclasses.asdict(fitted.encoder.config),
+        encoder_config=dataclasses.asdict(encoder.config),
         adapter_config=dataclasses.asdict(finished.adapter.config),
         conditioning=dataclasses.asdict(conditioning),
         input=CardInput.of(_kept(first.spec, picked)),
@@ -173,16 +195,16 @@ def _card(
             )
             for source, part in zip(sources, parts, strict=True)
         ),
-        scores=_scores(gathered, fitted, finished),
+        scores=_scores(gathered, finished),
         feedback=dict(task.feedback),
         versions=versions_now(),
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
-def _scores(gathered: Gathered, fitted: Fitted[Any], finished: Finished) -> dict[str, Any]:
+def _scores(gathered: Gathered, finished: Finished) -> dict[str, Any]:
     span = gathered.plan.span
-    scores = {**fitted.report, **finished.report, "span_s": [span.start_s, span.stop_s]}
+    scores = {**finished.report, "span_s": [span.start_s, span.stop_s]}
     if gathered.left_out:
         scores["electrodes_left_out"] = gathered.left_out
     return scores

@@ -14,6 +14,7 @@ from . import __version__, checking, engine_commands, model_commands, record_com
 from .console import (
     NOTICE,
     accuracy_sentence,
+    course_sentence,
     latency_table,
     out,
     pace_sentence,
@@ -196,9 +197,11 @@ def demo(
             bundle = calibrate(plan, step)
         if kept:
             save_bundle(bundle, kept)
-        score = score_text(bundle.card.scores["cross_validation"])
+        scores = bundle.card.scores
+        score = score_text(scores["cross_validation"]) if "cross_validation" in scores else "done."
         _say(json, f"1. Calibrated on {plan.calibration_s:g} s of signal: {score}")
-        _say(json, f"   {bundle.card.scores['verdict']}")
+        if "verdict" in scores:
+            _say(json, f"   {scores['verdict']}")
         _say(json, f"2. Closed loop in real time, {plan.live_s:g} s:")
         live = live_block(bundle, plan, view=view and not json, reports=reports)
         if not json:
@@ -209,9 +212,9 @@ def demo(
         print_json({**live.to_json(), **parts})
         return
     if long:
+        said = course_sentence(long.course) if long.course else accuracy_sentence(long.accuracy)
         out.print(
-            f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: "
-            f"{accuracy_sentence(long.accuracy)}"
+            f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: {said}"
         )
     if kept:
         out.print(f"The model is kept in {kept}.")
@@ -298,7 +301,10 @@ def _print_run(report: RunReport) -> None:
             out.print(f"First decision {report.first_decision_s:.2f} s after the loop started.")
     else:
         out.print(pace_sentence(report.latency, report.signal_s, report.wall_s))
-    out.print(accuracy_sentence(report.accuracy))
+    if report.course:
+        out.print(course_sentence(report.course))
+    else:
+        out.print(accuracy_sentence(report.accuracy))
     if report.engine:
         out.print(f"The student ran on {report.engine.replace(':', ', ')}.", highlight=False)
     for grant in report.grants:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -188,6 +188,14 @@ def accuracy_sentence(report: AccuracyReport | None) -> str:
         f"(95 % interval {low:.2f} to {high:.2f}; chance {report.chance:.2f}, "
         f"p = {report.p_value:.2g})."
     )
+
+
+def course_sentence(course: Mapping[str, Any]) -> str:
+    """How often each block was rewarded, in words; never the arm, which stands in the record."""
+    rates = [f"{part['reward_rate']:.0%}" for part in course["parts"] if part["reward_rate"]]
+    if not rates:
+        return "No block was finished."
+    return f"Rewarded, block by block: {', '.join(rates)} of the time."
 
 
 def score_text(score: dict[str, Any]) -> str:

@@ -92,7 +92,9 @@ def calibrate(plan: DemoPlan, progress: Callable[[str, int, int], None]) -> Bund
     plans = plans_for(plan.task, encoder=plan.encoder or first)
     if plan.task == "motor_imagery":
         plans = [replace(each, span=SPAN) for each in plans]
-    return fit_best([source], plans, progress)
+    bundle = fit_best([source], plans, progress)
+    settings = {**bundle.card.adapter_config, **task.brief}
+    return replace(bundle, card=replace(bundle.card, adapter_config=settings))
 
 
 def live_block(bundle: Bundle, plan: DemoPlan, *, view: bool, reports: Path) -> RunReport:

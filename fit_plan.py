@@ -10,7 +10,7 @@ from typing import Any, Literal
 from .adapters.motor_imagery import MU_BETA
 from .adapters.task import Task
 from .runtime.catalog import find
-from .runtime.collection import TrialSpan
+from .runtime.collection import TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.windows import WindowConfig
@@ -59,7 +59,9 @@ class FitPlan:
 
     def __post_init__(self) -> None:
         length_s = self.window.length_s
-        if not self.window.lock_to and self.span.stop_s - self.span.start_s < length_s:
+        within_s = self.span.stop_s - self.span.start_s
+        slides = not self.window.lock_to and not isinstance(self.span, WholeRecording)
+        if slides and within_s < length_s:
             raise ConfigError(
                 f"A window of {length_s:g} s does not fit between {self.span.start_s:g} and "
                 f"{self.span.stop_s:g} s after the cue: shorten it."

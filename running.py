@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -103,6 +103,8 @@ class RunReport:
         What ran the student, ``"NAME:PRECISION"``; empty without one.
     notes : tuple of str
         Why it was that engine and no other.
+    course : mapping
+        What the adapter itself keeps of the session, such as the blocks of neurofeedback.
     """
 
     session: str
@@ -118,6 +120,7 @@ class RunReport:
     kept: Path | None = field(default=None)
     engine: str = ""
     notes: tuple[str, ...] = ()
+    course: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """All that means something, ready for JSON: counts always, latencies of a live run."""
@@ -133,6 +136,7 @@ class RunReport:
             "wall_s": self.wall_s,
             "first_decision_s": self.first_decision_s,
             "accuracy": asdict(self.accuracy) if self.accuracy else None,
+            "course": dict(self.course) or None,
             "counts": {key: latency[key] for key in _COUNTS},
             "latency": latency if self.live else None,
             "real_time": [asdict(grant) for grant in self.grants],
@@ -213,6 +217,7 @@ def run_session(
         kept=keeping.folder if keeping else None,
         engine=model.engine,
         notes=model.notes,
+        course=_course(model.adapter),
     )
     if report.kept:
         return _written(report, report.kept / "report.json")
@@ -223,6 +228,13 @@ def span_of(card: Card) -> TrialSpan:
     """The trials that a model is judged by, as its task sees them."""
     task: Task = find("task", card.task)
     return task.scoring(card)
+
+
+def _course(adapter: object) -> dict[str, Any]:
+    """What an adapter keeps of a session, if it keeps anything."""
+    record = getattr(adapter, "record", None)
+    kept: dict[str, Any] = record() if record else {}
+    return kept
 
 
 @contextmanager

@@ -16,6 +16,8 @@ References
    interaction. IEEE Transactions on Biomedical Engineering, 2008.
 .. [2] Chavarriaga, Sobolewski, Millán. Errare machinale est: the use of error-related potentials
    in brain-machine interfaces. Frontiers in Neuroscience, 2014.
+.. [3] Platt. Probabilistic outputs for support vector machines and comparisons to regularized
+   likelihood methods. Advances in Large Margin Classifiers, 1999.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
@@ -33,9 +36,11 @@ from ..runtime.messages import Decision, Marker
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
+from .calibration import soften
 from .choosing import Fitted
+from .linear import Floats, LinearAdapter
 from .rates import auc
-from .task import Finished, Task, Way, read_linearly
+from .task import Finished, Task, Way
 
 RIGHT, WRONG = "right", "wrong"
 FEEDBACK = "feedback"
@@ -94,22 +99,58 @@ def error_probability(decision: Decision) -> float:
     return float(decision.probabilities[decision.classes.index(WRONG)])
 
 
-def _with_rates(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
-    """The linear reader, and how often it finds an error, or sees one where there is none."""
+def platt(margins: Floats, real: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset that make calibrated log odds of margins [3]_.
+
+    A temperature alone would pull doubtful windows towards one half; with an offset they end at
+    the share of errors.
+
+    Parameters
+    ----------
+    margins : ndarray, shape (n_trials,)
+        Scores for an error less scores against, by weights that had not seen the trial.
+    real : ndarray of bool, shape (n_trials,)
+        Whether it was one; some must be, and some not.
+
+    Returns
+    -------
+    slope, offset : float
+        Log odds are ``slope * margin + offset``; the slope is 0 where margins say nothing.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    scale = float(margins.std()) or 1.0
+    soft = soften(real.astype(np.int64), 2)
+    twice = np.concatenate([margins, margins])[:, None] / scale
+    sides = np.repeat([0, 1], len(margins))
+    # All but without penalty, which would blur what has been softened already.
+    model = LogisticRegression(C=1e4).fit(twice, sides, sample_weight=soft.T.ravel())
+    if model.coef_[0, 0] <= 0:
+        return 0.0, math.log(real.mean() / (1 - real.mean()))
+    return float(model.coef_[0, 0]) / scale, float(model.intercept_[0])
+
+
+def _calibrate(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """The linear reader with calibrated odds, and how often it is right of each kind."""
     wrong = fitted.trials.classes.index(WRONG)
     real = fitted.trials.labels == WRONG
     margins = fitted.held_out[:, wrong] - fitted.held_out[:, 1 - wrong]
+    slope, offset = platt(margins, real)
+    learnt = fitted.adapter.to_arrays()
+    bias = slope * learnt["bias"]
+    bias[wrong] += offset
+    odds = {"weights": slope * learnt["weights"], "bias": bias, "temperature": np.ones(1)}
+    adapter = LinearAdapter.from_arrays(fitted.adapter.config, {**learnt, **odds})
     share = float(real.mean())
-    temperature = float(np.ravel(fitted.adapter.to_arrays()["temperature"])[0])
     # More probable than errors are on the whole: the evidence itself speaks for an error.
-    found = margins / temperature > math.log(share / (1 - share))
+    found = slope * margins + offset > math.log(share / (1 - share))
     report = {
         "auc": auc(margins, real),
         "error_share": share,
         "sensitivity": float(found[real].mean()),
         "specificity": float(1 - found[~real].mean()),
     }
-    return dataclasses.replace(read_linearly(fitted, parts), report=report)
+    return Finished(kind="linear", adapter=adapter, report=report)
 
 
 def _judged(card: Card) -> TrialSpan:
@@ -127,7 +168,7 @@ ERROR_POTENTIAL = Task(
     ways=error_ways,
     priors="observed",
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
-    finish=_with_rates,
+    finish=_calibrate,
     scoring=_judged,
     simulator={"task": "error"},
 )

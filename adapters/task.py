@@ -17,6 +17,7 @@ from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
+from .linear import Floats
 
 BROADBAND = ConditionConfig(
     reference="average", high_pass_hz=0.3, order=2, rate_hz=500.0, bad_channels=BadChannelConfig()
@@ -104,10 +105,15 @@ class Task:
         Fields of `FeedbackConfig` that suit the task.
     finish : callable
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
+    learn : callable, optional
+        From the features of all windows, and the recordings, to the task's own adapter; for tasks
+        in which no trial is right or wrong. It takes the place of choosing a way and of `finish`.
     scoring : callable
         From a model's card to the trials that its decisions are judged by.
     simulator : mapping
         Settings of a simulated participant who does the task; empty if there is none.
+    brief : mapping
+        Settings of the adapter that make a session short enough for a demonstration.
     """
 
     name: str
@@ -119,5 +125,7 @@ class Task:
     priors: Literal["equal", "observed"] = "equal"
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
+    learn: Callable[[Floats, Sequence[Collected]], Finished] | None = None
     scoring: Callable[[Card], TrialSpan] = span_of_classes
     simulator: Mapping[str, Any] = field(default_factory=dict)
+    brief: Mapping[str, Any] = field(default_factory=dict)

@@ -216,6 +216,8 @@ class Brain:
             3, 3, n
         )
         mu, beta, gamma = self._modulation(times_s, drive)
+        if self._config.task == "neurofeedback":
+            alpha_swell *= 1 + drive  # skill is to let the rhythm grow
         out = self._alpha_seen @ (alpha_swell * self._alpha.block(rng, n))
         out += self._mu_seen @ (mu_swell * mu * self._mu.block(rng, n))
         out += self._beta_seen @ (beta_swell * beta * self._beta.block(rng, n))

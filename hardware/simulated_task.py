@@ -17,6 +17,7 @@ import numpy as np
 from ..runtime.messages import Marker
 
 REST = "rest"
+REWARD = "reward"
 REST_S = 2.0  # before every cue
 CUE_TO_INTENT_S = 0.5  # people read a cue before they follow it
 INTENT_S = 4.0
@@ -78,7 +79,8 @@ class Timeline:
         self._source = self._flashes() if task == "p300" else self._cues(labels)
         self._trials: list[Trial] = []
         self._starts_s: list[float] = []
-        self._known_s = math.inf if task == "rest" else 0.0
+        self._tries = task == "neurofeedback"  # all the time, for reward
+        self._known_s = math.inf if task in ("rest", "neurofeedback") else 0.0
 
     def between(self, start_s: float, stop_s: float) -> list[Trial]:
         """Trials whose cue lies in [start_s, stop_s)."""
@@ -89,6 +91,8 @@ class Timeline:
 
     def intended_at(self, time_s: float) -> str:
         """Class intended at a moment; ``"rest"`` when there is none."""
+        if self._tries:
+            return REWARD
         self._extend(time_s)
         index = bisect.bisect_right(self._starts_s, time_s) - 1
         if index < 0 or time_s >= self._trials[index].stop_s:
@@ -99,7 +103,7 @@ class Timeline:
         """Whether a trial asks something of the participant at a moment."""
         self._extend(time_s)
         index = bisect.bisect_right(self._starts_s, time_s) - 1
-        return index >= 0 and time_s < self._trials[index].stop_s
+        return self._tries or (index >= 0 and time_s < self._trials[index].stop_s)
 
     def markers(self, first: int, stop: int) -> list[Marker]:
         """Cues, and ends of intentions, at samples in [first, stop), without LSL times."""
@@ -191,9 +195,9 @@ class Reaction:
 
     While feedback agrees with the intention, skill moves towards its upper bound by
     ``learning_rate`` of the way a second, and while it disagrees, towards its lower bound.
-    Feedback that stays neutral for more than 3 s of trying (at rest it is right) lowers attention by 0.03 a second,
-    down to 0.3, and any other feedback brings it back. Between trials nothing changes, and a
-    participant who was never shown any feedback stays as it is.
+    Feedback that stays neutral for more than 3 s of trying (at rest it is right) lowers attention
+    by 0.03 a second, down to 0.3, and any other feedback brings it back. Between trials nothing
+    changes, and a participant who was never shown any feedback stays as it is.
 
     It is a caricature of operant learning [1]_, simple enough that every effect in a closed-loop
     test can be traced; it makes no claim about people.

@@ -17,6 +17,7 @@ TASK_CLASSES: dict[str, tuple[str, ...]] = {
     "speller": ("target", "nontarget"),
     "ssvep": ("8", "10", "12", "15"),
     "error": ("right", "wrong"),
+    "neurofeedback": ("reward", "no reward"),
     "rest": (),
 }
 """Every task, with its classes when none are chosen."""
@@ -85,7 +86,8 @@ class SimulatorConfig:
     rate_hz : float
         Sampling rate, 100 to 30000.
     task : str
-        ``"motor_imagery"``, ``"p300"``, ``"speller"``, ``"ssvep"``, ``"error"`` or ``"rest"``.
+        ``"motor_imagery"``, ``"p300"``, ``"speller"``, ``"ssvep"``, ``"error"``,
+        ``"neurofeedback"`` or ``"rest"``.
     classes : tuple of str
         Motor imagery: at least two of left, right, feet, rest. SSVEP: flicker frequencies in
         hertz as labels, such as ``"12"`` or ``"7.5"``. P300 and speller: nothing else than

@@ -40,6 +40,8 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "task": {
             "motor_imagery": "adapters.motor_imagery:MOTOR_IMAGERY",
+            "neurofeedback": "adapters.neurofeedback_task:NEUROFEEDBACK",
+            "error_potential": "adapters.error_potential:ERROR_POTENTIAL",
             "p300": "adapters.p300:P300",
             "ssvep": "adapters.ssvep:SSVEP",
             "p300_speller": "adapters.p300:P300_SPELLER",

@@ -92,6 +92,25 @@ class TrialSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeRecording(TrialSpan):
+    """One trial that lasts as long as the recording, whatever markers it has."""
+
+    classes: tuple[str, ...] = ("recording",)
+
+    def label(self, cues: Sequence[Marker], place: int) -> str | None:
+        """The only class."""
+        return self.classes[0]
+
+    def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
+        """The beginning."""
+        return 0
+
+
+START = Marker(label="", sample=0)
+"""The beginning of every recording that is learnt from, as if there had been a marker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Collected:
     """Labelled windows of one recording.
 
@@ -209,7 +228,7 @@ def collect(
     config = LoopConfig(deadline_s=60.0, history_s=12.0)
     Loop(stages, clock=clock, window=window, config=config).run()
     if not keeper.windows:
-        seen = sorted({cue.label for cue in keeper.markers})
+        seen = sorted({cue.label for cue in keeper.markers[1:]})
         raise RecordingError(
             f"No window of {window.length_s:g} s lies between {span.start_s:g} and "
             f"{span.stop_s:g} s after a marker {' or '.join(span.classes)}; the markers are "
@@ -224,7 +243,7 @@ def collect(
         spec=source.spec,
         conditioned=keeper.conditioned,
         n_samples=keeper.n_samples,
-        markers=tuple(keeper.markers),
+        markers=tuple(keeper.markers[1:]),
         usable=np.stack(keeper.usable),
         features=np.stack(keeper.features) if keeper.features else None,
     )
@@ -247,7 +266,7 @@ class _Keeper:
         self._encoder: Encoder | None = None
         self._kept_at = -np.inf
         self.features: list[NDArray[np.floating]] = []
-        self.markers: list[Marker] = []
+        self.markers: list[Marker] = [START]
         self.windows: list[Samples] = []
         self.trials: list[int] = []
         self.usable: list[NDArray[np.bool_]] = []

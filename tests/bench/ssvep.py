@@ -290,13 +290,14 @@ def _table(right: dict[str, dict[str, NDArray[np.bool_]]], n_classes: int, lengt
     for method, by_subject in right.items():
         means = [float(one.mean()) for one in by_subject.values()]
         subjects = list(by_subject)
-        low, high = bootstrap_ci(means, subjects) if len(means) > 1 else (np.nan, np.nan)
+        # One subject says nothing about the spread between subjects.
+        spread = bootstrap_ci(means, subjects) if len(means) > 1 else None
         rate = [
             information_transfer_rate(one, n_classes, length_s + LOOK_ELSEWHERE_S) for one in means
         ]
         found[method] = {
             "mean": round(100 * float(np.mean(means)), 1),
-            "interval": [round(100 * low, 1), round(100 * high, 1)],
+            "interval": spread and [round(100 * end, 1) for end in spread],
             "bits_per_min": round(float(np.mean(rate)), 1),
             "subjects": {name: _percent(one, range(len(one))) for name, one in by_subject.items()},
         }

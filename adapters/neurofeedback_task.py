@@ -1,0 +1,55 @@
+"""Neurofeedback from a resting recording: what is usual for a person, and where reward begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from ..runtime.collection import Collected, WholeRecording
+from ..runtime.paradigms.neurofeedback import NeurofeedbackPlan
+from ..runtime.signal.bad_channels import BadChannelConfig
+from ..runtime.signal.condition_config import ConditionConfig
+from ..runtime.windows import WindowConfig
+from .linear import Floats
+from .neurofeedback import NeurofeedbackAdapter
+from .neurofeedback_config import NeurofeedbackConfig
+from .task import Finished, Task, Way
+
+ALPHA = ConditionConfig(bands_hz=((8.0, 12.0),), order=2, bad_channels=BadChannelConfig())
+"""The standard alpha band; `individual_peak` finds a person's own from a resting recording."""
+
+STEP_S = 0.1
+"""From one judgement to the next: people notice delays of a quarter of a second."""
+
+
+def _rest(features: Floats, parts: Sequence[Collected]) -> Finished:
+    """Threshold and scale from a person at rest."""
+    config = NeurofeedbackConfig(rate_hz=parts[0].spec.rate_hz, step_s=STEP_S)
+    adapter = NeurofeedbackAdapter.fit(features, config)
+    return Finished(
+        kind="neurofeedback",
+        adapter=adapter,
+        report={"threshold": adapter.threshold, "n_windows": len(features)},
+    )
+
+
+NEUROFEEDBACK = Task(
+    name="neurofeedback",
+    title="neurofeedback of the alpha rhythm",
+    span=WholeRecording(start_s=0.0, stop_s=0.0),
+    window=WindowConfig(length_s=0.5, step_s=STEP_S),
+    ways=lambda classes: (Way(encoder="band_power", conditioning=ALPHA),),
+    training_step_s=STEP_S,
+    feedback={"memory_s": 0.0},
+    learn=_rest,
+    simulator={"task": "neurofeedback"},
+    brief={
+        "plan": asdict(
+            NeurofeedbackPlan(
+                lead_in_s=2.0, baselines=(), block_s=20.0, pause_s=4.0, transfer_every=0, post=False
+            )
+        ),
+        "start": "saved",
+    },
+)
+"""Reward while alpha is strong; learnt from any recording at rest."""
