@@ -70,7 +70,8 @@ def fit_best(
         [_candidate(each) for each in gathered],
         progress=lambda done, of: progress("fitting", done, of),
     )
-    taken = next(each for each in gathered if each.plan.encoder == choice.name)
+    names = [each.name for each in choice.comparisons]
+    taken = gathered[names.index(choice.name)]
     finished = task.finish(choice.fitted, taken.parts)
     finished = replace(finished, report={**choice.fitted.report, **finished.report})
     return _bundle(taken, sources, task, choice.fitted.encoder, finished)
@@ -131,7 +132,7 @@ def _candidate(gathered: Gathered) -> Candidate:
         _joined(gathered, "labels"), _joined(gathered, "cues"), places, n_windows=len(places)
     )
     return Candidate(
-        name=plan.encoder,
+        name=plan.name or plan.encoder,
         windows=inputs,
         trials=trials,
         fit_encoder=fit_encoder,

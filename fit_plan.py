@@ -28,6 +28,8 @@ class FitPlan:
         Name in the catalogue.
     encoder : str
         Name in the catalogue.
+    name : str
+        What people call this way; the encoder's name if empty.
     settings : mapping
         Of the encoder.
     classifier, priors : str
@@ -48,6 +50,7 @@ class FitPlan:
     span: TrialSpan
     task: str = "motor_imagery"
     encoder: str = "filterbank_covariance"
+    name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
     priors: Literal["equal", "observed"] = "equal"
@@ -88,7 +91,7 @@ def plans_for(
     task : str
         Name in the catalogue.
     encoder : str
-        ``"auto"`` for every way that can be had here, or the name of one.
+        ``"auto"`` for every way that can be had here, or the name of one, or of its encoder.
     classes : tuple of str
         Other classes than the task's.
     start_s, stop_s, window_s, step_s : float, optional
@@ -108,9 +111,9 @@ def plans_for(
     Raises
     ------
     UnknownName
-        If there is no such task or encoder.
+        If there is no such task.
     ConfigError
-        If there is no way, or the windows do not fit.
+        If the task has no such way, or the windows do not fit.
     """
     known: Task = find("task", task)
     span = replace(
@@ -128,10 +131,10 @@ def plans_for(
     if encoder == "auto":
         ways = tuple(way for way in ways if way.encoder != "student" or find_spec("torch"))
     else:
-        find("encoder", encoder)
-        ways = tuple(way for way in ways if way.encoder == encoder)
+        named = tuple(way for way in ways if way.name == encoder)
+        ways = named or tuple(way for way in ways if way.encoder == encoder)[:1]
     if not ways:
-        names = ", ".join(way.encoder for way in known.ways(span.classes))
+        names = ", ".join(way.name or way.encoder for way in known.ways(span.classes))
         raise ConfigError(
             f"The task {task} has no way to decode called {encoder!r}; it has {names}: choose one, "
             f"or auto for the one that does best."
@@ -141,6 +144,7 @@ def plans_for(
             span=span,
             task=task,
             encoder=way.encoder,
+            name=way.name,
             settings=way.settings,
             classifier=way.classifier,
             priors=known.priors,

@@ -8,8 +8,10 @@ from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .task import Task, Way
 
-FLICKER = ConditionConfig(high_pass_hz=4.0, order=2, bad_channels=BadChannelConfig())
-"""Everything above slow rhythms, as the amplifier gives it: few electrodes, all at the back."""
+FLICKER = ConditionConfig(high_pass_hz=3.0, line_hz=50.0, order=2, bad_channels=BadChannelConfig())
+"""Above slow rhythms, without mains hum, no reference: few electrodes, all at the back.
+
+Without the notch four points are lost at 1 s; where mains has 60 Hz, say so."""
 
 SSVEP = Task(
     name="ssvep",
@@ -17,9 +19,15 @@ SSVEP = Task(
     span=TrialSpan(classes=("8", "10", "12", "15"), start_s=0.5, stop_s=4.5),
     window=WindowConfig(length_s=2.0, step_s=0.2),
     ways=lambda classes: (
-        Way(encoder="fbcca", conditioning=FLICKER),
-        Way(encoder="trca", conditioning=FLICKER, classifier="lda"),
+        Way(encoder="fbcca", conditioning=FLICKER, settings={"n_bands": 5}),
+        Way(
+            encoder="fbcca",
+            name="fbcca_by_band",
+            conditioning=FLICKER,
+            settings={"n_bands": 5, "per_band": True},
+            classifier="lda",
+        ),
     ),
-    simulator={"task": "ssvep", "snr": 2.0},
+    simulator={"task": "ssvep", "snr": 3.0},
 )
 """Flickers of different frequencies; markers name the frequency in hertz."""

@@ -32,7 +32,9 @@ class Way:
     Parameters
     ----------
     encoder : str
-        Name in the catalogue; also what people call the way.
+        Name in the catalogue.
+    name : str
+        What people call the way; the encoder's name if empty.
     conditioning : ConditionConfig
         What the encoder is served.
     settings : mapping
@@ -42,6 +44,7 @@ class Way:
     """
 
     encoder: str
+    name: str = ""
     conditioning: ConditionConfig
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"

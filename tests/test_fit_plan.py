@@ -44,8 +44,16 @@ def test_what_somebody_asks_for_replaces_what_the_task_would_do():
 def test_an_unknown_task_or_encoder_is_told_with_those_that_are():
     with pytest.raises(UnknownName, match="Did you mean 'motor_imagery'"):
         plans_for("motor imagery")
-    with pytest.raises(UnknownName, match="Did you mean 'csp'"):
+    with pytest.raises(ConfigError, match="it has filterbank_covariance, csp, student"):
         plans_for("motor_imagery", encoder="cps")
+
+
+def test_two_ways_with_one_encoder_are_told_apart_by_name():
+    names = [plan.name or plan.encoder for plan in plans_for("ssvep", encoder="auto")]
+    assert len(set(names)) == len(names)
+    for name in names:
+        (plan,) = plans_for("ssvep", encoder=name)
+        assert (plan.name or plan.encoder) == name
 
 
 def test_windows_locked_to_a_marker_need_not_fit_into_a_trial():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diverloop.runtime.clock import VirtualClock
-from diverloop.runtime.collection import TrialSpan, collect
+from diverloop.runtime.collection import TrialSpan, WholeRecording, collect
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import Channel, Chunk, Decision, Marker, StreamSpec, Window
 from diverloop.runtime.signal.condition_config import ConditionConfig
@@ -169,3 +169,47 @@ def test_a_window_belongs_to_the_newest_marker_before_it(first, stop, trial):
 def test_without_markers_no_window_belongs_anywhere():
     window = Window(samples=np.zeros((2, 1)), first_sample=200, stop_sample=300, due_ns=0)
     assert SPAN.trial_of(window, (), RATE_HZ) == -1
+
+
+def test_a_window_that_reaches_into_the_next_trial_belongs_to_none():
+    cues = (cue("left", 0), cue("right", 150))
+    window = Decision(
+        classes=("left",),
+        probabilities=np.array([1.0]),
+        label="left",
+        first_sample=60,
+        stop_sample=160,
+    )
+    assert SPAN.trial_of(window, cues, RATE_HZ) == -1
+    assert SPAN.trial_of(window, cues[:1], RATE_HZ) == 0
+
+
+def test_a_window_that_is_locked_to_a_marker_is_of_that_markers_trial():
+    cues = (cue("left", 0), cue("right", 20), cue("pause", 25))
+    for place, trial in ((0, 0), (1, 1), (2, -1)):
+        decision = Decision(
+            classes=("left",),
+            probabilities=np.array([1.0]),
+            label="left",
+            first_sample=cues[place].sample,
+            stop_sample=cues[place].sample + 80,
+            marker=cue(cues[place].label, cues[place].sample),
+        )
+        assert SPAN.trial_of(decision, cues, RATE_HZ) == trial
+
+
+def test_a_whole_recording_is_one_trial_with_markers_or_without():
+    span = WholeRecording(start_s=0.0, stop_s=0.0)
+    for markers in (CUES, ()):
+        result = collected(span=span, markers=markers)
+        assert set(result.trials) == {0}
+        assert set(result.labels) == {"recording"}
+        assert result.markers == tuple(markers)
+    assert len(result.windows) == len(range(100, 1501, 10))
+
+
+def test_every_window_names_the_sample_of_its_cue():
+    result = collected()
+    starts = {100: "left", 600: "right", 1000: "left"}
+    assert [starts[at] for at in result.cues] == result.labels.tolist()
+    assert set(result.only(result.cues == 600).labels) == {"right"}

@@ -171,3 +171,22 @@ def test_a_setting_out_of_range_is_refused_by_name(key, value, allowed):
 @pytest.mark.parametrize("edge", [{"memory_s": 0}, {"dwell_s": 60}, {"select_at": 1}])
 def test_the_ends_of_the_ranges_are_allowed(edge):
     assert FeedbackConfig(**edge) == FeedbackConfig(**edge)
+
+
+def test_while_an_idle_class_leads_nothing_is_commanded_and_evidence_is_kept():
+    rule = feedback(memory_s=1.0)
+    idle = decided(0.9, 0.1, classes=("rest", "left"))
+    left = decided(0.02, 0.98, classes=("rest", "left"))
+    command = rule.advance(idle, 0)
+    assert (command.label, command.reason) == (None, "idle: nothing is intended")
+    assert not command.selected
+    one = rule.advance(left, 100_000_000)
+    assert one.label is None  # what was idle for long is not undone by one window
+    for step in range(2, 30):
+        command = rule.advance(left, step * 100_000_000)
+    assert command.label == "left"
+
+
+def test_which_classes_are_idle_can_be_said():
+    decision = decided(0.9, 0.1, classes=("rest", "left"))
+    assert feedback(idle=()).advance(decision, 0).label == "rest"

@@ -211,3 +211,8 @@ def test_a_setting_out_of_range_is_refused_by_name(changes, key, allowed):
 )
 def test_the_ends_of_the_ranges_are_allowed(edge):
     assert WindowConfig(**edge) == WindowConfig(**edge)
+
+
+def test_a_window_that_answers_a_marker_matters_for_longer_than_one_of_many():
+    assert WindowConfig(length_s=1.0, step_s=0.1).patience_s == 0.1
+    assert WindowConfig(length_s=0.8, lock_to=("flash",)).patience_s == 1.0
