@@ -271,9 +271,15 @@ def fit(
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
+    _tell_scores(scores)
+    out.print(f"Saved {bundle} ({sha256[:12]}).")
+
+
+def _tell_scores(scores: dict[str, Any]) -> None:
+    """How good a fit is, and why it was made in this way."""
     if "compared" in scores:
         out.print(compared_table(scores["compared"], scores["chosen"]))
-        out.print(f"{scores['chosen_because']}", highlight=False)
+        out.print(scores["chosen_because"], highlight=False)
     for key, words in (
         ("nested_choice", "Choosing and decoding, left-out blocks of trials"),
         ("cross_validation", "The model, left-out blocks of trials"),
@@ -286,7 +292,6 @@ def fit(
             out.print(scores[key], highlight=False)
     if left_out := scores.get("electrodes_left_out"):
         out.print(f"Left out, bad too often: {', '.join(left_out)}.")
-    out.print(f"Saved {bundle} ({sha256[:12]}).")
 
 
 def refuse_overwriting(bundle: Path) -> None:

@@ -219,9 +219,7 @@ def run_session(
         notes=model.notes,
         course=_course(model.adapter),
     )
-    if report.kept:
-        return _written(report, report.kept / "report.json")
-    return _written(report, _report_path(report, options.reports)) if options.reports else report
+    return _kept(report, options)
 
 
 def span_of(card: Card) -> TrialSpan:
@@ -248,6 +246,13 @@ def _keeping(
     root, live, armed = options.recordings, options.live, options.armed
     with keep(session, model, clock, root, live=live, armed=armed) as keeping:
         yield keeping
+
+
+def _kept(report: RunReport, options: RunOptions) -> RunReport:
+    """The same, written down where it belongs, if anywhere."""
+    if report.kept:
+        return _written(report, report.kept / "report.json")
+    return _written(report, _report_path(report, options.reports)) if options.reports else report
 
 
 def _report_path(report: RunReport, folder: Path) -> Path:

@@ -16,8 +16,6 @@ References
    interaction. IEEE Transactions on Biomedical Engineering, 2008.
 .. [2] Chavarriaga, Sobolewski, Millán. Errare machinale est: the use of error-related potentials
    in brain-machine interfaces. Frontiers in Neuroscience, 2014.
-.. [3] Platt. Probabilistic outputs for support vector machines and comparisons to regularized
-   likelihood methods. Advances in Large Margin Classifiers, 1999.
 """
 
 from __future__ import annotations
@@ -46,9 +44,7 @@ RIGHT, WRONG = "right", "wrong"
 FEEDBACK = "feedback"
 SECONDS = 0.8  # after the feedback
 
-SLOW = ConditionConfig(
-    bands_hz=((1.0, 10.0),), order=2, bad_channels=BadChannelConfig()
-)
+SLOW = ConditionConfig(bands_hz=((1.0, 10.0),), order=2, bad_channels=BadChannelConfig())
 """Slow potentials as the amplifier gives them; error potentials end below 10 Hz."""
 
 
@@ -100,7 +96,7 @@ def error_probability(decision: Decision) -> float:
 
 
 def platt(margins: Floats, real: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make calibrated log odds of margins [3]_.
+    """Slope and offset that make calibrated log odds of margins [1]_.
 
     A temperature alone would pull doubtful windows towards one half; with an offset they end at
     the share of errors.
@@ -116,6 +112,11 @@ def platt(margins: Floats, real: NDArray[np.bool_]) -> tuple[float, float]:
     -------
     slope, offset : float
         Log odds are ``slope * margin + offset``; the slope is 0 where margins say nothing.
+
+    References
+    ----------
+    .. [1] Platt. Probabilistic outputs for support vector machines and comparisons to regularized
+       likelihood methods. Advances in Large Margin Classifiers, 1999.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -170,6 +171,6 @@ ERROR_POTENTIAL = Task(
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_calibrate,
     scoring=_judged,
-    simulator={"task": "error"},
+    simulator={"task": "error", "snr": 8.0},
 )
 """Single pieces of feedback, each taken for right or for wrong."""

@@ -195,7 +195,7 @@ class Reaction:
 
     While feedback agrees with the intention, skill moves towards its upper bound by
     ``learning_rate`` of the way a second, and while it disagrees, towards its lower bound.
-    Feedback that stays neutral for more than 3 s of trying (at rest it is right) lowers attention
+    Feedback that stays neutral for more than 3 s of trying lowers attention
     by 0.03 a second, down to 0.3, and any other feedback brings it back. Between trials nothing
     changes, and a participant who was never shown any feedback stays as it is.
 
@@ -268,7 +268,7 @@ class Reaction:
             return
         label, asked = self._shown
         if label is None and (asked or intended) == REST:
-            self._learn(True, length_s)  # at rest, doing nothing is right
+            return  # nothing was asked for, and nothing came
         elif label is None:
             self._tire(length_s)
         else:

@@ -24,6 +24,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "encoder": {
             "filterbank_covariance": "decoders.filterbank_covariance:FilterbankCovariance",
+            "aligned_covariance": "decoders.aligned_covariance:AlignedCovariance",
             "csp": "decoders.common_spatial_patterns:CommonSpatialPatterns",
             "student": "decoders.student_encoder:StudentEncoder",
             "xdawn": "decoders.xdawn:XdawnCovariance",

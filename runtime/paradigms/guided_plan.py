@@ -53,8 +53,8 @@ class GuidedPlan:
     narrow : float
         Half the width of the interval at which the accuracy is known well enough.
     confidence : float
-        Of the interval. It is wider where it is looked at several times, so that this is the
-        chance that *no* look is misled.
+        Of the interval, both sides together. It is wider where it is looked at several times, so
+        that this is the chance that *no* look is misled.
     words : mapping of str to str
         What the person reads for a class; the class itself where there is none.
 
@@ -77,7 +77,7 @@ class GuidedPlan:
     first_check: int = 10
     first_give_up: int = 15
     narrow: float = 0.07
-    confidence: float = 0.95
+    confidence: float = 0.9
     words: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

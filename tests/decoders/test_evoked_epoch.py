@@ -24,7 +24,8 @@ def flashes(n_targets: int = 30, n_others: int = 120, seed: int = 0):
 
 
 def config(**fields) -> EvokedEpochConfig:
-    return EvokedEpochConfig(**{"rate_hz": RATE_HZ, "bin_s": 0.04} | fields)
+    plain = {"rate_hz": RATE_HZ, "bin_s": 0.04, "clip_sd": None, "n_filters": 0}
+    return EvokedEpochConfig(**plain | fields)
 
 
 def fitted(**fields) -> EvokedEpoch:
@@ -67,6 +68,37 @@ def test_a_baseline_takes_an_offset_away():
     np.testing.assert_allclose(encoder.encode_many(windows + 50), before, atol=1e-10)
     by_hand = windows[:, 0, 40:44].mean(axis=1) - windows[:, 0, :10].mean(axis=1)
     np.testing.assert_allclose(before[:, 10], by_hand, atol=1e-12)
+
+
+def test_a_loud_moment_is_held_where_the_channel_usually_ends():
+    windows, labels = flashes()
+    encoder = EvokedEpoch.fit(windows, labels, config(clip_sd=4.0))
+    limits = encoder.to_arrays()["limits"]
+    np.testing.assert_allclose(limits, 4 * windows.std(axis=(0, 2)), rtol=0.15)
+    loud = windows[:1].copy()
+    loud[0, 3, 8:12] = -1e6
+    assert encoder.encode_many(loud)[0, 3 * 20 + 2] == pytest.approx(-limits[3], rel=1e-12)
+
+
+def test_electrode_pops_do_less_harm_when_loud_moments_are_held():
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.metrics import roc_auc_score
+
+    windows, labels = flashes()
+    unseen, truth = flashes(seed=1)
+    rng = np.random.default_rng(2)
+    for some in (windows, unseen):
+        for samples in some[::5]:
+            begin = rng.integers(N_TIMES - 20)
+            samples[rng.integers(N_CHANNELS), begin : begin + 20] += rng.normal(scale=100)
+    found = {}
+    for clip_sd in (4.0, None):
+        encoder = EvokedEpoch.fit(windows, labels, config(clip_sd=clip_sd))
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        model.fit(encoder.encode_many(windows), labels)
+        scores = model.decision_function(encoder.encode_many(unseen))
+        found[clip_sd] = roc_auc_score(truth == "target", scores)
+    assert found[4.0] > found[None] + 0.03, found
 
 
 @pytest.mark.parametrize("rate_hz", [250.0, 256.0, 100.0, 512.0])
@@ -218,6 +250,7 @@ def test_a_fit_refuses_nothing_windows_too_short_and_filters_without_labels():
         {"start_s": -0.1},
         {"stop_s": 0.01},
         {"baseline_s": -1.0},
+        {"clip_sd": 0.0},
         {"n_filters": -1},
     ],
 )

@@ -94,9 +94,7 @@ def test_feedback_that_selects_nothing_changes_nothing():
         person.open()
         person.read(500, 10**11)
     told.act(nothing, Command(label=None, reason="still deciding"))
-    np.testing.assert_array_equal(
-        quiet.read(500, 10**11).samples, told.read(500, 10**11).samples
-    )
+    np.testing.assert_array_equal(quiet.read(500, 10**11).samples, told.read(500, 10**11).samples)
 
 
 def test_a_text_without_any_item_is_refused():

@@ -171,11 +171,11 @@ def test_it_ends_early_where_the_accuracy_is_on_one_side(accuracy, ended, per_cl
 
 
 def test_it_ends_where_the_accuracy_is_known_well_enough():
-    plan = GuidedPlan(trials_per_class=60, block_per_class=20, narrow=0.15, needed=0.7, max_s=3600)
+    plan = GuidedPlan(trials_per_class=60, block_per_class=20, narrow=0.12, needed=0.7, max_s=3600)
     found = told_after(plan, 0.7).summary()
     assert found.ended == "known"
     low, high = found.interval
-    assert (high - low) / 2 <= 0.15
+    assert (high - low) / 2 <= 0.12
     assert found.kept["left"] == 40
 
 
