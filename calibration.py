@@ -137,7 +137,10 @@ def _candidate(gathered: Gathered) -> Candidate:
         trials=trials,
         fit_encoder=fit_encoder,
         config=FitConfig(
-            classifier=plan.classifier, priors=plan.priors, promised_error=plan.promised_error
+            classifier=plan.classifier,
+            priors=plan.priors,
+            scale=plan.scale,
+            promised_error=plan.promised_error,
         ),
     )
 

@@ -32,7 +32,7 @@ class FitPlan:
         What people call this way; the encoder's name if empty.
     settings : mapping
         Of the encoder.
-    classifier, priors : str
+    classifier, priors, scale : str
         See `FitConfig`.
     promised_error : float
         See `FitConfig`.
@@ -54,6 +54,7 @@ class FitPlan:
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
     priors: Literal["equal", "observed"] = "equal"
+    scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
@@ -148,6 +149,7 @@ def plans_for(
             settings=way.settings,
             classifier=way.classifier,
             priors=known.priors,
+            scale=way.scale,
             promised_error=promised_error,
             conditioning=conditioning or way.conditioning,
             student=student,

@@ -46,6 +46,9 @@ class FitConfig:
     priors : str
         ``"equal"``: classes weigh the same however many trials each has. ``"observed"``: a class
         is as probable as it was in training, as with flashes, of which few are targets.
+    scale : str
+        ``"each"`` standardises every feature; ``"common"`` divides all by one number, where their
+        sizes mean something, as in a tangent space.
     promised_error : float
         Share of decisions that may be wrong, in [0, 1): what it takes to be sure enough follows
         from held-out trials, if they allow such a promise. 0 promises nothing.
@@ -55,6 +58,7 @@ class FitConfig:
 
     classifier: Literal["logistic", "lda"] = "logistic"
     priors: Literal["equal", "observed"] = "equal"
+    scale: Literal["each", "common"] = "each"
     n_folds: int = 5
     costs: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0)
     promised_error: float = 0.0
@@ -70,6 +74,8 @@ class FitConfig:
             raise ConfigError(
                 f'priors must be "equal" or "observed", got {self.priors!r}: choose one.'
             )
+        if self.scale not in ("each", "common"):
+            raise ConfigError(f'scale must be "each" or "common", got {self.scale!r}: choose one.')
         if not 0 <= self.promised_error < 1:
             raise ConfigError(
                 f"promised_error must be in [0, 1), got {self.promised_error}: 0.1 allows one "
@@ -283,7 +289,13 @@ class CrossValidation(Generic[E]):
         return Rehearsal(cost=self._costs[0], scores=np.empty((0, len(self._trials.classes))))
 
     def _weights(self, features: Floats, labels: NDArray[np.str_], cost: float | None) -> Weights:
-        return _fit_linear(features, labels, cost, equal=self._config.priors == "equal")
+        mean, scale = features.mean(axis=0), features.std(axis=0)
+        scale[scale == 0] = 1.0
+        if self._config.scale == "common":
+            scale[:] = np.sqrt(np.mean(scale**2))
+        equal = self._config.priors == "equal"
+        weights, bias = _fit_linear((features - mean) / scale, labels, cost, equal=equal)
+        return Weights(mean=mean, scale=scale, weights=weights, bias=bias)
 
     def _encode(self, chosen: Indices) -> tuple[E, Floats, NDArray[np.str_]]:
         rows = self._trials.windows_of(chosen)
@@ -312,13 +324,11 @@ class CrossValidation(Generic[E]):
 
 def _fit_linear(
     features: Floats, labels: NDArray[np.str_], cost: float | None, *, equal: bool
-) -> Weights:
-    """Standardise and classify."""
+) -> tuple[Floats, Floats]:
+    """Weights and bias from standardised features."""
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = features.mean(axis=0), features.std(axis=0)
-    scale[scale == 0] = 1.0
     n_classes = len(np.unique(labels))
     if cost is None:
         priors = np.full(n_classes, 1 / n_classes) if equal else None
@@ -326,5 +336,5 @@ def _fit_linear(
     else:
         weight = "balanced" if equal else None
         model = LogisticRegression(C=cost, class_weight=weight, max_iter=2000)
-    model.fit((features - mean) / scale, labels)
-    return Weights(mean=mean, scale=scale, weights=model.coef_, bias=model.intercept_)
+    model.fit(features, labels)
+    return model.coef_, model.intercept_

@@ -61,8 +61,8 @@ class FeedbackSpan(TrialSpan):
 def error_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     """Ways to decode a response to feedback."""
     return (
-        Way(encoder="xdawn", conditioning=SLOW),
         Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda"),
+        Way(encoder="xdawn", conditioning=SLOW, scale="common"),
     )
 
 

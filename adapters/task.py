@@ -39,7 +39,7 @@ class Way:
         What the encoder is served.
     settings : mapping
         Of the encoder; a number of bands follows from the conditioning.
-    classifier : str
+    classifier, scale : str
         See `FitConfig`.
     """
 
@@ -48,6 +48,7 @@ class Way:
     conditioning: ConditionConfig
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
+    scale: Literal["each", "common"] = "each"
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)

@@ -1,8 +1,9 @@
 """Evoked epoch: the mean amplitude of every channel in short stretches of time.
 
 An evoked response has the same sign and delay every time, so its amplitudes themselves are
-features; with a shrunken covariance, linear discriminant analysis reads them nearly as well as they
-can be read [1]_. No filters have to be found, so few flashes suffice.
+features; with a shrunken covariance, linear discriminant analysis reads them nearly as well as
+they can be read [1]_. Behind xDAWN filters all rows have unit power, and shrinkage treats them
+alike.
 
 References
 ----------
@@ -45,9 +46,13 @@ class EvokedEpochConfig:
         Where the last stretch ends; None for the end of the window.
     baseline_s : float
         The mean of so much from the beginning of the window is taken off; 0 for nothing.
+    clip_sd : float, optional
+        Samples beyond so many standard deviations of their channel (by the median, so that loud
+        moments do not count) are held there: a blink must not outweigh a hundred flashes. None
+        holds nothing.
     n_filters : int
-        xDAWN filters for each evoked class, whose output takes the place of the channels; 0 takes
-        the channels as they are.
+        xDAWN filters for each evoked class, whose output takes the place of the channels; fewer
+        are kept where there are fewer independent channels. 0 takes the channels as they are.
     evoked : tuple of str
         Classes that filters are learnt for; empty for all but the most common one.
     """
@@ -57,7 +62,8 @@ class EvokedEpochConfig:
     start_s: float = 0.0
     stop_s: float | None = None
     baseline_s: float = 0.0
-    n_filters: int = 0
+    clip_sd: float | None = 4.0
+    n_filters: int = 16
     evoked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -80,6 +86,10 @@ class EvokedEpochConfig:
         if self.stop_s is not None and not self.stop_s >= self.start_s + self.bin_s:
             raise ConfigError(
                 f"stop_s must be at least start_s + bin_s, got {self.stop_s} s: raise it."
+            )
+        if self.clip_sd is not None and not self.clip_sd > 0:
+            raise ConfigError(
+                f"clip_sd must be positive, got {self.clip_sd}: leave it out to hold nothing."
             )
         if self.n_filters < 0:
             raise ConfigError(f"n_filters must be at least 0, got {self.n_filters}: raise it.")
@@ -136,6 +146,8 @@ class EvokedEpoch:
     covariance : ndarray, shape (1, n_channels, n_channels)
         Mean covariance of the training windows, in square microvolts: what stands in for masked
         channels follows from it.
+    limits : ndarray, shape (n_channels,)
+        Where the samples of each channel are held, in microvolts, positive.
     n_times : int
         Samples in a window.
 
@@ -149,16 +161,22 @@ class EvokedEpoch:
     Config = EvokedEpochConfig
 
     def __init__(
-        self, config: EvokedEpochConfig, filters: Floats | None, covariance: Floats, n_times: int
+        self,
+        config: EvokedEpochConfig,
+        filters: Floats | None,
+        covariance: Floats,
+        limits: Floats,
+        n_times: int,
     ) -> None:
-        if len(covariance) != 1 or (filters is None) != (config.n_filters == 0):
+        fits = covariance.shape[:2] == (1, len(limits)) and bool((limits > 0).all())
+        if not fits or (filters is None) != (config.n_filters == 0):
             raise BundleError(
-                f"Filters {None if filters is None else filters.shape} and covariance "
-                f"{covariance.shape} do not fit n_filters {config.n_filters} and one band: fit "
-                f"the model again."
+                f"Filters {None if filters is None else filters.shape}, covariance "
+                f"{covariance.shape} and limits {limits.shape} do not fit each other and n_filters "
+                f"{config.n_filters}: fit the model again."
             )
         self.config = config
-        self._filters, self._n_times = filters, n_times
+        self._filters, self._limits, self._n_times = filters, limits[:, None], n_times
         self._missing = MissingChannels(covariance, None if filters is None else filters[None])
         self._averaging = config.averaging(n_times)
         n_rows = covariance.shape[1] if filters is None else len(filters)
@@ -191,24 +209,28 @@ class EvokedEpoch:
         """
         if len(windows) == 0:
             raise ConfigError("Got 0 windows, needed is at least 1: select trials to fit on.")
-        covariance, filters = mean_covariance(windows), None
+        mean_covariance(windows)  # refuses what cannot be learnt from
+        limits = _limits(windows, config.clip_sd)
+        held = np.clip(windows, -limits[:, None], limits[:, None])
+        covariance, filters = mean_covariance(held), None
         if config.n_filters:
             names = np.full(len(windows), "") if labels is None else np.asarray(labels).astype(str)
             evoked = evoked_classes(names, config.evoked)
-            filters = xdawn_filters(windows, names, evoked, config.n_filters, covariance)
-        return cls(config, filters, covariance[None], windows.shape[2])
+            filters = xdawn_filters(held, names, evoked, config.n_filters, covariance)
+        return cls(config, filters, covariance[None], limits, windows.shape[2])
 
     @classmethod
     def from_arrays(cls, config: EvokedEpochConfig, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild from a bundle's arrays; raises `BundleError` if they do not fit."""
         filters = take(arrays, "filters", 2) if config.n_filters else None
         n_times = int(take(arrays, "n_times", 1)[0])
-        return cls(config, filters, take(arrays, "scatter", 3), n_times)
+        return cls(config, filters, take(arrays, "scatter", 3), take(arrays, "limits", 1), n_times)
 
     def to_arrays(self) -> dict[str, Floats]:
         """What was learnt, for a bundle."""
         arrays = {
             "scatter": self._missing.covariance,
+            "limits": self._limits[:, 0],
             "n_times": np.array([self._n_times], dtype=np.float64),
         }
         return arrays if self._filters is None else {"filters": self._filters, **arrays}
@@ -263,12 +285,14 @@ class EvokedEpoch:
         expected = (self._missing.covariance.shape[1], self._n_times)
         by_band = split_announced(window.samples, 1, expected)
         if window.usable is None or window.usable.all():
-            return embed(self._features(by_band[0], self._filters), self.n_features)
+            values = self._features(by_band[0], self._filters, self._limits)
+            return embed(values, self.n_features)
         masked = self._missing.filters_for(window.usable)
         if masked is None:
             return embed(None, self.n_features)
         picked = self._missing.pick(by_band, masked)[0]
-        return embed(self._features(picked, masked.filters[0]), self.n_features, masked.quality)
+        values = self._features(picked, masked.filters[0], self._limits[window.usable])
+        return embed(values, self.n_features, masked.quality)
 
     def encode_many(self, windows: Samples) -> Floats:
         """Features of many windows, by the very code that serves one.
@@ -286,7 +310,7 @@ class EvokedEpoch:
         self._check_length(windows.shape[2])
         features = np.full((len(windows), self.n_features), np.nan)
         for row, samples in zip(features, windows, strict=True):
-            values = self._features(samples, self._filters)
+            values = self._features(samples, self._filters, self._limits)
             if values is not None:
                 row[:] = values
         return features
@@ -303,13 +327,22 @@ class EvokedEpoch:
                 f"the model's own window length and rate."
             )
 
-    def _features(self, samples: Samples, filters: Floats | None) -> Floats | None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            amplitudes = samples @ self._averaging
-            if filters is not None:
-                amplitudes = filters @ amplitudes
-        # Anything not finite anywhere in the window is in a sum: zero times NaN is NaN.
-        if not (np.isfinite(amplitudes).all() and samples.any()):
+    def _features(self, samples: Samples, filters: Floats | None, limits: Floats) -> Floats | None:
+        # Asked before anything is held: infinity would pass for a loud moment.
+        if not (np.isfinite(samples).all() and samples.any()):
             return None
+        amplitudes = np.clip(samples, -limits, limits) @ self._averaging
+        if filters is not None:
+            amplitudes = filters @ amplitudes
         flat: Floats = amplitudes.ravel()
         return flat
+
+
+def _limits(windows: Samples, clip_sd: float | None) -> Floats:
+    """Where the samples of each channel are held, shape (n_channels,)."""
+    if clip_sd is None:
+        return np.full(windows.shape[1], np.finfo(np.float64).max)
+    # For a Gaussian the median of the absolute value is 0.6745 standard deviations.
+    limits: Floats = clip_sd * np.median(np.abs(windows), axis=(0, 2)) / 0.6745
+    # A channel that is silent half of the time has no scale to go by.
+    return np.where(limits > 0, limits, np.finfo(np.float64).max)

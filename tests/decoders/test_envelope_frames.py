@@ -95,47 +95,6 @@ def test_it_survives_a_bundle(encoder):
     np.testing.assert_array_equal(again.encode_many(drawn(2)), encoder.encode_many(drawn(2)))
 
 
-def stream(encoder, windows, first=0):
-    """Windows whose hops follow each other."""
-    said = []
-    for place, samples in enumerate(windows):
-        at = first + place * CONFIG.n_times
-        said.append(encoder.encode(replace(window(samples), conditioned_first=at)).values)
-    return np.array(said)
-
-
-def test_the_mean_follows_a_stream_that_became_louder_and_forgets_it_at_a_gap(encoder):
-    louder = 3 * drawn(3, 1500)
-    heard = stream(encoder, louder)
-    alone = encoder.encode_many(louder)
-    assert alone.mean() > 0.8
-    np.testing.assert_array_equal(heard[0], alone[0])
-    assert heard[:20].mean() > 0.8
-    assert abs(heard[-300:].mean()) < 0.1
-    np.testing.assert_array_equal(stream(encoder, louder[:5], first=10**6), heard[:5])
-
-
-def test_a_masked_row_learns_nothing_meanwhile():
-    encoder = EnvelopeFrames.fit(drawn(), np.zeros(40), replace(CONFIG, memory_hops=50.0))
-    encoder.open(spec(), N_TIMES)
-    usable = np.arange(N_ROWS) > 0
-    for place, samples in enumerate(30 * drawn(4, 100)):
-        at = place * CONFIG.n_times
-        encoder.encode(replace(window(samples, usable), conditioned_first=at))
-    again = replace(window(drawn(5, 1)[0]), conditioned_first=100 * CONFIG.n_times)
-    said = encoder.encode(again).values.reshape(2, N_ROWS)
-    alone = encoder.encode_many(again.samples[None])[0].reshape(2, N_ROWS)
-    np.testing.assert_array_equal(said[:, 0], alone[:, 0])
-    assert (said[:, 1:] < alone[:, 1:]).all()
-
-
-def test_without_a_memory_the_calibrations_mean_stays():
-    encoder = EnvelopeFrames.fit(drawn(), np.zeros(40), replace(CONFIG, memory_hops=0.0))
-    encoder.open(spec(), N_TIMES)
-    windows = 5 * drawn(6, 30)
-    np.testing.assert_array_equal(stream(encoder, windows), encoder.encode_many(windows))
-
-
 def test_what_does_not_fit_is_refused(encoder):
     with pytest.raises(SchemaMismatch, match="needed are 8"):
         encoder.open(spec(), 7)
@@ -145,8 +104,6 @@ def test_what_does_not_fit_is_refused(encoder):
         EnvelopeFrames.fit(drawn()[:, :, :6], np.zeros(40), CONFIG)
     with pytest.raises(ConfigError, match="finite and change"):
         EnvelopeFrames.fit(np.ones((4, N_ROWS, N_TIMES)), np.zeros(4), CONFIG)
-    with pytest.raises(ConfigError, match="memory_hops"):
-        replace(CONFIG, memory_hops=5.0)
     with pytest.raises(ConfigError, match="n_frames"):
         replace(CONFIG, n_frames=0)
     with pytest.raises(BundleError, match="scales positive"):
