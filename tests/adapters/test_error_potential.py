@@ -75,8 +75,8 @@ def test_the_task_is_whole():
     assert SimulatorConfig(**ERROR_POTENTIAL.simulator).task == "error"
     ways = ERROR_POTENTIAL.ways(ERROR_POTENTIAL.span.classes)
     assert [(way.encoder, way.classifier) for way in ways] == [
-        ("xdawn", "logistic"),
         ("evoked_epoch", "lda"),
+        ("xdawn", "logistic"),
     ]
     assert {way.conditioning for way in ways} == {SLOW}
 
