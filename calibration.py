@@ -153,9 +153,12 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
         student = student_for(plan, parts[0].conditioned)
         heard = [part.features for part in parts if part.features is not None]
         return np.concatenate(heard), lambda features, _: student.taught(features)
+    conditioned, n_bands = parts[0].conditioned, max(1, len(plan.conditioning.bands_hz))
     follows = {
-        "n_bands": max(1, len(plan.conditioning.bands_hz)),
-        "rate_hz": parts[0].conditioned.rate_hz,
+        "n_bands": n_bands,
+        "rate_hz": conditioned.rate_hz,
+        # Of three electrodes come no two pairs of filters.
+        "n_pairs": max(1, min(2, conditioned.n_channels // n_bands // 2)),
     }
     fields = {field.name for field in dataclasses.fields(encoder.Config)}
     given = {name: value for name, value in follows.items() if name in fields}

@@ -148,7 +148,7 @@ class StepSums:
         n = len(self._turns)
         phase = -2 * np.pi * ((self.n_seen * self._step * self._turns) % 1)
         cos, sin = np.cos(phase).astype(np.float32), np.sin(phase).astype(np.float32)
-        waves = self._waves[at].reshape(-1, 2 * n)
+        waves = self._waves[at].reshape(len(parts), 2 * n)  # at 100 Hz no mains fits, and n is 0
         waves[:, :n] = parts[:, :n] * cos - parts[:, n:] * sin
         waves[:, n:] = parts[:, :n] * sin + parts[:, n:] * cos
 

@@ -76,3 +76,8 @@ def test_after_a_restart_only_what_follows_counts():
     for first in range(0, SECOND, STEP):
         sums.add(quiet[:, first : first + STEP].astype(np.float32))
     assert sums.statistics().whole_sd_uv.max() < 1.2
+
+
+def test_a_rate_at_which_no_mains_fits_is_looked_at_all_the_same():
+    found = seen(white(), mains_hz=()).statistics()
+    np.testing.assert_allclose(found.whole_sd_uv, 20.0, rtol=0.1)
