@@ -214,7 +214,8 @@ def demo(
     if long:
         said = course_sentence(long.course) if long.course else accuracy_sentence(long.accuracy)
         out.print(
-            f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: {said}"
+            f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: "
+            f"{said}"
         )
     if kept:
         out.print(f"The model is kept in {kept}.")

@@ -204,6 +204,25 @@ def score_text(score: dict[str, Any]) -> str:
     return f"accuracy {score['accuracy']:.2f} ({low:.2f} to {high:.2f}), {score['n']} trials."
 
 
+def tell_scores(scores: dict[str, Any]) -> None:
+    """How good a fit is, and why it was made in this way."""
+    if "compared" in scores:
+        out.print(compared_table(scores["compared"], scores["chosen"]))
+        out.print(scores["chosen_because"], highlight=False)
+    for key, words in (
+        ("nested_choice", "Choosing and decoding, left-out blocks of trials"),
+        ("cross_validation", "The model, left-out blocks of trials"),
+        ("leave_one_recording_out", "Left-out recordings"),
+    ):
+        if key in scores:
+            out.print(f"{words}: {score_text(scores[key])}")
+    for key in ("verdict", "promise"):
+        if key in scores:
+            out.print(scores[key], highlight=False)
+    if left_out := scores.get("electrodes_left_out"):
+        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
+
+
 def _tell_error(kind: str, text: str, json_wanted: bool) -> None:
     if json_wanted:
         print_json({"error": kind, "message": text})

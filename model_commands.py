@@ -11,13 +11,12 @@ import typer
 
 from .console import (
     NOTICE,
-    compared_table,
     facts_table,
     out,
     plain_errors,
     print_json,
     progress_bar,
-    score_text,
+    tell_scores,
 )
 from .runtime.errors import ConfigError
 
@@ -271,27 +270,8 @@ def fit(
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
-    _tell_scores(scores)
+    tell_scores(scores)
     out.print(f"Saved {bundle} ({sha256[:12]}).")
-
-
-def _tell_scores(scores: dict[str, Any]) -> None:
-    """How good a fit is, and why it was made in this way."""
-    if "compared" in scores:
-        out.print(compared_table(scores["compared"], scores["chosen"]))
-        out.print(scores["chosen_because"], highlight=False)
-    for key, words in (
-        ("nested_choice", "Choosing and decoding, left-out blocks of trials"),
-        ("cross_validation", "The model, left-out blocks of trials"),
-        ("leave_one_recording_out", "Left-out recordings"),
-    ):
-        if key in scores:
-            out.print(f"{words}: {score_text(scores[key])}")
-    for key in ("verdict", "promise"):
-        if key in scores:
-            out.print(scores[key], highlight=False)
-    if left_out := scores.get("electrodes_left_out"):
-        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
 
 
 def refuse_overwriting(bundle: Path) -> None:

@@ -31,8 +31,8 @@ from ..runtime.messages import Samples
 from .calibration import fit_temperature, soften
 from .cross_validation import CrossValidation, E, FitConfig, FitEncoder
 from .folds import Indices, Trials, contiguous_folds, recording_folds
-from .reader import fit_reader
 from .linear import Floats, LinearAdapter
+from .reader import fit_reader
 
 Progress = Callable[[int, int], None]
 """Told how many steps are done, and of how many."""

@@ -62,7 +62,7 @@ class TrialScorer:
         """Nothing to release."""
 
     def outcomes(self) -> tuple[tuple[Marker, str | None], ...]:
-        """Every trial's cue, called after what it asks for, and what was decided; None if nothing."""
+        """Every trial's cue, called after what it asks for, and what was decided, if anything."""
         asked = [self._span.label(self._cues, place) for place in range(len(self._cues))]
         return tuple(
             (replace(cue, label=label), self._decided(place))

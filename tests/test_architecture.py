@@ -24,8 +24,8 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "checking.py", "cleaning.py", "cli.py",
     "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
-    "fit_plan.py", "gathering.py", "keeping.py", "model_commands.py", "proving.py", "record_commands.py", "reporting.py",
-    "running.py", "training_sources.py",
+    "fit_plan.py", "gathering.py", "keeping.py", "model_commands.py", "proving.py",
+    "record_commands.py", "reporting.py", "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -70,8 +70,8 @@ HOMES = {
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
     "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
-    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann", "sklearn",
-    "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann",
+    "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (

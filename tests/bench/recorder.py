@@ -49,8 +49,8 @@ BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def light_bundle(rate_hz: float) -> Any:
     """A model of the sixteen electrodes, fitted on a simulated participant."""
     from diverloop.calibration import fit_model
-    from diverloop.fit_plan import FitPlan
     from diverloop.demo import SPAN
+    from diverloop.fit_plan import FitPlan
     from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
     from diverloop.runtime.signal.condition_config import ConditionConfig
     from diverloop.runtime.windows import WindowConfig

@@ -260,8 +260,8 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         from diverloop.calibration import fit_model
-        from diverloop.fit_plan import FitPlan
         from diverloop.demo import SPAN
+        from diverloop.fit_plan import FitPlan
         from diverloop.runtime.bundle import save_bundle
         from diverloop.runtime.windows import WindowConfig
         from diverloop.training_sources import recordings
