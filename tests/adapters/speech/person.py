@@ -91,7 +91,7 @@ def hops_of(text: str, *, rest: int = 4, **how) -> np.ndarray:
     return np.concatenate([quiet, frames[: len(frames) // 2 * 2], quiet]).reshape(-1, 2 * N_IN)
 
 
-def utterance(text: str, seed: int, noise: float = 0.3) -> Utterance:
+def utterance(text: str, seed: int, noise: float = 0.15) -> Utterance:
     hops = hops_of(text)
     noisy = hops + noise * np.random.default_rng(seed).standard_normal(hops.shape)
     return Utterance(hops=noisy, words=tuple(text.split()), onset=4, offset=len(hops) - 4)

@@ -20,7 +20,7 @@ from diverloop.runtime.errors import ConfigError
 from .person import LEXICON, Session, config, labels, utterance
 
 TEST = ("key sack", "bad beads", "bee key bad")
-TRAINING = dict(n_hidden=24, n_layers=1, epochs=12, batch=4, rate=0.02, noise=0.1, dropout=0.0)
+TRAINING = dict(n_hidden=24, n_layers=1, epochs=8, batch=4, rate=0.04, noise=0.1, dropout=0.0)
 FIT = SpeechFitConfig(training=TRAINING, held_out=0.15, language_weights=(0.5, 1.0), order=2)
 
 
