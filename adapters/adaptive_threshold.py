@@ -56,7 +56,7 @@ class AdaptiveThreshold:
     """A threshold that rises after an error and falls a little after every success.
 
     After T outcomes without touching a bound the share of errors is within
-    ``(highest - lowest) / (rate * T)`` of `alpha`, whatever the signal did [1]_.
+    ``(highest - lowest) / (rate * T)`` of `alpha`, whatever the signal did.
 
     Parameters
     ----------

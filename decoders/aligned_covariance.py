@@ -3,7 +3,8 @@
 From one session to the next, and from person to person, covariances move as a whole: another cap,
 other impedances, another day. Seen from its own mean each session lies around the same point, and
 what tells classes apart is more alike [1]_. No label is needed for that, so a new session can be
-centred on its first trials before anybody knows what was meant in them.
+centred on its first trials before anybody knows what was meant in them, and its centre pulled
+towards the known ones along the geodesic [2]_ while there are few.
 
 References
 ----------
@@ -193,7 +194,7 @@ def _moved(whiteners: Floats, centres: Floats, weight: float) -> Floats:
     """Whiteners of a point on the way from the centre they belong to, to another.
 
     The shortest way between positive matrices A and B goes through ``A^(1/2) (A^(-1/2) B
-    A^(-1/2))^w A^(1/2)``, w from 0 to 1 [2]_.
+    A^(-1/2))^w A^(1/2)``, w from 0 to 1.
     """
     seen = whiteners @ centres @ whiteners
     powers, axes = np.linalg.eigh(seen)

@@ -1,4 +1,4 @@
-"""How a guided calibration can end, and what is said of it.
+"""How a guided calibration can end, and what is said of it, with Wilson's interval [1]_.
 
 References
 ----------
@@ -40,7 +40,7 @@ TOO_FEW = "There are too few trials to fit: fewer than two of some class. Record
 
 
 def wilson(n_right: int, n: int, confidence: float) -> tuple[float, float]:
-    """Score interval of a share [1]_, in [0, 1]; all of it if nothing was judged."""
+    """Score interval of a share, in [0, 1]; all of it if nothing was judged."""
     if n == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf(0.5 + confidence / 2)

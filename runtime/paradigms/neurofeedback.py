@@ -3,7 +3,9 @@
 Baselines with eyes open and closed, blocks of feedback with pauses between them, now and then a
 transfer block without feedback, and the baselines again. The sham arm runs through the same
 timeline and looks the same; its feedback follows a course that the person has no hand in. Nobody
-who takes part is told the arm: see `diverloop.runtime.paradigms.sham`.
+who takes part is told the arm: see `diverloop.runtime.paradigms.sham`. What is kept follows the
+checklist of the field [1]_; how old the feedback is belongs to it, because later feedback teaches
+less [2]_.
 
 References
 ----------

@@ -1,8 +1,8 @@
 """Who sits in front of the screen: what each participant profile may be shown.
 
 A profile is chosen before anything is shown. Where electrodes lie inside the skull, epilepsy is the
-likely reason they are there, so the strict profile is the default; an operator may choose otherwise
-by name, never by leaving something out.
+likely reason they are there, and flashes are a hazard from 3 Hz on [1]_: the strict profile is the
+default; an operator may choose otherwise by name, never by leaving something out.
 
 References
 ----------
@@ -110,7 +110,7 @@ of any usual flicker, and no norm.
 """
 
 EPILEPSY = Profile(name="epilepsy", refused_hz=(3.0, 60.0), rest_after_s=300.0)
-"""Epilepsy or photosensitivity, known or likely: flashes are a hazard from 3 Hz on [1]_."""
+"""Epilepsy or photosensitivity, known or likely: flashes are a hazard from 3 Hz on."""
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {profile.name: profile for profile in (GENERAL, EPILEPSY)}
