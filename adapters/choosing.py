@@ -164,7 +164,7 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
     by_recording = recording_folds(trials)
     step = _counted(progress, len(candidates) * len(folds) + len(by_recording) + 1)
     validations = [
-        CrossValidation(each.windows, trials, each.fit_encoder, each.config, step)
+        CrossValidation(each.windows, each.trials, each.fit_encoder, each.config, step)
         for each in candidates
     ]
     scores, rehearsed = _outer(validations, trials, folds, step)

@@ -175,7 +175,7 @@ def edit_settings(folder: Path) -> None:
 
 
 def edit_feedback(folder: Path) -> None:
-    replaced(folder, "recording.xdf", b'"memory_s":', b'"memory_S":')
+    replaced(folder, "recording.xdf", b'"stale_s":', b'"stale_S":')
 
 
 def cut_recording(folder: Path) -> None:

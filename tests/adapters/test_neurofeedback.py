@@ -34,6 +34,7 @@ def config(**fields) -> NeurofeedbackConfig:
         "study": "secret",
         "participant": "p1",
         "step_s": 0.2,
+        "threshold": ThresholdConfig(adapt="between"),
     }
     return NeurofeedbackConfig(**usual | fields)
 
