@@ -141,6 +141,8 @@ del MESSAGES[ChunkEntry]
 def bits(value: Any) -> Any:
     """Equal for values that are equal to the last bit, in type and in every NaN's place."""
     if isinstance(value, np.ndarray):
+        if value.dtype.kind == "f":
+            value = np.where(np.isnan(value), value.dtype.type(np.nan), value).astype(value.dtype)
         return value.dtype.str, value.shape, value.tobytes()
     if dataclasses.is_dataclass(value):
         names = [one.name for one in dataclasses.fields(value)]
