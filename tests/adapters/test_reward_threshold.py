@@ -18,7 +18,9 @@ TRUE_THRESHOLD = -0.385  # 65 % of a standard normal lie above it
 
 
 def rule(value: float = 0.0, **fields) -> RewardThreshold:
-    return RewardThreshold(ThresholdConfig(**{"adapt": "between"} | fields), value=value, scale=1.0, step_s=0.1)
+    return RewardThreshold(
+        ThresholdConfig(**{"adapt": "between"} | fields), value=value, scale=1.0, step_s=0.1
+    )
 
 
 def run_block(one: RewardThreshold, values: np.ndarray, name: str = "block:1") -> float:
