@@ -7,26 +7,19 @@ behaves, never how well a person could be understood.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import SourceUnavailable
-from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
+from ..runtime.messages import Chunk, StreamSpec
 from ..runtime.paradigms.phonemes import PHONEMES
 from ..runtime.stages import Clock
 from .montage import montage
+from .simulated_amplifier import SimulatedAmplifier
 from .simulated_articulation import Script, Utterance
 from .simulated_speech_config import SimulatedSpeakerConfig
 from .simulated_speech_cortex import SpeechCortex
-from .simulator import Delivery
-from .simulator_config import SimulatorConfig
 
 __all__ = ["SimulatedSpeaker", "SimulatedSpeakerConfig"]
-
-_NS = 1_000_000_000
-_SENDER_START_S = 1000.0  # the amplifier's clock is not this machine's
 
 
 class SimulatedSpeaker:
@@ -55,25 +48,15 @@ class SimulatedSpeaker:
     Config = SimulatedSpeakerConfig
 
     def __init__(self, config: SimulatedSpeakerConfig, clock: Clock) -> None:
-        self._config, self._clock = config, clock
+        self._config = config
         self._channels = montage(config.montage)
-        self._delivery = Delivery(
-            SimulatorConfig(
-                montage=config.montage, rate_hz=config.rate_hz, duration_s=config.duration_s,
-                chunk_s=config.chunk_s, faults=config.faults, task="rest",
-            )
-        )  # fmt: skip
-        self._is_open = False
+        self._amplifier = SimulatedAmplifier("speaker", config, clock, len(self._channels))
         self._restart()
 
     def _restart(self) -> None:
         """Be at the first sample, as the configuration says."""
         self._script = Script(self._config)
         self._cortex = SpeechCortex(self._config, self._channels, self._script)
-        self._made = np.empty((len(self._channels), 0), dtype=np.float32)
-        self._made_stop = 0
-        self._next = 0  # next stream index to deliver
-        self._open_ns = 0
 
     @property
     def spec(self) -> StreamSpec:
@@ -89,8 +72,7 @@ class SimulatedSpeaker:
     @property
     def ended(self) -> bool:
         """True when `duration_s` has been delivered."""
-        total = self._delivery.total
-        return total is not None and self._next >= total
+        return self._amplifier.ended
 
     def truth(self, sample: int) -> str:
         """Phoneme articulated at a sample.
@@ -140,17 +122,13 @@ class SimulatedSpeaker:
         SourceUnavailable
             If the stream runs already.
         """
-        if self._is_open:
-            raise SourceUnavailable(
-                "The simulated speaker is open already, and has one stream: close it first."
-            )
+        self._amplifier.refuse_open()
         self._restart()
-        self._open_ns = self._clock.now_ns()
-        self._is_open = True
+        self._amplifier.open(lambda first: self._cortex.block(), self._script.markers)
 
     def close(self) -> None:
         """Stop the stream; calling it twice is harmless."""
-        self._is_open = False
+        self._amplifier.close()
 
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         """Wait for samples, or until the deadline; see `runtime.stages.Source`.
@@ -173,60 +151,4 @@ class SimulatedSpeaker:
         SourceUnavailable
             If the stream does not run.
         """
-        if not self._is_open:
-            raise SourceUnavailable("The simulated speaker is closed: open it, then read.")
-        if self.ended:
-            self._clock.wait_until(until_ns)
-            return None
-        first = self._next
-        for start, stop in self._delivery.gaps:
-            first = stop if start <= first < stop else first
-        due_ns = self._open_ns + self._delivery.due_ns(first + max(wanted, 0))
-        self._clock.wait_until(min(due_ns, until_ns))
-        arrived_ns = self._clock.now_ns()
-        stop = self._delivery.delivered(arrived_ns - self._open_ns)
-        lost = self._delivery.lost_between(first, stop)
-        stop = stop if lost is None else lost[0]
-        total = self._delivery.total
-        if total is not None and first >= total:  # the end itself is lost
-            self._next = total if stop >= total else self._next
-            return None
-        return self._chunk(first, stop, arrived_ns) if stop > first else None
-
-    def _chunk(self, first: int, stop: int, arrived_ns: int) -> Chunk:
-        """Deliver samples [first, stop), and what happened since the last delivery."""
-        lost = first - self._next
-        text = f"{lost} samples were lost, as the simulation was told; the index jumps over them."
-        gap = Event(kind=EventKind.GAP, text=text, sample=self._next, count=lost, at_ns=arrived_ns)
-        markers = tuple(self._stamped(one) for one in self._script.markers(self._next, stop))
-        self._next = stop
-        after_s = stop / self._config.rate_hz
-        return Chunk(
-            samples=self._make(first, stop),
-            first_sample=first,
-            arrived_ns=arrived_ns,
-            lsl_raw_s=_SENDER_START_S + after_s,
-            lsl_corrected_s=self._open_ns / _NS + after_s,
-            markers=markers,
-            events=(gap,) if lost else (),
-        )
-
-    def _stamped(self, marker: Marker) -> Marker:
-        """Add LSL times to a marker: those of its sample."""
-        after_s = (marker.sample + 1) / self._config.rate_hz
-        return dataclasses.replace(
-            marker,
-            lsl_raw_s=_SENDER_START_S + after_s,
-            lsl_corrected_s=self._open_ns / _NS + after_s,
-        )
-
-    def _make(self, first: int, stop: int) -> NDArray[np.float32]:
-        """Samples [first, stop) as an array of its own; makes the blocks that are missing."""
-        start = self._made_stop - self._made.shape[1]
-        pieces = [self._made]
-        while self._made_stop < stop:
-            pieces.append(self._cortex.block())
-            self._made_stop += self._cortex.block_samples
-        made = np.concatenate(pieces, axis=1)
-        self._made = made[:, stop - start :].copy()
-        return made[:, first - start : stop - start].copy()
+        return self._amplifier.read(wanted, until_ns)

@@ -8,17 +8,13 @@ known.
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import SourceUnavailable
-from ..runtime.messages import Chunk, Command, Decision, Event, EventKind, Marker, StreamSpec
+from ..runtime.messages import Chunk, Command, Decision, StreamSpec
 from ..runtime.stages import Clock
 from .montage import montage
+from .simulated_amplifier import SimulatedAmplifier
 from .simulated_brain import Brain
 from .simulated_feedback import FeedbackTimeline
 from .simulated_speller import SpellerTimeline
@@ -26,72 +22,6 @@ from .simulated_task import Reaction, Timeline
 from .simulator_config import TASK_CLASSES, Fault, SimulatorConfig
 
 __all__ = ["TASK_CLASSES", "Fault", "SimulatedParticipant", "SimulatorConfig"]
-
-_NS = 1_000_000_000
-_SENDER_START_S = 1000.0  # the amplifier's clock is not this machine's
-
-
-class Delivery:
-    """When the simulated amplifier hands over which sample, in whole nanoseconds.
-
-    Sample ``n`` is produced ``(n + 1) / rate`` after the start and delivered with the rest of
-    its packet; a stall holds packets back until it is over.
-
-    Parameters
-    ----------
-    config : SimulatorConfig
-        Rate, packet length, duration and faults.
-    """
-
-    def __init__(self, config: SimulatorConfig) -> None:
-        self._rate = Fraction(config.rate_hz).limit_denominator(1000)
-        self._packet = max(1, round(config.chunk_s * config.rate_hz))
-        self.total = self._at(config.duration_s) if config.duration_s else None
-        faults = sorted(config.faults, key=lambda fault: fault.at_s)
-        self.gaps = [self._samples(fault) for fault in faults if fault.kind == "gap"]
-        self._stalls_ns = [
-            (round(fault.at_s * _NS), round(fault.end_s * _NS))
-            for fault in faults
-            if fault.kind == "stall"
-        ]
-
-    def _at(self, time_s: float) -> int:
-        """Stream index of the first sample at or after a moment."""
-        return math.ceil(round(time_s * float(self._rate), 6))
-
-    def _samples(self, fault: Fault) -> tuple[int, int]:
-        """First and stop index of what a gap swallows: at least one sample."""
-        first = self._at(fault.at_s)
-        return first, max(first + 1, self._at(fault.end_s))
-
-    def produced(self, after_ns: int) -> int:
-        """How many samples exist so long after the start."""
-        return max(0, after_ns) * self._rate.numerator // (_NS * self._rate.denominator)
-
-    def delivered(self, after_ns: int) -> int:
-        """How many samples, lost ones counted, have been handed over so long after the start."""
-        for start_ns, end_ns in reversed(self._stalls_ns):
-            if start_ns <= after_ns < end_ns:
-                after_ns = start_ns
-        count = self.produced(after_ns)
-        if self.total is not None and count >= self.total:
-            return self.total
-        return count - count % self._packet
-
-    def due_ns(self, count: int) -> int:
-        """How long after the start so many samples have been handed over."""
-        count = -(-count // self._packet) * self._packet
-        if self.total is not None:
-            count = min(count, self.total)
-        due_ns = -(-count * _NS * self._rate.denominator // self._rate.numerator)
-        for start_ns, end_ns in self._stalls_ns:
-            if start_ns <= due_ns < end_ns:
-                due_ns = end_ns
-        return due_ns
-
-    def lost_between(self, first: int, stop: int) -> tuple[int, int] | None:
-        """First gap that touches samples in [first, stop)."""
-        return next((gap for gap in self.gaps if gap[0] < stop and gap[1] > first), None)
 
 
 def _timeline_of(config: SimulatorConfig) -> Timeline | SpellerTimeline | FeedbackTimeline:
@@ -135,10 +65,9 @@ class SimulatedParticipant:
     Config = SimulatorConfig
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        self._config, self._clock = config, clock
+        self._config = config
         self._channels = montage(config.montage)
-        self._delivery = Delivery(config)
-        self._is_open = False
+        self._amplifier = SimulatedAmplifier("participant", config, clock, len(self._channels))
         self._restart()
 
     def _restart(self) -> None:
@@ -147,11 +76,6 @@ class SimulatedParticipant:
         self._timeline = _timeline_of(config)
         self._reaction = Reaction(config.skill, config.skill_bounds, config.learning_rate)
         self._brain = Brain(config, self._channels, self._timeline)
-        self._made = np.empty((len(self._channels), 0), dtype=np.float32)
-        self._made_stop = 0
-        self._next = 0  # next stream index to deliver
-        self._marked = 0  # markers before this index have been delivered
-        self._open_ns = 0
 
     @property
     def spec(self) -> StreamSpec:
@@ -167,8 +91,7 @@ class SimulatedParticipant:
     @property
     def ended(self) -> bool:
         """True when `duration_s` has been delivered."""
-        total = self._delivery.total
-        return total is not None and self._next >= total
+        return self._amplifier.ended
 
     @property
     def skill(self) -> float:
@@ -212,17 +135,13 @@ class SimulatedParticipant:
         """
         if spec is not None:
             return
-        if self._is_open:
-            raise SourceUnavailable(
-                "The simulated participant is open already, and has one stream: close it first."
-            )
+        self._amplifier.refuse_open()
         self._restart()
-        self._open_ns = self._clock.now_ns()
-        self._is_open = True
+        self._amplifier.open(self._live, self._timeline.markers)
 
     def close(self) -> None:
         """Stop the stream; calling it twice is harmless."""
-        self._is_open = False
+        self._amplifier.close()
 
     def act(self, decision: Decision, command: Command) -> Command:
         """See feedback; the signal shows it after the reaction time.
@@ -239,8 +158,7 @@ class SimulatedParticipant:
         command : Command
             The same: everything shown is seen.
         """
-        delay_ns = round(self._config.reaction_s * _NS)
-        seen = self._delivery.produced(self._clock.now_ns() - self._open_ns + delay_ns)
+        seen = self._amplifier.produced(self._config.reaction_s)
         if isinstance(self._timeline, SpellerTimeline):
             # Until something is selected a speller shows nothing that could be right or wrong.
             if command.selected:
@@ -274,80 +192,13 @@ class SimulatedParticipant:
         SourceUnavailable
             If the stream does not run.
         """
-        if not self._is_open:
-            raise SourceUnavailable("The simulated participant is closed: open it, then read.")
-        if self.ended:
-            self._clock.wait_until(until_ns)
-            return None
-        first = self._skip_lost(self._next)
-        due_ns = self._open_ns + self._delivery.due_ns(first + max(wanted, 0))
-        self._clock.wait_until(min(due_ns, until_ns))
-        arrived_ns = self._clock.now_ns()
-        stop = self._delivery.delivered(arrived_ns - self._open_ns)
-        lost = self._delivery.lost_between(first, stop)
-        stop = stop if lost is None else lost[0]
-        total = self._delivery.total
-        if total is not None and first >= total:  # the end itself is lost
-            self._next = total if stop >= total else self._next
-            return None
-        return self._chunk(first, stop, arrived_ns) if stop > first else None
+        return self._amplifier.read(wanted, until_ns)
 
-    def _skip_lost(self, sample: int) -> int:
-        """First index at or after a sample that is not lost."""
-        for first, stop in self._delivery.gaps:
-            sample = stop if first <= sample < stop else sample
-        return sample
-
-    def _chunk(self, first: int, stop: int, arrived_ns: int) -> Chunk:
-        """Deliver samples [first, stop), and what happened since the last delivery."""
-        lost = first - self._next
-        events = (self._gap_event(lost, arrived_ns),) if lost else ()
-        markers = tuple(self._stamped(one) for one in self._timeline.markers(self._marked, stop))
-        self._next = self._marked = stop
-        return Chunk(
-            samples=self._make(first, stop),
-            first_sample=first,
-            arrived_ns=arrived_ns,
-            lsl_raw_s=_SENDER_START_S + self._stamp_s(stop - 1),
-            lsl_corrected_s=self._open_ns / _NS + self._stamp_s(stop - 1),
-            markers=markers,
-            events=events,
-        )
-
-    def _gap_event(self, lost: int, at_ns: int) -> Event:
-        """Say what was lost."""
-        text = f"{lost} samples were lost, as the simulation was told; the index jumps over them."
-        return Event(kind=EventKind.GAP, text=text, sample=self._next, count=lost, at_ns=at_ns)
-
-    def _stamp_s(self, sample: int) -> float:
-        """Seconds from the start to the moment a sample was produced."""
-        return (sample + 1) / self._config.rate_hz
-
-    def _stamped(self, marker: Marker) -> Marker:
-        """Add LSL times to a marker: those of its sample."""
-        at_s = self._stamp_s(marker.sample)
-        return dataclasses.replace(
-            marker,
-            lsl_raw_s=_SENDER_START_S + at_s,
-            lsl_corrected_s=self._open_ns / _NS + at_s,
-        )
-
-    def _make(self, first: int, stop: int) -> NDArray[np.float32]:
-        """Samples [first, stop) as an array of its own; makes the blocks that are missing."""
-        pieces = [self._made]
-        start = self._made_stop - self._made.shape[1]
-        while self._made_stop < stop:
-            pieces.append(self._next_block())
-            self._made_stop += self._brain.block_samples
-        made = np.concatenate(pieces, axis=1)
-        self._made = made[:, stop - start :].copy()
-        return made[:, first - start : stop - start].copy()
-
-    def _next_block(self) -> NDArray[np.float32]:
+    def _live(self, first: int) -> NDArray[np.float32]:
         """Let the participant live through a block, then record it."""
-        time_s = self._made_stop / self._config.rate_hz
+        time_s = first / self._config.rate_hz
         length_s = self._brain.block_samples / self._config.rate_hz
         busy = self._timeline.busy_at(time_s)
         intended = self._timeline.intended_at(time_s) if busy else None
-        self._reaction.advance(self._made_stop, intended, length_s)
+        self._reaction.advance(first, intended, length_s)
         return self._brain.block(self._reaction.drive)
