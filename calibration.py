@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -65,7 +65,7 @@ def fit_best(
     task: Task = find("task", plans[0].task)
     if task.learn is not None:
         return _learnt(gather(sources, plans[0], progress), sources, task)
-    gathered = _shared([gather(sources, plan, progress) for plan in plans])
+    gathered = _shared(_gathered(sources, plans, progress))
     choice = choose(
         [_candidate(each) for each in gathered],
         progress=lambda done, of: progress("fitting", done, of),
@@ -99,6 +99,23 @@ def _bundle(
         adapter=finished.adapter.to_arrays(),
     )
     return Bundle(card=_card(gathered, sources, task, encoder, finished), arrays=learnt)
+
+
+def _gathered(
+    sources: Sequence[TrainingSource], plans: Sequence[FitPlan], progress: Progress
+) -> list[Gathered]:
+    """What every plan learns from; ways that are served the same signal share one pass."""
+    known: dict[Hashable, Gathered] = {}
+    found = []
+    for plan in plans:
+        # A student's features are gathered with its windows.
+        heard_by = (plan.encoder, plan.student) if plan.encoder == "student" else None
+        key = (plan.conditioning, plan.span, plan.window, plan.training_step_s, heard_by)
+        if key not in known:
+            known[key] = gather(sources, plan, progress)
+        each = known[key]
+        found.append(replace(each, plan=replace(plan, conditioning=each.plan.conditioning)))
+    return found
 
 
 def _shared(gathered: Sequence[Gathered]) -> list[Gathered]:

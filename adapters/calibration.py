@@ -65,10 +65,27 @@ def log_loss(scores: Floats, targets: NDArray[np.integer], temperature: float = 
     loss : float
         In nats, at least 0.
     """
+    return float(trial_losses(scores, targets, temperature).mean())
+
+
+def trial_losses(scores: Floats, targets: NDArray[np.integer], temperature: float = 1.0) -> Floats:
+    """Negative log-probability of each trial's softened target.
+
+    Parameters
+    ----------
+    scores, targets, temperature
+        As for `log_loss`.
+
+    Returns
+    -------
+    losses : ndarray, shape (n_trials,)
+        In nats, at least 0.
+    """
     cold = scores / temperature
     cold -= cold.max(axis=1, keepdims=True)
     log_probabilities = cold - np.log(np.exp(cold).sum(axis=1, keepdims=True))
-    return float(-(soften(targets, scores.shape[1]) * log_probabilities).sum(axis=1).mean())
+    losses: Floats = -(soften(targets, scores.shape[1]) * log_probabilities).sum(axis=1)
+    return losses
 
 
 def soften(targets: NDArray[np.integer], n_classes: int) -> Floats:
@@ -93,3 +110,24 @@ def soften(targets: NDArray[np.integer], n_classes: int) -> Floats:
     soft: Floats = np.repeat(shares, n_classes).reshape(-1, n_classes)
     soft[np.arange(len(targets)), targets] = (count + 1) / (count + 2)
     return soft
+
+
+def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Probabilities along the last axis, sharper below a temperature of 1, flatter above.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (..., n_classes)
+        Finite.
+    temperature : float
+        Scores are divided by it, positive.
+
+    Returns
+    -------
+    probabilities : ndarray, shape (..., n_classes)
+        Sum to 1 along the last axis.
+    """
+    scaled = np.asarray(scores, dtype=np.float64) / temperature
+    shifted = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return probabilities

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
-from .calibration import fit_temperature, soften
+from .calibration import fit_temperature, trial_losses
 from .cross_validation import CrossValidation, E, FitConfig, FitEncoder
 from .folds import Indices, Trials, contiguous_folds, recording_folds
 from .linear import Floats, LinearAdapter
@@ -282,11 +282,7 @@ def _nested(
 
 def _losses(scores: Floats, targets: NDArray[np.integer]) -> Floats:
     """Negative log-probability of each trial's truth, after calibration, in nats."""
-    cold = scores / fit_temperature(scores, targets)
-    cold -= cold.max(axis=1, keepdims=True)
-    log_probabilities = cold - np.log(np.exp(cold).sum(axis=1, keepdims=True))
-    losses: Floats = -(soften(targets, scores.shape[1]) * log_probabilities).sum(axis=1)
-    return losses
+    return trial_losses(scores, targets, fit_temperature(scores, targets))
 
 
 def _compare(

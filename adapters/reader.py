@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .calibration import fit_temperature
+from .calibration import fit_temperature, softmax
 from .conformal import ConformalConfig, selective_threshold
 from .cross_validation import CrossValidation
 from .linear import Floats, LinearAdapter
@@ -50,7 +50,7 @@ def fit_reader(
     report: dict[str, Any] = {"temperature": temperature, "cost": cost}
     if config.promised_error:
         promise = selective_threshold(
-            _softmax(judged / temperature),
+            softmax(judged, temperature),
             trials.targets,
             ConformalConfig(alpha=config.promised_error),
         )
@@ -94,9 +94,3 @@ def _usual(candidate: Candidate, encoder: Any) -> Outliers | None:
     # What a student heard as it streamed cannot be heard again.
     noise = encoder.encode_many(noise_like(windows)) if windows.ndim == 3 else None
     return Outliers.fit(features, places, noise=noise)
-
-
-def _softmax(scores: Floats) -> Floats:
-    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Floats = shifted / shifted.sum(axis=1, keepdims=True)
-    return shares

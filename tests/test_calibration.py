@@ -9,9 +9,9 @@ import pytest
 
 from diverloop.adapters.motor_imagery import MU_BETA
 from diverloop.assembly import open_model
-from diverloop.calibration import fit_model
+from diverloop.calibration import fit_best, fit_model
 from diverloop.demo import CLASSES, SPAN
-from diverloop.fit_plan import FitPlan
+from diverloop.fit_plan import FitPlan, plans_for
 from diverloop.runtime.bundle import load_bundle, save_bundle
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.collection import TrialSpan
@@ -142,3 +142,15 @@ def test_what_was_learnt_of_the_eyes_travels_with_the_model(tmp_path):
     opened = open_model(load_bundle(tmp_path / "clean.bundle"))
     assert opened.conditioner.config.clean == ("eye",)
     assert opened.conditioner.arrays["eye.mixing"].shape[0] == len(NAMES)
+
+
+def test_ways_that_are_served_the_same_signal_share_one_pass_through_the_loop():
+    told = []
+    plans = [plan for plan in plans_for("motor_imagery", classes=CLASSES, start_s=0.75, stop_s=4.25)
+             if plan.encoder != "student"]  # fmt: skip
+    bundle = fit_best([block()], plans, lambda what, done, of: told.append(what))
+    assert [one["name"] for one in bundle.card.scores["compared"]] == [
+        "filterbank_covariance",
+        "csp",
+    ]
+    assert sum(what.startswith("conditioning") for what in told) == 1

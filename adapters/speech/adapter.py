@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import BundleError
 from ...runtime.messages import Decision, Embedding, Window
+from ..calibration import softmax
 from .config import SpeechConfig
 from .gate import AttemptGate
 from .greedy import BestPath
 from .language_model import NGrams
 from .listening import Inbox, Kind, Listening, Told
-from .network import CausalNetwork, softmax
+from .network import CausalNetwork
 from .readers import KeywordReader, PhonemeReader, Reader, WordReader
 from .second_stage import Request, SecondStage
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import ConfigError
+from ..calibration import softmax
 from .adapter import SpeechAdapter
 from .config import SpeechConfig
 from .cutting import Utterance
@@ -23,7 +24,7 @@ from .error_rates import error_rate
 from .gate import AttemptGate
 from .gate_fit import fit_gate, refit_gate
 from .language_model import NGrams
-from .network import CausalNetwork, softmax
+from .network import CausalNetwork
 from .readers import WordReader
 
 if TYPE_CHECKING:

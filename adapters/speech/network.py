@@ -103,11 +103,3 @@ class CausalNetwork:
             x = self._hidden[place] = candidate + gates[n:] * (hidden - candidate)
         scores: Floats32 = self._out @ x + self._bias
         return scores
-
-
-def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
-    """Probabilities along the last axis, sharper below a temperature of 1, flatter above."""
-    scaled = np.asarray(scores, dtype=np.float64) / temperature
-    shifted = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities

@@ -12,13 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..calibration import softmax
 from .beam import PrefixBeam, Words
 from .config import SpeechConfig
 from .greedy import BestPath
 from .keywords import KeywordSpotter
 from .language_model import NGrams
 from .lexicon_tree import LexiconTree
-from .network import softmax
 
 Floats = NDArray[np.float64]
 Said = tuple[int, Floats]

@@ -1,17 +1,11 @@
-"""How a guided calibration can end, and what is said of it, with Wilson's interval [1]_.
-
-References
-----------
-.. [1] Wilson. Probable inference, the law of succession, and statistical inference. J. Am. Stat.
-   Assoc., 1927.
-"""
+"""How a guided calibration can end, and what is said of it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 from typing import Any, Literal
+
+from ..proportions import wilson_interval
 
 Ended = Literal["enough", "known", "below", "complete", "given up", "time", "stopped"]
 """Why a calibration ended: clearly above what is needed, known precisely, clearly below, all
@@ -40,13 +34,8 @@ TOO_FEW = "There are too few trials to fit: fewer than two of some class. Record
 
 
 def wilson(n_right: int, n: int, confidence: float) -> tuple[float, float]:
-    """Score interval of a share, in [0, 1]; all of it if nothing was judged."""
-    if n == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    middle = (n_right + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(n_right * (n - n_right) / n + z * z / 4)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """Interval of a share by `wilson_interval`; all of [0, 1] if nothing was judged."""
+    return wilson_interval(n_right, n, confidence) if n else (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--noise", type=float, nargs="+", default=[0.5, 1.0, 1.5, 2.0])
     parser.add_argument("--training", type=json.loads, default={})
     chosen = parser.parse_args()
-    part = {"fit": fit, "sentences": test_sentences, "keywords": keywords, "stage": stage}
+    part = {"fit": fit, "sentences": unseen_sentences, "keywords": keywords, "stage": stage}
     print(json.dumps(part[chosen.part](chosen), indent=1))
 
 
@@ -204,7 +204,7 @@ class Run:
         return found
 
 
-def test_sentences(chosen) -> dict:
+def unseen_sentences(chosen) -> dict:
     weight = load(chosen)[1].config.beam.language_weight
     report: dict = {"language_weight": weight, "person": chosen.person, "levels": []}
     for noise in chosen.noise:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.adapters.speech.network import CausalNetwork, softmax
+from diverloop.adapters.calibration import softmax
+from diverloop.adapters.speech.network import CausalNetwork
 from diverloop.runtime.errors import BundleError
 
 torch = pytest.importorskip("torch")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.adapters.speech.network import softmax
+from diverloop.adapters.calibration import softmax
 from diverloop.adapters.speech.readers import KeywordReader, PhonemeReader, WordReader
 
 from .person import LEXICON, config, frames_of, language, listening_network
