@@ -27,12 +27,11 @@ from .bands import Floats
 from .filterbank_covariance import (
     FilterbankCovariance,
     FilterbankCovarianceConfig,
-    _covariances,
-    _inverse_root,
-    _mean_covariance,
-    _principal,
-    _riemannian_mean,
+    covariances_of,
+    mean_at_unit_power,
+    principal_components,
 )
+from .positive_definite import inverse_root, riemannian_mean
 
 PRIOR_WINDOWS = 20.0
 """How many windows the fitted centre counts for in `AlignedCovariance.recentre`."""
@@ -90,11 +89,11 @@ class AlignedCovariance(FilterbankCovariance):
             recordings is another.
         """
         names = _names(recordings, len(windows))
-        covariance = _mean_covariance(windows, config.n_bands)
+        covariance = mean_at_unit_power(windows, config.n_bands)
         filters = None
         if config.n_components is not None:
-            filters = _principal(covariance, config.n_components)
-        covariances = _covariances(windows, filters, config.n_bands, config.shrinkage)
+            filters = principal_components(covariance, config.n_components)
+        covariances = covariances_of(windows, filters, config.n_bands, config.shrinkage)
         places = {name: np.array([other == name for other in names]) for name in names}
         whitener_of = {name: _whiteners(_centre(covariances[at])) for name, at in places.items()}
         encoder = cls(config, filters, whitener_of[names[-1]], covariance)
@@ -159,7 +158,9 @@ class AlignedCovariance(FilterbankCovariance):
                 f"None of {len(windows)} windows can be used to find the centre of the session: "
                 f"wait for good signal."
             )
-        covariances = _covariances(good, self._filters, self.config.n_bands, self.config.shrinkage)
+        covariances = covariances_of(
+            good, self._filters, self.config.n_bands, self.config.shrinkage
+        )
         weight = len(good) / (len(good) + prior_windows)
         return self._seen_from(_moved(self._whiteners, _centre(covariances), weight))
 
@@ -181,13 +182,11 @@ def _names(recordings: NDArray[Any] | None, n_windows: int) -> list[Hashable]:
 
 def _centre(covariances: Floats) -> Floats:
     """Riemannian mean of each band, shape (n_bands, n_components, n_components)."""
-    return np.stack(
-        [_riemannian_mean(covariances[:, band]) for band in range(covariances.shape[1])]
-    )
+    return np.stack([riemannian_mean(covariances[:, band]) for band in range(covariances.shape[1])])
 
 
 def _whiteners(centres: Floats) -> Floats:
-    return np.stack([_inverse_root(centre) for centre in centres])
+    return np.stack([inverse_root(centre) for centre in centres])
 
 
 def _moved(whiteners: Floats, centres: Floats, weight: float) -> Floats:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, split_announced, split_bands
+from .bands import Floats, check_stream, embed, encode_each, split_announced, split_bands
 
 Usable = NDArray[np.bool_]
 
@@ -209,12 +209,11 @@ class BandPower:
         features : ndarray, shape (n_windows, n_features)
             NaN in the rows of windows that cannot be encoded.
         """
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            values = self._features(_log_power(split_bands(samples, self.config.n_bands)))
-            if values is not None:
-                row[:] = values
-        return features
+
+        def features_of(samples: Samples) -> Floats | None:
+            return self._features(_log_power(split_bands(samples, self.config.n_bands)))
+
+        return encode_each(windows, features_of, self.n_features)
 
     def close(self) -> None:
         """Forget the stream. Calling it twice is harmless."""

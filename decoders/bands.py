@@ -6,6 +6,8 @@ channel``. Nothing here copies a window.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -156,6 +158,55 @@ def shrink(covariances: Floats, n_times: int, shrinkage: float | None) -> Floats
     diagonal = np.arange(n_rows)
     covariances[:, diagonal, diagonal] += (weight * mean_power)[:, None]
     return covariances
+
+
+def check_announced(samples: Samples, expected: tuple[int, int]) -> None:
+    """Refuse a window of another shape than the encoder was opened for.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_rows, n_times)
+        Conditioned window in microvolts.
+    expected : tuple of 2 int
+        Rows and samples that were announced.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the shapes differ.
+    """
+    if samples.shape != expected:
+        raise SchemaMismatch(
+            f"A window has shape {samples.shape}, announced was {expected}: open the encoder for "
+            f"this stream."
+        )
+
+
+def encode_each(
+    windows: Samples, features_of: Callable[[Samples], Floats | None], n_features: int
+) -> Floats:
+    """Features of many windows, by the very code that serves one.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n_windows, n_rows, n_times)
+        Conditioned windows in microvolts.
+    features_of : callable
+        From a window to its features, shape (n_features,); None if it cannot be encoded.
+    n_features : int
+        How many there are.
+
+    Returns
+    -------
+    features : ndarray, shape (n_windows, n_features)
+        NaN in the rows of windows that cannot be encoded.
+    """
+    features = np.full((len(windows), n_features), np.nan)
+    for row, samples in zip(features, windows, strict=True):
+        values = features_of(samples)
+        if values is not None:
+            row[:] = values
+    return features
 
 
 def embed(values: Floats | None, n_features: int, quality: float = 1.0) -> Embedding:

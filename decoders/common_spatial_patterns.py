@@ -24,7 +24,16 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands
+from .bands import (
+    Floats,
+    check_stream,
+    embed,
+    encode_each,
+    scatter,
+    shrink,
+    split_announced,
+    split_bands,
+)
 from .missing import MissingChannels
 
 
@@ -214,13 +223,11 @@ class CommonSpatialPatterns:
             NaN in the rows of windows that cannot be encoded.
         """
         projected = np.empty((*self._filters.shape[:2], windows.shape[2]))
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            by_band = split_bands(samples, self.config.n_bands)
-            values = _features(by_band, self._filters, projected)
-            if values is not None:
-                row[:] = values
-        return features
+
+        def features_of(samples: Samples) -> Floats | None:
+            return _features(split_bands(samples, self.config.n_bands), self._filters, projected)
+
+        return encode_each(windows, features_of, self.n_features)
 
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""

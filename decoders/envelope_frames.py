@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed
+from .bands import Floats, check_announced, check_stream, embed
 from .missing import FEWEST, LEAST_SHARE
 
 _SMALLEST_UV = 1e-6  # an envelope may be zero, its logarithm may not be without end
@@ -177,11 +177,7 @@ class EnvelopeFrames:
         """
         if not self._opened:
             raise RuntimeError("encode was called before open: open the encoder first.")
-        if window.samples.shape != (len(self._mean), self._opened):
-            raise SchemaMismatch(
-                f"A window has shape {window.samples.shape}, announced was "
-                f"{(len(self._mean), self._opened)}: open the encoder for this stream."
-            )
+        check_announced(window.samples, (len(self._mean), self._opened))
         frames = self._frames(window.samples)
         quality = 1.0
         if window.usable is not None and not window.usable.all():

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, split_announced
+from .bands import Floats, check_stream, embed, encode_each, split_announced
 from .missing import MissingChannels
 from .xdawn import evoked_classes, mean_covariance, xdawn_filters
 
@@ -308,12 +308,11 @@ class EvokedEpoch:
             NaN in the rows of windows that cannot be encoded.
         """
         self._check_length(windows.shape[2])
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            values = self._features(samples, self._filters, self._limits)
-            if values is not None:
-                row[:] = values
-        return features
+
+        def features_of(samples: Samples) -> Floats | None:
+            return self._features(samples, self._filters, self._limits)
+
+        return encode_each(windows, features_of, self.n_features)
 
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""

@@ -27,10 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import take
-from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
+from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from ..runtime.paradigms.flicker import frequency_of
-from .bands import Floats, check_stream, embed
+from .bands import Floats, check_announced, check_stream, embed, encode_each
 from .missing import LEAST_SHARE
 from .sub_bands import SubBandConfig, SubBands
 
@@ -259,11 +259,7 @@ class FilterBankCca:
         if self._references is None:
             raise RuntimeError("encode was called before open: open the encoder first.")
         expected = (self._n_channels, self._references.n_times)
-        if window.samples.shape != expected:
-            raise SchemaMismatch(
-                f"A window has shape {window.samples.shape}, announced was {expected}: open the "
-                f"encoder for this stream."
-            )
+        check_announced(window.samples, expected)
         samples, quality = window.samples, 1.0
         if window.usable is not None and not window.usable.all():
             quality = float(window.usable.mean())
@@ -286,12 +282,9 @@ class FilterBankCca:
             NaN in the rows of windows that cannot be encoded.
         """
         references = _References(self.config, self.frequencies_hz, windows.shape[2])
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            values = self._features(samples, references)
-            if values is not None:
-                row[:] = values
-        return features
+        return encode_each(
+            windows, lambda samples: self._features(samples, references), self.n_features
+        )
 
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""

@@ -23,8 +23,18 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, scatter, shrink, split_announced, split_bands
+from .bands import (
+    Floats,
+    check_stream,
+    embed,
+    encode_each,
+    scatter,
+    shrink,
+    split_announced,
+    split_bands,
+)
 from .missing import MissingChannels
+from .positive_definite import inverse_root, riemannian_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +156,13 @@ class FilterbankCovariance:
         """
         # Which directions are loud is asked of all windows alike: a single loud artefact must
         # not choose them, so each window counts with its total power taken out.
-        covariance = _mean_covariance(windows, config.n_bands)
+        covariance = mean_at_unit_power(windows, config.n_bands)
         filters = None
         if config.n_components is not None:
-            filters = _principal(covariance, config.n_components)
-        covariances = _covariances(windows, filters, config.n_bands, config.shrinkage)
-        means = [_riemannian_mean(covariances[:, band]) for band in range(config.n_bands)]
-        return cls(config, filters, np.stack([_inverse_root(mean) for mean in means]), covariance)
+            filters = principal_components(covariance, config.n_components)
+        covariances = covariances_of(windows, filters, config.n_bands, config.shrinkage)
+        means = [riemannian_mean(covariances[:, band]) for band in range(config.n_bands)]
+        return cls(config, filters, np.stack([inverse_root(mean) for mean in means]), covariance)
 
     @classmethod
     def from_arrays(
@@ -232,13 +242,11 @@ class FilterbankCovariance:
             NaN in the rows of windows that cannot be encoded.
         """
         work = _Work(self._whiteners.shape, windows.shape[2])
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            by_band = split_bands(samples, self.config.n_bands)
-            values = self._features(by_band, self._filters, work)
-            if values is not None:
-                row[:] = values
-        return features
+
+        def features_of(samples: Samples) -> Floats | None:
+            return self._features(split_bands(samples, self.config.n_bands), self._filters, work)
+
+        return encode_each(windows, features_of, self.n_features)
 
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""
@@ -287,10 +295,32 @@ def _covariance(
     return shrink(covariances, by_band.shape[2], shrinkage)
 
 
-def _covariances(
+def covariances_of(
     windows: Samples, filters: Floats | None, n_bands: int, shrinkage: float | None
 ) -> Floats:
-    """Covariances of all windows, shape (n_windows, n_bands, n_components, n_components)."""
+    """Covariances of all windows.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n_windows, n_bands * n_channels, n_times)
+        Conditioned windows in microvolts, all finite.
+    filters : ndarray, shape (n_bands, n_components, n_channels), optional
+        What they are seen through; the channels themselves if None.
+    n_bands : int
+        Bands of a window.
+    shrinkage : float, optional
+        See `bands.shrink`.
+
+    Returns
+    -------
+    covariances : ndarray, shape (n_windows, n_bands, n_components, n_components)
+        Shrunken.
+
+    Raises
+    ------
+    ConfigError
+        If there is no window, or one that is silent in some band or not finite.
+    """
     if len(windows) == 0:
         raise ConfigError("Got 0 windows, needed is at least 1: select trials to fit on.")
     n_channels = split_bands(windows[0], n_bands).shape[1]
@@ -308,35 +338,45 @@ def _covariances(
     return found
 
 
-def _mean_covariance(windows: Samples, n_bands: int) -> Floats:
-    """Mean over the windows, each at unit power: (n_bands, n_channels, n_channels)."""
-    covariances = _covariances(windows, None, n_bands, shrinkage=0.0)
+def mean_at_unit_power(windows: Samples, n_bands: int) -> Floats:
+    """Mean covariance over the windows, each at unit power.
+
+    Parameters
+    ----------
+    windows : ndarray, shape (n_windows, n_bands * n_channels, n_times)
+        Conditioned windows in microvolts, all finite.
+    n_bands : int
+        Bands of a window.
+
+    Returns
+    -------
+    mean : ndarray, shape (n_bands, n_channels, n_channels)
+        Not shrunken.
+    """
+    covariances = covariances_of(windows, None, n_bands, shrinkage=0.0)
     covariances /= np.einsum("wbii->wb", covariances)[:, :, None, None]
     mean: Floats = covariances.mean(axis=0)
     return mean
 
 
-def _principal(covariance: Floats, n_components: int) -> Floats:
-    """Whitened principal components of each band, (n_bands, n_components, n_channels)."""
+def principal_components(covariance: Floats, n_components: int) -> Floats:
+    """Whitened principal components of each band.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (n_bands, n_channels, n_channels)
+        Of the channels.
+    n_components : int
+        How many at most; as many as every band has directions with power.
+
+    Returns
+    -------
+    filters : ndarray, shape (n_bands, n_components, n_channels)
+        One per row.
+    """
     powers, axes = np.linalg.eigh(covariance)
     # A reference, or a channel that others repeat, leaves directions without any power.
     rank = int((powers > 1e-9 * powers[:, -1:]).sum(axis=1).min())
     keep = np.arange(powers.shape[1])[::-1][: min(n_components, rank)]
     whitened = axes[:, :, keep] / np.sqrt(powers[:, None, keep])
     return np.ascontiguousarray(whitened.swapaxes(1, 2))
-
-
-def _riemannian_mean(covariances: Floats) -> Floats:
-    """Mean under the affine-invariant metric, shape (n_components, n_components)."""
-    try:
-        from pyriemann.geometry.mean import mean_riemann
-    except ImportError:  # pyriemann before 0.12 keeps it elsewhere
-        from pyriemann.utils.mean import mean_riemann
-    mean: Floats = mean_riemann(covariances)
-    return mean
-
-
-def _inverse_root(matrix: Floats) -> Floats:
-    powers, axes = np.linalg.eigh(matrix)
-    root: Floats = (axes / np.sqrt(powers)) @ axes.T
-    return root

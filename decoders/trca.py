@@ -27,7 +27,7 @@ from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from ..runtime.paradigms.flicker import RESTING
-from .bands import Floats, check_stream, embed
+from .bands import Floats, check_announced, check_stream, embed, encode_each
 from .missing import MaskedFilters, MissingChannels
 from .sub_bands import SubBandConfig, SubBands
 
@@ -236,11 +236,7 @@ class TaskRelatedComponents:
         if not self._is_open:
             raise RuntimeError("encode was called before open: open the encoder first.")
         expected = (self._filters.shape[2], self._n_times)
-        if window.samples.shape != expected:
-            raise SchemaMismatch(
-                f"A window has shape {window.samples.shape}, announced was {expected}: open the "
-                f"encoder for this stream."
-            )
+        check_announced(window.samples, expected)
         if window.usable is None or window.usable.all():
             return embed(self._features(window.samples, self._filters), self.n_features)
         masked = self._masked(window.usable)
@@ -266,12 +262,9 @@ class TaskRelatedComponents:
         features : ndarray, shape (n_windows, n_features)
             NaN in the rows of windows that cannot be encoded.
         """
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            values = self._features(samples, self._filters)
-            if values is not None:
-                row[:] = values
-        return features
+        return encode_each(
+            windows, lambda samples: self._features(samples, self._filters), self.n_features
+        )
 
     def close(self) -> None:
         """Be done. Calling it twice is harmless."""

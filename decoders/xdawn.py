@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, scatter, shrink, split_announced
-from .filterbank_covariance import _inverse_root, _riemannian_mean
+from .bands import Floats, check_stream, embed, encode_each, scatter, shrink, split_announced
 from .missing import MissingChannels
+from .positive_definite import inverse_root, riemannian_mean
 
 RIDGE = 1e-2
 """Weight of the identity in the covariance that the filters divide by."""
@@ -160,7 +160,7 @@ class XdawnCovariance:
         for each, samples in zip(found, windows, strict=True):
             # None was silent for `mean_covariance`, so none is here.
             each[:] = work.fill(samples, filters, config.shrinkage)
-        whitener = _inverse_root(_riemannian_mean(found))
+        whitener = inverse_root(riemannian_mean(found))
         return cls(config, filters, prototypes, whitener, covariance[None])
 
     @classmethod
@@ -248,12 +248,9 @@ class XdawnCovariance:
         """
         self._check_length(windows.shape[2])
         work = _Work(self._prototypes, len(self._filters))
-        features = np.full((len(windows), self.n_features), np.nan)
-        for row, samples in zip(features, windows, strict=True):
-            values = self._features(samples, self._filters, work)
-            if values is not None:
-                row[:] = values
-        return features
+        return encode_each(
+            windows, lambda samples: self._features(samples, self._filters, work), self.n_features
+        )
 
     def close(self) -> None:
         """Give the memory back. Calling it twice is harmless."""
