@@ -27,7 +27,7 @@ Block = NDArray[np.float32]
 
 
 class Paced(Protocol):
-    """What an amplifier needs of a simulated person's settings; see `SimulatorConfig`."""
+    """What an amplifier needs of a simulated person's settings."""
 
     @property
     def rate_hz(self) -> float:
