@@ -13,7 +13,7 @@ import numpy as np
 from .adapters.choosing import Candidate, choose, shared_trials
 from .adapters.cross_validation import FitConfig
 from .adapters.folds import Trials
-from .adapters.task import Finished, Task
+from .adapters.task import Finished, Heard, Task
 from .fit_plan import FitPlan
 from .gathering import Gathered, gather, picked_electrodes, student_for
 from .runtime.bundle import Bundle, join_parts
@@ -63,8 +63,8 @@ def fit_best(
         If a class has too few trials.
     """
     task: Task = find("task", plans[0].task)
-    if task.learn is not None:
-        return _learnt(gather(sources, plans[0], progress), sources, task)
+    if plans[0].learn is not None:
+        return _learnt(gather(sources, plans[0], progress), sources, plans[0].learn, progress)
     gathered = _shared(_gathered(sources, plans, progress))
     choice = choose(
         [_candidate(each) for each in gathered],
@@ -77,13 +77,25 @@ def fit_best(
     return _bundle(taken, sources, task, choice.fitted.encoder, finished)
 
 
-def _learnt(gathered: Gathered, sources: Sequence[TrainingSource], task: Task) -> Bundle:
-    """A model of a task in which no trial is right or wrong."""
+def _learnt(
+    gathered: Gathered,
+    sources: Sequence[TrainingSource],
+    learn: Callable[[Heard], Finished],
+    progress: Progress,
+) -> Bundle:
+    """A model of a task in which no window is right or wrong."""
     windows, fit_encoder = _learning(gathered)
     encoder = fit_encoder(windows, _joined(gathered, "labels"))
-    assert task.learn is not None
-    finished = task.learn(encoder.encode_many(windows), gathered.parts)
-    return _bundle(gathered, sources, task, encoder, finished)
+    stops = np.cumsum([len(part.labels) for part in gathered.parts])[:-1]
+    heard = Heard(
+        encoder=encoder,
+        features=tuple(np.split(encoder.encode_many(windows), stops)),
+        parts=tuple(gathered.parts),
+        classes=gathered.plan.span.classes,
+        progress=progress,
+    )
+    task: Task = find("task", gathered.plan.task)
+    return _bundle(gathered, sources, task, encoder, learn(heard))
 
 
 def _bundle(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from .adapters.motor_imagery import MU_BETA
-from .adapters.task import Task
+from .adapters.task import Finished, Heard, Task
 from .runtime.catalog import find
 from .runtime.collection import TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
@@ -42,6 +42,8 @@ class FitPlan:
         For ``"student"``: a shipped one, or the path of one; empty chooses by the electrodes.
     window : WindowConfig
         Length for training and serving, step for serving.
+    learn : callable, optional
+        See `Way`.
     training_step_s : float
         From one training window to the next: neighbours overlap, so a tenth of a second would
         multiply the work and add little. An encoder that streams hears every window all the same.
@@ -56,6 +58,7 @@ class FitPlan:
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
+    learn: Callable[[Heard], Finished] | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
     window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
@@ -130,7 +133,9 @@ def plans_for(
     )
     ways = known.ways(span.classes)
     if encoder == "auto":
-        ways = tuple(way for way in ways if way.encoder != "student" or find_spec("torch"))
+        compared = tuple(way for way in ways if way.learn is None)
+        ways = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
+        ways = ways or known.ways(span.classes)[:1]
     else:
         named = tuple(way for way in ways if way.name == encoder)
         ways = named or tuple(way for way in ways if way.encoder == encoder)[:1]
@@ -151,6 +156,7 @@ def plans_for(
             priors=known.priors,
             scale=way.scale,
             promised_error=promised_error,
+            learn=way.learn,
             conditioning=conditioning or way.conditioning,
             student=student,
             window=window,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
-from ..runtime.collection import Collected, WholeRecording
+import numpy as np
+
+from ..runtime.collection import WholeRecording
 from ..runtime.paradigms.neurofeedback import NeurofeedbackPlan
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
-from .linear import Floats
 from .neurofeedback import NeurofeedbackAdapter
 from .neurofeedback_config import NeurofeedbackConfig
-from .task import Finished, Task, Way
+from .task import Finished, Heard, Task, Way
 
 ALPHA = ConditionConfig(bands_hz=((8.0, 12.0),), order=2, bad_channels=BadChannelConfig())
 """The standard alpha band; `individual_peak` finds a person's own from a resting recording."""
@@ -22,9 +22,10 @@ STEP_S = 0.1
 """From one judgement to the next: people notice delays of a quarter of a second."""
 
 
-def _rest(features: Floats, parts: Sequence[Collected]) -> Finished:
+def _rest(heard: Heard) -> Finished:
     """Threshold and scale from a person at rest."""
-    config = NeurofeedbackConfig(rate_hz=parts[0].spec.rate_hz, step_s=STEP_S)
+    features = np.concatenate(heard.features)
+    config = NeurofeedbackConfig(rate_hz=heard.parts[0].spec.rate_hz, step_s=STEP_S)
     adapter = NeurofeedbackAdapter.fit(features, config)
     return Finished(
         kind="neurofeedback",
@@ -38,10 +39,9 @@ NEUROFEEDBACK = Task(
     title="neurofeedback of the alpha rhythm",
     span=WholeRecording(start_s=0.0, stop_s=0.0),
     window=WindowConfig(length_s=0.5, step_s=STEP_S),
-    ways=lambda classes: (Way(encoder="band_power", conditioning=ALPHA),),
+    ways=lambda classes: (Way(encoder="band_power", conditioning=ALPHA, learn=_rest),),
     training_step_s=STEP_S,
     feedback={"memory_s": 0.0},
-    learn=_rest,
     simulator={"task": "neurofeedback"},
     brief={
         "plan": asdict(

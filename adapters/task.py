@@ -26,6 +26,50 @@ BROADBAND = ConditionConfig(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The adapter of a task, ready to be saved.
+
+    Parameters
+    ----------
+    kind : str
+        Name in the catalogue.
+    adapter : Adapter
+        With ``config`` and ``to_arrays``.
+    report : dict
+        More plain numbers for the card.
+    """
+
+    kind: str
+    adapter: Any
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What recordings sounded like to an encoder that was fitted on them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The encoder.
+    features : tuple of ndarray, shape (n_windows, n_features)
+        Of every recording.
+    parts : tuple of Collected
+        The recordings.
+    classes : tuple of str
+        What was asked for.
+    progress : callable
+        Told what is being done, how far, and of how much.
+    """
+
+    encoder: Any
+    features: tuple[Floats, ...]
+    parts: tuple[Collected, ...]
+    classes: tuple[str, ...]
+    progress: Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """One way to decode.
 
@@ -41,6 +85,9 @@ class Way:
         Of the encoder; a number of bands follows from the conditioning.
     classifier, scale : str
         See `FitConfig`.
+    learn : callable, optional
+        From what was heard to the task's own adapter, where no window is right or wrong. It takes
+        the place of cross-validation and of `Task.finish`, and is not compared with other ways.
     """
 
     encoder: str
@@ -49,29 +96,11 @@ class Way:
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
     scale: Literal["each", "common"] = "each"
+    learn: Callable[[Heard], Finished] | None = None
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)
 """The distilled student with a linear reader."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """The adapter of a task, made from a linear reader.
-
-    Parameters
-    ----------
-    kind : str
-        Name in the catalogue.
-    adapter : Adapter
-        With ``config`` and ``to_arrays``.
-    report : dict
-        More plain numbers for the card.
-    """
-
-    kind: str
-    adapter: Any
-    report: dict[str, Any] = field(default_factory=dict)
 
 
 def read_linearly(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
@@ -109,9 +138,6 @@ class Task:
         Fields of `FeedbackConfig` that suit the task.
     finish : callable
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
-    learn : callable, optional
-        From the features of all windows, and the recordings, to the task's own adapter; for tasks
-        in which no trial is right or wrong. It takes the place of choosing a way and of `finish`.
     scoring : callable
         From a model's card to the trials that its decisions are judged by.
     simulator : mapping
@@ -129,7 +155,6 @@ class Task:
     priors: Literal["equal", "observed"] = "equal"
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
-    learn: Callable[[Floats, Sequence[Collected]], Finished] | None = None
     scoring: Callable[[Card], TrialSpan] = span_of_classes
     simulator: Mapping[str, Any] = field(default_factory=dict)
     brief: Mapping[str, Any] = field(default_factory=dict)

@@ -124,6 +124,8 @@ class Collected:
         Trial of each window, counted from 0.
     cues : ndarray of int, shape (n_windows,)
         Stream index of the marker that began it.
+    stops : ndarray of int, shape (n_windows,)
+        Stream index one past the last sample of each window.
     spec, conditioned : StreamSpec
         The stream before and after conditioning.
     n_samples : int
@@ -140,6 +142,7 @@ class Collected:
     labels: NDArray[np.str_]
     trials: NDArray[np.int64]
     cues: NDArray[np.int64]
+    stops: NDArray[np.int64]
     spec: StreamSpec
     conditioned: StreamSpec
     n_samples: int
@@ -170,6 +173,7 @@ class Collected:
             labels=self.labels[keep],
             trials=self.trials[keep],
             cues=self.cues[keep],
+            stops=self.stops[keep],
             usable=self.usable[keep],
             features=None if self.features is None else self.features[keep],
         )
@@ -239,6 +243,7 @@ def collect(
         windows=np.stack(keeper.windows),
         labels=np.array([span.label(keeper.markers, place) for place in places]),
         cues=np.array([keeper.markers[place].sample for place in places]),
+        stops=np.array(keeper.stops),
         trials=np.unique(places, return_inverse=True)[1].astype(np.int64),
         spec=source.spec,
         conditioned=keeper.conditioned,
@@ -269,6 +274,7 @@ class _Keeper:
         self.markers: list[Marker] = [START]
         self.windows: list[Samples] = []
         self.trials: list[int] = []
+        self.stops: list[int] = []
         self.usable: list[NDArray[np.bool_]] = []
         self.n_samples = 0
         self.rate_hz = 0.0
@@ -292,6 +298,7 @@ class _Keeper:
             if said is not None:
                 self.features.append(said.values)
             self.trials.append(trial)
+            self.stops.append(window.stop_sample)
             good = np.ones(len(window.samples), bool)
             self.usable.append(good if window.usable is None else window.usable.copy())
         return Embedding(values=np.zeros(1))

@@ -44,6 +44,7 @@ def collected(shown: list[Marker]) -> Collected:
         labels=np.array([span.label(shown, place) for place in places]),
         trials=np.arange(n),
         cues=cues,
+        stops=cues + 80,
         spec=SPEC,
         conditioned=SPEC,
         n_samples=10_000,
