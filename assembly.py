@@ -266,5 +266,6 @@ def assemble(
         guard=guard,
         fanout=FanOut(watchers),
         promotions=tape.promotions if tape else None,
+        inbox=tape.inbox if tape else None,
         accept=model.accept,
     )

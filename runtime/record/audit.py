@@ -59,7 +59,11 @@ _CROWDING = {
     EventKind.GAP, EventKind.DUPLICATE, EventKind.REORDERED, EventKind.JITTER,
     EventKind.NOT_A_NUMBER, EventKind.LATE, EventKind.MISSED, EventKind.OVERFLOW,
 }  # fmt: skip
-_KINDS = {EventKind.GUARD: AuditKind.GUARD, EventKind.PROMOTED: AuditKind.PROMOTION}
+_KINDS = {
+    EventKind.GUARD: AuditKind.GUARD,
+    EventKind.PROMOTED: AuditKind.PROMOTION,
+    EventKind.LISTENING: AuditKind.LISTENING,
+}
 _EVENT_DETAILS = ("kind", "sample", "count", "at_ns", "lasting")
 
 

@@ -42,6 +42,7 @@ class AuditKind(StrEnum):
     EMERGENCY_STOP = "emergency_stop"
     GUARD = "guard"  # it changed its state by itself
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
+    LISTENING = "listening"  # a speech decoder began to listen, or stopped
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
