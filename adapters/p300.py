@@ -30,10 +30,13 @@ from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
+from .detection_scorer import DetectionScorer
 from .folds import Trials
 from .linear import Floats
+from .scorer import Scorer
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
 from .task import Finished, Task, Way
+from .trial_scorer import TrialScorer
 
 SLOW = ConditionConfig(
     bands_hz=((1.5, 20.0),), order=2, rate_hz=100.0, bad_channels=BadChannelConfig()
@@ -54,6 +57,11 @@ def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     )
 
 
+def _score_flashes(card: Card) -> Scorer:
+    span = TrialSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
+    return DetectionScorer(span, TARGET)
+
+
 P300 = Task(
     name="p300",
     title="P300",
@@ -62,6 +70,7 @@ P300 = Task(
     ways=flash_ways,
     priors="observed",
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
+    scorer=_score_flashes,
     simulator={"task": "p300", "snr": 2.0},
 )
 """Single flashes, each a target or not."""
@@ -178,8 +187,8 @@ def _selections(markers: Sequence[Marker], plan: SpellerPlan) -> list[tuple[int,
     return found
 
 
-def _judged(card: Card) -> TrialSpan:
-    return SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0)
+def _score_selections(card: Card) -> Scorer:
+    return TrialScorer(SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0))
 
 
 P300_SPELLER = Task(
@@ -191,7 +200,7 @@ P300_SPELLER = Task(
     priors="observed",
     feedback={"memory_s": 0.0, "select_at": 0.5, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_spell,
-    scoring=_judged,
+    scorer=_score_selections,
     simulator={"task": "speller", "snr": 2.0},
 )
 """A matrix of letters, rows and columns flash, and what is attended is selected."""

@@ -18,6 +18,8 @@ from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
 from .linear import Floats
+from .scorer import Scorer
+from .trial_scorer import TrialScorer
 
 BROADBAND = ConditionConfig(
     reference="average", high_pass_hz=0.3, order=2, rate_hz=500.0, bad_channels=BadChannelConfig()
@@ -108,10 +110,10 @@ def read_linearly(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
     return Finished(kind="linear", adapter=fitted.adapter)
 
 
-def span_of_classes(card: Card) -> TrialSpan:
+def score_trials(card: Card) -> Scorer:
     """Trials begin with the name of a class, and are judged where they were learnt from."""
     start_s, stop_s = card.scores.get("span_s", (0.5, 4.0))
-    return TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s)
+    return TrialScorer(TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,8 +140,8 @@ class Task:
         Fields of `FeedbackConfig` that suit the task.
     finish : callable
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
-    scoring : callable
-        From a model's card to the trials that its decisions are judged by.
+    scorer : callable
+        From a model's card to who judges its decisions.
     simulator : mapping
         Settings of a simulated participant who does the task; empty if there is none.
     brief : mapping
@@ -155,6 +157,6 @@ class Task:
     priors: Literal["equal", "observed"] = "equal"
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
-    scoring: Callable[[Card], TrialSpan] = span_of_classes
+    scorer: Callable[[Card], Scorer] = score_trials
     simulator: Mapping[str, Any] = field(default_factory=dict)
     brief: Mapping[str, Any] = field(default_factory=dict)

@@ -33,8 +33,8 @@ class SpeechConfig:
     keyword_at : float
         Log-likelihood ratio for each phoneme that a keyword must reach, -20 to 0.
     unlock : str
-        Word of the lexicon by which the person lets it listen; empty for none. Without one the network
-        does not run at all while it does not listen.
+        Word of the lexicon by which the person lets it listen; empty for none. Without one the
+        network does not run at all while it does not listen.
     unlock_at : float
         As `keyword_at`, for that word.
     n_frames : int
