@@ -45,6 +45,7 @@ def test_each_ready_session_is_run_by_a_test_below():
         "replay-eegmmidb",
         "simulated-ecog",
         "simulated-motor-imagery",
+        "simulated-speech",
     ]
 
 

@@ -1,8 +1,9 @@
-"""Speech as a task: fitted on a simulated speaker, listened to only when asked, replayed exactly."""
+"""Speech as a task: fitted on a simulated speaker, deaf until it is asked, replayed exactly."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ from diverloop.runtime.bundle import save_bundle
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import EventKind
 from diverloop.runtime.record.reading import open_record
-from diverloop.runtime.session import PartConfig, SessionConfig
+from diverloop.runtime.session import PartConfig, SessionConfig, read_session
 from diverloop.training_sources import TrainingSource
 
 SECONDS = 20.0
@@ -95,6 +96,15 @@ def test_who_let_it_listen_is_on_record_and_the_replay_is_exact(tmp_path, bundle
     found = verify(report.kept)
     assert found.ok, found.sentences()
     assert any(turn.decision.label for turn in record.turns)
+
+
+def test_the_ready_session_runs_and_understands_something(tmp_path, bundle):
+    save_bundle(bundle, tmp_path / "speech.bundle")
+    path = Path(__file__).resolve().parents[3] / "sessions" / "simulated-speech.toml"
+    changes = {"model.bundle": str(tmp_path / "speech.bundle"), "source.noise": "0.4"}
+    config = read_session(path, {**changes, "source.duration_s": "30"})
+    report = run_session(config, RunOptions(live=False, listen=True))
+    assert report.score.n_exact > report.score.n_utterances / 3
 
 
 def test_a_recording_without_attempts_is_refused():
