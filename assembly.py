@@ -13,8 +13,8 @@ from .runtime.bundle import Bundle, load_bundle
 from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
+from .runtime.errors import ConfigError
 from .runtime.fanout import FanOut
-from .runtime.feedback import EvidenceFeedback, FeedbackConfig
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
@@ -23,7 +23,7 @@ from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
-from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
+from .runtime.stages import Adapter, Clock, Encoder, Feedback, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
 
 
@@ -68,10 +68,24 @@ class Model:
         config = self.conditioner.config.served_as(session.conditioning)
         return StreamConditioner(config, self.conditioner.arrays)
 
-    def feedback_for(self, session: SessionConfig) -> EvidenceFeedback:
-        """How decisions become commands: the model's own way, but for what the session names."""
-        named = {**self.card.feedback, **session.feedback}
-        return EvidenceFeedback(build(FeedbackConfig, named, "card.feedback"))
+    def feedback_for(self, session: SessionConfig) -> Feedback:
+        """How decisions become commands: the model's own way, but for what the session names.
+
+        Raises `ConfigError` if the session names settings of another kind than the model's, and
+        not the kind; or if the two together make no feedback.
+        """
+        own, named = dict(self.card.feedback), dict(session.feedback)
+        own_kind, kind = own.pop("kind", "evidence"), named.pop("kind", "")
+        if named and not kind and own_kind != "evidence":
+            raise ConfigError(
+                f"The model's feedback is {own_kind}, and [feedback] of the session names none: "
+                f'add kind = "{own_kind}", or "evidence" to have that instead.'
+            )
+        kind = kind or own_kind
+        cls = find("feedback", kind)
+        settings = build(cls.Config, {**(own if kind == own_kind else {}), **named}, "feedback")
+        made: Feedback = cls(settings, self.card.classes)
+        return made
 
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""

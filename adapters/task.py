@@ -87,6 +87,9 @@ class Way:
         Of the encoder; a number of bands follows from the conditioning.
     classifier, scale : str
         See `FitConfig`.
+    aligned : bool
+        Whether the encoder sees each recording from a reference of its own, so that other days
+        and other people help; tried where there are two recordings or more.
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
@@ -98,6 +101,7 @@ class Way:
     settings: Mapping[str, Any] = field(default_factory=dict)
     classifier: Literal["logistic", "lda"] = "logistic"
     scale: Literal["each", "common"] = "each"
+    aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
 
 
@@ -137,7 +141,8 @@ class Task:
     priors : str
         See `FitConfig`.
     feedback : mapping
-        Fields of `FeedbackConfig` that suit the task.
+        Settings of the feedback that suits the task, and its ``"kind"`` in the catalogue unless
+        that is ``"evidence"``.
     finish : callable
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
     scorer : callable

@@ -31,6 +31,7 @@ from .view_state import (
     plain_line,
     score_text,
     signal_text,
+    velocity_text,
     warnings_about,
 )
 
@@ -194,6 +195,8 @@ def _why(turn: Turn) -> Text:
     command = turn.command
     if reason := turn.decision.reason or command.reason:
         return Text(f"neutral: {reason}", justify="center")
+    if command.velocity:
+        return Text(velocity_text(command), justify="center")
     if command.selected:
         return Text(f"selected: {command.label}", "bold", justify="center")
     return Text(f"showing {command.label or 'neutral'}", justify="center")
@@ -214,7 +217,8 @@ def _bars(turn: Turn, ascii_only: bool) -> Table:
     strength = turn.command.strength
     if len(pairs) < _MAX_CLASSES:
         bars.add_row()
-    bars.add_row("  evidence", _bar(strength, ascii_only), _fraction(strength))
+    what = "  speed" if turn.command.velocity else "  evidence"
+    bars.add_row(what, _bar(strength, ascii_only), _fraction(strength))
     return bars
 
 

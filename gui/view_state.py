@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..runtime.guard import State
 from ..runtime.latency import LatencyBook, LatencyReport
-from ..runtime.messages import Chunk, Event, EventKind, StreamSpec, Turn
+from ..runtime.messages import Chunk, Command, Event, EventKind, StreamSpec, Turn
 from ..runtime.quality import Quality
 from ..runtime.telemetry import Score, Telegram
 
@@ -133,8 +133,10 @@ def plain_line(state: ViewState) -> str:
         f"sample to act p50 {ms_text(total.p50_ms)}, p99 {ms_text(total.p99_ms)} ms",
         f"guard: {state.guard}",
     ]
+    if state.turn is not None and state.turn.command.velocity:
+        parts.insert(1, velocity_text(state.turn.command))
     if state.quality is not None:
-        parts.insert(2, signal_text(state.quality))
+        parts.insert(-2, signal_text(state.quality))
     if state.score is not None:
         parts.insert(1, score_text(state.score))
     if state.seizure:
@@ -164,6 +166,14 @@ def score_text(score: Score) -> str:
     low, high = (100 * bound for bound in score.interval)
     percent = 100 * score.hits / score.trials
     return f"{score.hits} of {score.trials}: {percent:.0f} % ({low:.0f} to {high:.0f} %)"
+
+
+def velocity_text(command: Command) -> str:
+    """Where the output moves, and how fast, along each axis."""
+    if not any(command.velocity):
+        return "standing still"
+    along = ", ".join(f"{part:+.2f}" for part in command.velocity)
+    return f"moving {command.label} at {command.strength:.2f} ({along})"
 
 
 def signal_text(quality: Quality) -> str:

@@ -17,9 +17,15 @@ FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength",
 
 ``stop_sample`` is the index one past the last sample of the window, ``lsl_time`` the LSL time of
 that sample in the loop's machine, ``epoch`` the version of the weights; ``decided`` and
-``commanded`` are class indices, -1 for neutral; ``strength`` is the accumulated evidence and
-``selected`` is 1 at a selection. A neutral decision has NaN probabilities where nothing was
-decoded. The sample's own LSL time stamp is the moment of sending.
+``commanded`` are class indices, -1 for neutral; ``strength`` is the accumulated evidence, or the
+speed, and ``selected`` is 1 at a selection. A neutral decision has NaN probabilities where nothing
+was decoded. The sample's own LSL time stamp is the moment of sending. `VELOCITY` follows.
+"""
+
+VELOCITY = ("v:1", "v:2", "v:3")
+"""The last channels of the decision stream: share of full speed along each axis, -1 to 1.
+
+They are there whatever the feedback is, and 0 where it has no velocity or not so many axes.
 """
 
 _FAREWELL_S = 0.2  # for the last neutral to arrive: loopback takes 1 ms, a wireless network 100
@@ -61,16 +67,16 @@ class LslSink:
         self._index: dict[str | None, int] = {}
 
     def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
-        """Announce both streams; see `FIXED` for the schema."""
+        """Announce both streams; see `FIXED` and `VELOCITY` for the schema."""
         name = self._config.name
-        labels = [*FIXED, *(f"p:{label}" for label in classes)]
+        labels = [*FIXED, *(f"p:{label}" for label in classes), *VELOCITY]
         source = f"{name}-{spec.source_id or spec.name}"
         info = pylsl.StreamInfo(name, "Decisions", len(labels), 0.0, "double64", source)
         info.set_channel_labels(labels)
         description = info.desc()
         description.append_child_value("classes", ",".join(classes))
         description.append_child_value("decoded_stream", spec.name)
-        description.append_child_value("schema", "diverloop-decisions-1")
+        description.append_child_value("schema", "diverloop-decisions-2")
         description.append_child_value("notice", "Investigational, not a medical device.")
         self._decisions = pylsl.StreamOutlet(info, max_buffered=60)
         marker_info = pylsl.StreamInfo(
@@ -93,7 +99,10 @@ class LslSink:
         values[4] = self._index[command.label]
         values[5] = command.strength
         values[6] = command.selected
-        values[len(FIXED) :] = decision.probabilities
+        values[len(FIXED) : -len(VELOCITY)] = decision.probabilities
+        values[-len(VELOCITY) :] = 0
+        for axis, speed in enumerate(command.velocity, start=len(values) - len(VELOCITY)):
+            values[axis] = speed
         self._decisions.push_sample(values)
         self._say(command)
         return command
@@ -104,6 +113,7 @@ class LslSink:
             self._values[:] = math.nan
             self._values[[0, 3, 4]] = -1
             self._values[[5, 6]] = 0
+            self._values[-len(VELOCITY) :] = 0
             self._decisions.push_sample(self._values)
             self._say(Command(label=None))
             if self._decisions.have_consumers():

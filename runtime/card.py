@@ -146,7 +146,8 @@ class Card:
     epoch : int
         Which generation of weights this is; grows with every promotion.
     feedback : dict
-        Fields of `FeedbackConfig` that suit the task; a session may say otherwise.
+        Settings of the feedback that suits the task, and its ``"kind"`` in the catalogue unless
+        that is ``"evidence"``; a session may say otherwise.
     weights_sha256 : str
         Filled in by `save_bundle`.
     format_version : int

@@ -49,6 +49,10 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "p300_speller": "adapters.p300:P300_SPELLER",
             "speech": "adapters.speech.task:SPEECH",
         },
+        "feedback": {
+            "evidence": "runtime.feedback:EvidenceFeedback",
+            "velocity": "runtime.velocity:VelocityFeedback",
+        },
         "sink": {
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
@@ -85,7 +89,8 @@ def find(kind: str, name: str) -> Any:
     Parameters
     ----------
     kind : str
-        A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"``, ``"task"`` or ``"sink"``.
+        A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"``, ``"task"``,
+        ``"feedback"`` or ``"sink"``.
     name : str
         A name listed there.
 

@@ -257,8 +257,10 @@ def check_feedback(feedback: Feedback) -> None:
     sure = feedback.advance(_decision("yes"), 0)
     _demand(sure.label in (None, "yes", "no"), "a command's label is a class or None")
     _demand(0 <= sure.strength <= 1, "strength lies between 0 and 1")
+    _demand(all(-1 <= v <= 1 for v in sure.velocity), "velocity lies between -1 and 1")
     neutral = feedback.advance(_decision(None), 1_000_000)
     _demand(neutral.label is None and not neutral.selected, "a neutral decision commands nothing")
+    _demand(not any(neutral.velocity), "a neutral decision moves nothing")
     _demand(bool(neutral.reason), "a neutral command says why")
 
 

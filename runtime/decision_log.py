@@ -45,10 +45,11 @@ def decision_record(turn: Turn) -> dict[str, Any]:
     Returns
     -------
     record : dict
-        Sample range, probabilities (None where NaN), label, command, epoch and latency.
+        Sample range, probabilities (None where NaN), label, command, velocity if there is one,
+        epoch and latency.
     """
     decision, times = turn.decision, turn.times
-    return {
+    record = {
         "first_sample": decision.first_sample,
         "stop_sample": decision.stop_sample,
         "probabilities": {
@@ -63,6 +64,9 @@ def decision_record(turn: Turn) -> dict[str, Any]:
         "epoch": decision.epoch,
         "latency_ms": (times.acted_ns - times.due_ns) / 1e6,
     }
+    if turn.command.velocity:
+        record["velocity"] = list(turn.command.velocity)
+    return record
 
 
 def read_decisions(path: str | Path) -> list[dict[str, Any]]:

@@ -57,10 +57,24 @@ class EvidenceFeedback:
     ----------
     config : FeedbackConfig
         Time constants and thresholds.
+    classes : tuple of str, optional
+        Of the decoder; empty does not check them.
+
+    Raises
+    ------
+    ConfigError
+        If every class is idle.
     """
 
-    def __init__(self, config: FeedbackConfig | None = None) -> None:
+    Config = FeedbackConfig
+
+    def __init__(self, config: FeedbackConfig | None = None, classes: tuple[str, ...] = ()) -> None:
         self._config = config or FeedbackConfig()
+        if classes and set(classes) <= set(self._config.idle):
+            raise ConfigError(
+                f"feedback.idle names all classes of the decoder, {', '.join(classes)}, so that "
+                f"nothing could ever be commanded: leave one out."
+            )
         self._evidence: list[float] | None = None
         self._last_ns = 0
         self._held: tuple[str, int] | None = None

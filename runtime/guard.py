@@ -7,10 +7,13 @@ output is neutral.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from enum import StrEnum
 from functools import reduce
 
 from .messages import Command
+
+NO_VELOCITY = "the velocity that was asked for is beyond full speed, or no number"
 
 
 class State(StrEnum):
@@ -125,19 +128,26 @@ class Guard:
         Parameters
         ----------
         command : Command
-            What the feedback asks for. A neutral command is a fault, any other an all-clear.
+            What the feedback asks for. A neutral command is a fault, and so is a velocity beyond
+            -1 to 1; any other is an all-clear.
 
         Returns
         -------
         command : Command
-            The same, or neutral with the reason.
+            The same, or neutral and at rest with the reason.
         """
         self.take_in()
-        signal = Signal.FAULT if command.label is None else Signal.ALL_CLEAR
-        self._state = next_state(self._state, signal)
-        if self._state is State.ARMED or command.label is None:
+        sound = all(-1 <= part <= 1 for part in command.velocity)  # NaN is not
+        neutral = command.label is None or not sound
+        self._state = next_state(self._state, Signal.FAULT if neutral else Signal.ALL_CLEAR)
+        rest = (0.0,) * len(command.velocity)
+        if not sound:
+            return Command(label=None, reason=NO_VELOCITY, velocity=rest)
+        if command.label is None:
+            return replace(command, velocity=rest) if any(command.velocity) else command
+        if self._state is State.ARMED:
             return command
-        return Command(label=None, reason=f"guard is {self._state}")
+        return Command(label=None, reason=f"guard is {self._state}", velocity=rest)
 
     def suspect(self) -> None:
         """The research guard suspects a seizure: stop until a person resets. For the loop's thread.

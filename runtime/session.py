@@ -55,7 +55,8 @@ class SessionConfig:
     sinks : tuple of PartConfig
         Where commands go.
     feedback : mapping
-        Fields of `FeedbackConfig` that the session names; the rest is the model's own.
+        Settings of the feedback that the session names; the rest is the model's own. ``"kind"``
+        says which feedback of the catalogue it is; those without one are of ``"evidence"``.
     loop : LoopConfig
         Deadlines and staleness.
     realtime : RealtimeConfig
@@ -204,7 +205,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         source=_part("source", tables["source"], "source"),
         model=_bundle_path(folder, model["bundle"]),
         sinks=tuple(_part("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
-        feedback=_named(FeedbackConfig, tables.get("feedback", {}), "feedback"),
+        feedback=_feedback(tables.get("feedback", {})),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
         conditioning=_named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
@@ -243,7 +244,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "source": _part_table(session.source),
         "model": _without_none(model),
         "sinks": [_part_table(sink) for sink in session.sinks],
-        "feedback": dict(session.feedback),
+        "feedback": {name: _plain(value) for name, value in session.feedback.items()},
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
@@ -252,11 +253,26 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
 
 def _named(cls: Any, values: Any, where: str) -> dict[str, Any]:
     """The fields of a settings class that a table names, checked together."""
+    if isinstance(values, Mapping) and (_needed(cls) - set(values)):
+        # The model brings what is lacking; ranges are checked when the two have met.
+        return _checked(where, values, _types(cls))
     settings = build(cls, values, where)
     return {name: getattr(settings, name) for name in values}
 
 
+def _feedback(table: Any) -> dict[str, Any]:
+    """What a table names of a feedback: its kind, if it does, and its settings."""
+    if isinstance(table, Mapping) and "kind" in table:
+        name, cls, rest = _chosen("feedback", table, "feedback")
+        return {"kind": name, **_named(cls.Config, rest, "feedback")}
+    if isinstance(table, Mapping):
+        _refuse_unknown("[feedback]", table, ("kind", *_types(FeedbackConfig)))
+    return _named(FeedbackConfig, table, "feedback")
+
+
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
     plain = dataclasses.is_dataclass(value) and not isinstance(value, type)
     return _without_none(dataclasses.asdict(value)) if plain else value
 
@@ -291,16 +307,25 @@ def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
     ConfigError
         If a key is unknown or missing, or a value has the wrong type or range.
     """
-    hints = typing.get_type_hints(cls)
-    fields = {entry.name: entry for entry in dataclasses.fields(cls)}
-    checked = _checked(where, values, {name: hints[name] for name in fields})
-    for name, entry in fields.items():
-        required = (
-            entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-        )
-        if required and name not in checked:
-            raise ConfigError(f"{where}.{name} is missing; {where} needs it.")
+    checked = _checked(where, values, _types(cls))
+    for name in sorted(_needed(cls) - checked.keys()):
+        raise ConfigError(f"{where}.{name} is missing; {where} needs it.")
     return cls(**checked)
+
+
+def _types(cls: Any) -> dict[str, Any]:
+    """Type of each field of a settings class."""
+    hints = typing.get_type_hints(cls)
+    return {entry.name: hints[entry.name] for entry in dataclasses.fields(cls)}
+
+
+def _needed(cls: Any) -> set[str]:
+    """Fields of a settings class that have no default."""
+    return {
+        entry.name
+        for entry in dataclasses.fields(cls)
+        if entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+    }
 
 
 def _bundle_path(folder: Path, text: str) -> Path:
@@ -314,6 +339,12 @@ def _bundle_path(folder: Path, text: str) -> Path:
 
 
 def _part(kind: str, table: Any, where: str) -> PartConfig:
+    name, cls, rest = _chosen(kind, table, where)
+    return PartConfig(kind=name, settings=build(cls.Config, rest, where))
+
+
+def _chosen(kind: str, table: Any, where: str) -> tuple[str, Any, dict[str, Any]]:
+    """Name and class of what a table chooses from the catalogue, and the rest of the table."""
     if not isinstance(table, Mapping) or "kind" not in table:
         raise ConfigError(f"{where}.kind is missing. {nearest('', CATALOG[kind])}")
     name = _convert(f"{where}.kind", table["kind"], str)
@@ -322,7 +353,7 @@ def _part(kind: str, table: Any, where: str) -> PartConfig:
         cls = find(kind, name)
     except ConfigError as error:
         raise type(error)(f"{where}.kind: {error}") from error
-    return PartConfig(kind=name, settings=build(cls.Config, rest, where))
+    return name, cls, rest
 
 
 def _checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,6 +388,8 @@ def _convert(key: str, value: Any, wanted: Any) -> Any:
         )
     if dataclasses.is_dataclass(wanted):
         return build(wanted, value, key)
+    if origin is Mapping and isinstance(value, Mapping):
+        return {name: _convert(f"{key}.{name}", each, arguments[1]) for name, each in value.items()}
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) < 10**300:
             return float(value)
@@ -374,7 +407,8 @@ def _plain_name(wanted: Any) -> str:
         int: "a whole number",
         bool: "true or false",
     }
-    return names.get(wanted, "an array" if typing.get_origin(wanted) is tuple else str(wanted))
+    made_of = {tuple: "an array", Mapping: "a table"}
+    return names.get(wanted) or made_of.get(typing.get_origin(wanted), str(wanted))
 
 
 def _override(tables: dict[str, Any], key: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,10 +17,12 @@ from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.clock import VirtualClock
-from diverloop.runtime.errors import SchemaMismatch
+from diverloop.runtime.errors import ConfigError, SchemaMismatch
+from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.messages import Message, Turn
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.seizures import SeizureConfig
+from diverloop.runtime.velocity import VelocityFeedback
 
 from .modelled import NAMES, SEED, block, fitted, saved, write_npz
 
@@ -147,3 +150,50 @@ def test_a_simulated_participant_sees_the_commands_of_an_armed_loop_only():
     assert commanded[True] <= set(CLASSES)
     assert commanded[True]
     assert not commanded[False]
+
+
+CURSOR = {"kind": "velocity", "directions": {"left": [-1.0], "right": [1.0]}, "gain": 2.0}
+
+
+def feedback_of(own: dict, **named) -> object:
+    model = open_model(fitted())
+    told = replace(model, card=replace(model.card, feedback=own))
+    return told.feedback_for(replace(session(Path("run.npz")), feedback=named))
+
+
+def test_a_model_brings_its_feedback_and_a_session_says_what_differs():
+    assert isinstance(feedback_of({}), EvidenceFeedback)
+    assert feedback_of({"dwell_s": 2.0}, memory_s=0.0)._config == FeedbackConfig(
+        dwell_s=2.0, memory_s=0.0
+    )
+    moving = feedback_of(CURSOR, kind="velocity", maximum=0.5)._config
+    assert (moving.gain, moving.maximum, moving.n_axes) == (2.0, 0.5, 1)
+    assert feedback_of(CURSOR)._config.maximum == 1.0
+
+
+def test_another_kind_of_feedback_takes_nothing_over():
+    assert feedback_of(CURSOR, kind="evidence")._config == FeedbackConfig()
+    told = feedback_of({"dwell_s": 2.0}, **CURSOR)
+    assert isinstance(told, VelocityFeedback)
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "words"),
+    [
+        (CURSOR, {"dwell_s": 1.0}, 'feedback is velocity, and .* add kind = "velocity"'),
+        ({}, {"kind": "velocity"}, "feedback.directions is missing"),
+        ({}, {"kind": "velocity", "directions": {"up": [1.0]}}, "decoder knows left, right"),
+        ({}, {"kind": "velocity", "directions": {"left": [2.0]}}, "must have length 1"),
+        ({}, {"idle": ["left", "right"]}, "nothing could ever be commanded"),
+    ],
+)
+def test_feedback_that_does_not_suit_the_model_is_refused(own, named, words):
+    with pytest.raises(ConfigError, match=words):
+        feedback_of(own, **named)
+
+
+def test_a_card_says_nothing_of_a_kind_that_goes_without_saying():
+    card = fitted().card
+    assert '"feedback"' not in card.to_json()
+    text = replace(card, feedback=CURSOR).to_json()
+    assert msgspec.json.decode(text, type=type(card)).feedback == CURSOR

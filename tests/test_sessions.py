@@ -6,11 +6,14 @@ import threading
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diverloop.hardware.player import PlayerConfig, play
+from diverloop.proving import replay_exact
 from diverloop.running import RunOptions, RunReport, run_session
 from diverloop.runtime.clock import MonotonicClock
+from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import SessionConfig, read_session
 
 from .test_assembly import saved, write_npz
@@ -43,6 +46,7 @@ def test_each_ready_session_is_run_by_a_test_below():
     assert [path.stem for path in FILES] == [
         "lsl-motor-imagery",
         "replay-eegmmidb",
+        "simulated-cursor",
         "simulated-ecog",
         "simulated-motor-imagery",
         "simulated-speech",
@@ -57,6 +61,36 @@ def test_simulated_motor_imagery_runs(tmp_path):
     assert report.session == "simulated motor imagery"
     assert report.latency.decoded > 150
     assert report.score is not None
+
+
+def test_a_simulated_cursor_moves_as_it_should_and_replays_exactly(
+    tmp_path,
+):
+    bundle = saved(tmp_path)
+    config = session("simulated-cursor.toml", model__bundle=bundle, source__duration_s=20)
+    report = run(config, armed=True, recordings=tmp_path / "kept")
+    assert report.latency.decoded > 150
+    comparison, _ = replay_exact(report.kept)
+    assert comparison.ok, comparison.sentence()
+    assert comparison.n_commanded > 50
+    commands = [turn.command for turn in open_record(report.kept).turns]
+    assert {len(command.velocity) for command in commands} == {1}
+    speeds = np.array([command.velocity[0] for command in commands])
+    labels = np.array([command.label or "" for command in commands])
+    assert (speeds[labels == "left"] < 0).all()
+    assert (speeds[labels == "right"] > 0).all()
+    assert (speeds[labels == ""] == 0).all()
+    assert 0.3 < np.abs(speeds).max() <= 0.8
+    assert len(np.unique(speeds)) > 50
+
+
+def test_a_cursor_whose_guard_is_not_armed_never_moves(tmp_path):
+    bundle = saved(tmp_path)
+    config = session("simulated-cursor.toml", model__bundle=bundle, source__duration_s=12)
+    report = run(config, recordings=tmp_path)
+    commands = [turn.command for turn in open_record(report.kept).turns]
+    assert len(commands) > 50
+    assert {command.velocity for command in commands} == {(0.0,)}
 
 
 def test_simulated_ecog_runs_and_decodes_nothing_across_its_gap(tmp_path):

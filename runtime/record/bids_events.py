@@ -194,8 +194,15 @@ def decision_columns(record: Record) -> list[str]:
     classes = dict.fromkeys(_probability(c) for turn in record.turns for c in turn.decision.classes)
     return [
         "onset", "duration", "trial_type", "first_sample", "stop_sample", "label", "reason",
-        *classes, "commanded", "strength", "selected", "epoch", "latency_ms", "HED",
+        *classes, "commanded", "strength", "selected", *_velocity_columns(record), "epoch",
+        "latency_ms", "HED",
     ]  # fmt: skip
+
+
+def _velocity_columns(record: Record) -> list[str]:
+    """A column for each axis along which the output moves; none for feedback that selects."""
+    n_axes = max((len(turn.command.velocity) for turn in record.turns), default=0)
+    return [f"velocity_{axis}" for axis in range(1, n_axes + 1)]
 
 
 def _probability(name: str) -> str:
@@ -244,6 +251,7 @@ def _decision_row(turn: Turn, record: Record) -> Row:
         "commanded": done.label,
         "strength": float(done.strength),
         "selected": done.selected,
+        **{f"velocity_{axis}": float(v) for axis, v in enumerate(done.velocity, start=1)},
         "epoch": said.epoch,
         "latency_ms": (turn.times.acted_ns - turn.times.due_ns) / 1e6,
         "HED": f"(Data-feature, Computed-feature, Label/{hed_label(word)})",
@@ -288,6 +296,10 @@ def decisions_sidecar(record: Record) -> dict[str, Any]:
         "selected": {
             "Description": "Whether evidence and dwell sufficed for a selection at this moment",
             "Levels": {"true": "A selection was made", "false": "No selection was made"},
+        },
+        **{
+            name: {"Description": f"Share of full speed along axis {name[-1]}, -1 to 1"}
+            for name in _velocity_columns(record)
         },
         "epoch": {"Description": "Which set of weights decided; grows with every promotion"},
         "latency_ms": {

@@ -21,7 +21,9 @@ from .exact import ExactReplay
 TOLERANCES: Mapping[str, float] = {
     "decision.probabilities": 1e-9,
     "command.strength": 1e-9,
+    "command.velocity": 1e-9,
     "asked.strength": 1e-9,
+    "asked.velocity": 1e-9,
 }
 """Largest absolute difference of a field; all others have to be equal."""
 

@@ -267,9 +267,9 @@ def _cleaned_manifest(manifest: Manifest, label: str, days: int, scanner: Scanne
 
 
 def _cleaned_card(card: Card, scanner: Scanner) -> Card:
-    """The model's card, without what it was fitted on."""
+    """The model's card, without what names classes or recordings beside them."""
     classes = tuple(scanner.clean(name, "class of the model") for name in card.classes)
-    return replace(card, classes=classes, trained_on=(), conditioning={})
+    return replace(card, classes=classes, trained_on=(), conditioning={}, feedback={})
 
 
 def _cleaned_marker(marker: Marker, place: str, scanner: Scanner) -> Marker:

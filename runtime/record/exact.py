@@ -131,12 +131,12 @@ class ExactReplay:
     def answer(self, command: Command) -> Command:
         """What the recorded sinks made of a command, if it is the one they were given.
 
-        Its strength may be another one: that is for the comparison to judge.
+        Its strength and velocity may be others: that is for the comparison to judge.
         """
         entry = self._acted.popleft() if self._has(self._acted) else None
         if entry is None or entry.asked is None:
             return command
-        given = replace(entry.asked, strength=command.strength)
+        given = replace(entry.asked, strength=command.strength, velocity=command.velocity)
         return entry.command if given == command else command
 
     def next_result(self) -> TurnEntry | Event | None:

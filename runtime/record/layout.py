@@ -53,7 +53,10 @@ DECISION_COLUMNS = (
     "first_sample", "stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength",
     "selected", "latency_ms",
 )  # fmt: skip
-"""Columns of the decision stream before the probabilities, which are named ``p:<class>``."""
+"""Columns of the decision stream before the probabilities, which are named ``p:<class>``.
+
+Where the feedback is a velocity, its axes follow, ``v:1`` to ``v:3``.
+"""
 
 _OFFSET_EVERY_S = 5.0
 _KEPT_BLOCKS = 16  # a row is used within a fraction of a second of its arrival
@@ -261,14 +264,21 @@ class Layout:
     def _put_decision(self, turn: TurnEntry) -> None:
         decision, command, times = turn.decision, turn.command, turn.times
         self._now_s = times.acted_ns / 1e9
-        names = (*DECISION_COLUMNS, *(f"p:{label}" for label in decision.classes))
+        # A sink may answer with another number of axes than it was asked for; rows may not differ.
+        n_axes = len((turn.asked or command).velocity)
+        velocity = (*command.velocity, *(0.0,) * n_axes)[:n_axes]
+        names = (
+            *DECISION_COLUMNS,
+            *(f"p:{label}" for label in decision.classes),
+            *(f"v:{axis}" for axis in range(1, n_axes + 1)),
+        )
         self._announce_numbers(DECISIONS, DECISIONS_NAME, "Decisions", names)
         place = {label: index for index, label in enumerate(decision.classes)}
         row = [
             decision.first_sample, decision.stop_sample, decision.lsl_corrected_s, decision.epoch,
             place.get(decision.label or "", -1), place.get(command.label or "", -1),
             command.strength, command.selected, (times.acted_ns - times.due_ns) / 1e6,
-            *decision.probabilities,
+            *decision.probabilities, *velocity,
         ]  # fmt: skip
         self._write_rows(DECISIONS, np.array([row], "<f8"), np.array([self._now_s]))
 

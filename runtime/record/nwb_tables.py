@@ -104,8 +104,11 @@ def add_decisions(file: NWBFile, record: Record) -> None:
     for name, description in _DECISION_COLUMNS.items():
         table.add_column(name, description)
     table.add_column("probabilities", f"Of {', '.join(classes)}, in this order; NaN if not decoded")
+    n_axes = max(len(turn.command.velocity) for turn in record.turns)
+    if n_axes:
+        table.add_column("velocity", "Share of full speed along each axis, -1 to 1")
     # A turn without a window starts when it was due, later than the next turn's window.
-    rows = [_decision(turn, record) for turn in record.turns]
+    rows = [_decision(turn, record, n_axes) for turn in record.turns]
     for row in sorted(rows, key=lambda row: row["start_time"]):
         table.add_row(**row)
     module = file.create_processing_module("decoding", "What the closed loop decoded and did")
@@ -125,12 +128,13 @@ _DECISION_COLUMNS = {
 }
 
 
-def _decision(turn: Turn, record: Record) -> dict[str, Any]:
+def _decision(turn: Turn, record: Record, n_axes: int) -> dict[str, Any]:
     """One turn as a row."""
     said, done, rate_hz = turn.decision, turn.command, record.spec.rate_hz
     has_window = 0 <= said.first_sample < said.stop_sample
     due = record.sample_at(turn.times.due_ns)
     first, stop = (said.first_sample, said.stop_sample) if has_window else (due, due + 1)
+    velocity = (*done.velocity, *(0.0,) * n_axes)[:n_axes]
     return {
         "start_time": first / rate_hz,
         "stop_time": stop / rate_hz,
@@ -144,4 +148,5 @@ def _decision(turn: Turn, record: Record) -> dict[str, Any]:
         "epoch": said.epoch,
         "latency_ms": (turn.times.acted_ns - turn.times.due_ns) / 1e6,
         "probabilities": np.asarray(said.probabilities, np.float64),
+        **({"velocity": np.array(velocity)} if n_axes else {}),
     }

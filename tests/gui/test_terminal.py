@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from diverloop.gui.terminal import TerminalView, render
-from diverloop.gui.view_state import SEIZURE, ViewState
+from diverloop.gui.view_state import SEIZURE, ViewState, plain_line
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.messages import (
     Channel,
@@ -147,6 +148,22 @@ def test_an_abstention_says_why():
 
 def test_a_selection_is_said():
     assert "selected: left hand" in shown(state_after(turn(selected=True)))
+
+
+def test_a_movement_is_said_with_its_speed_and_its_axes():
+    moving = Command(label="left hand", strength=0.5, velocity=(-0.4, 0.3))
+    text = shown(state_after(replace(turn(), command=moving)))
+    assert "moving left hand at 0.50 (-0.40, +0.30)" in text
+    assert "speed" in text
+    assert "evidence" not in text
+    state = state_after(replace(turn(), command=moving))
+    assert "; moving left hand at 0.50 (-0.40, +0.30); " in plain_line(state)
+
+
+def test_standing_still_is_said_and_why():
+    still = Command(label=None, reason="standing still: no way", velocity=(0.0, 0.0))
+    assert "neutral: standing still: no way" in shown(state_after(replace(turn(), command=still)))
+    assert "; standing still; " in plain_line(state_after(replace(turn(), command=still)))
 
 
 def test_stage_times_are_in_milliseconds():

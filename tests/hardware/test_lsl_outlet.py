@@ -9,7 +9,7 @@ import numpy as np
 import pylsl
 import pytest
 
-from diverloop.hardware.lsl_outlet import FIXED, LslSink, LslSinkConfig
+from diverloop.hardware.lsl_outlet import FIXED, VELOCITY, LslSink, LslSinkConfig
 from diverloop.runtime.conformance import check_sink
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Channel, Command, Decision, StreamSpec
@@ -81,7 +81,7 @@ def heard(*turns: tuple[Decision, Command]) -> Listener:
 
 def test_the_stream_describes_its_schema():
     info = heard().info
-    assert info.get_channel_labels() == [*FIXED, "p:left", "p:right"]
+    assert info.get_channel_labels() == [*FIXED, "p:left", "p:right", *VELOCITY]
     assert (info.type(), info.nominal_srate()) == ("Decisions", 0.0)
     described = {
         key: info.desc().child_value(key)
@@ -90,7 +90,7 @@ def test_the_stream_describes_its_schema():
     assert described == {
         "classes": "left,right",
         "decoded_stream": "amp",
-        "schema": "diverloop-decisions-1",
+        "schema": "diverloop-decisions-2",
         "notice": "Investigational, not a medical device.",
     }
     assert info.source_id().endswith("-serial-1")
@@ -98,7 +98,8 @@ def test_the_stream_describes_its_schema():
 
 def test_a_decision_arrives_as_the_schema_says():
     turn = decision("right"), Command(label="left", strength=0.5, selected=True)
-    row = dict(zip([*FIXED, "p:left", "p:right"], heard(turn).numbers[0], strict=True))
+    labels = [*FIXED, "p:left", "p:right", *VELOCITY]
+    row = dict(zip(labels, heard(turn).numbers[0], strict=True))
     assert row == {
         "stop_sample": 200.0,
         "lsl_time": 12.5,
@@ -109,13 +110,25 @@ def test_a_decision_arrives_as_the_schema_says():
         "selected": 1.0,
         "p:left": 0.25,
         "p:right": 0.75,
+        "v:1": 0.0,
+        "v:2": 0.0,
+        "v:3": 0.0,
     }
+
+
+def test_a_velocity_leaves_along_its_axes_and_is_taken_back():
+    moving = Command(label="left", strength=0.5, velocity=(-0.4, 0.3))
+    resting = Command(label=None, reason="tried out", velocity=(0.0, 0.0))
+    turns = [(decision("left"), moving), (decision(None), resting), (decision("left"), moving)]
+    rows = heard(*turns).numbers
+    assert [row[-3:] for row in rows] == [[-0.4, 0.3, 0], [0, 0, 0], [-0.4, 0.3, 0], [0, 0, 0]]
 
 
 def test_a_neutral_decision_has_no_probabilities_and_no_class():
     row = heard((decision(None), Command(label=None, reason="tried out"))).numbers[0]
     assert row[3:7] == [-1, -1, 0, 0]
-    assert np.isnan(row[7:]).all()
+    assert np.isnan(row[7:-3]).all()
+    assert row[-3:] == [0, 0, 0]
 
 
 def test_every_decision_is_sent_in_order():
@@ -143,7 +156,7 @@ def test_closing_sends_a_last_neutral_that_arrives():
     last = dict(zip(FIXED, listener.numbers[-1], strict=False))
     assert (last["stop_sample"], last["decided"], last["commanded"]) == (-1, -1, -1)
     assert (last["strength"], last["selected"]) == (0, 0)
-    assert np.isnan(listener.numbers[-1][len(FIXED) :]).all()
+    assert np.isnan(listener.numbers[-1][len(FIXED) : -3]).all()
     assert listener.words[-1] == "neutral"
 
 

@@ -12,9 +12,15 @@ from diverloop.hardware.null import NullSink
 from diverloop.runtime import catalog as subject
 from diverloop.runtime.catalog import CATALOG, find, nearest
 from diverloop.runtime.errors import ConfigError, UnknownName
-from diverloop.runtime.stages import Adapter, Encoder, Sink, Source
+from diverloop.runtime.stages import Adapter, Encoder, Feedback, Sink, Source
 
-SEAMS = {"source": Source, "encoder": Encoder, "adapter": Adapter, "sink": Sink}
+SEAMS = {
+    "source": Source,
+    "encoder": Encoder,
+    "adapter": Adapter,
+    "feedback": Feedback,
+    "sink": Sink,
+}
 ENTRIES = [(kind, name) for kind in SEAMS for name in CATALOG[kind]]
 ROOT = Path(subject.__file__).resolve().parents[1]
 
@@ -40,10 +46,11 @@ def test_every_kind_of_stage_that_a_session_can_name_is_listed():
 
 
 def test_the_catalogue_is_complete():
-    """Every class of the outer folders that has a seam's members and settings is listed."""
+    """Every class that has a seam's members and settings is listed: feedback is of the runtime."""
     listed = {entry for kind in SEAMS for entry in CATALOG[kind].values()}
     found = set()
-    for folder in ("hardware", "decoders", "adapters"):
+    for folder in ("hardware", "decoders", "adapters", "runtime"):
+        seams = [seam for seam in SEAMS.values() if (seam is Feedback) == (folder == "runtime")]
         for path in (ROOT / folder).rglob("*.py"):
             place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -51,7 +58,7 @@ def test_the_catalogue_is_complete():
                     continue
                 names = {m.name for m in node.body if isinstance(m, ast.FunctionDef)}
                 names |= {t.id for m in node.body if isinstance(m, ast.Assign) for t in m.targets}
-                stage = any(set(public(seam)) <= names for seam in SEAMS.values())
+                stage = any(set(public(seam)) <= names for seam in seams)
                 # One that is derived from a listed class has its members, too.
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 derived = bases & {entry.partition(":")[2] for entry in listed}

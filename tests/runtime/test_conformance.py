@@ -626,8 +626,10 @@ def test_the_linear_adapter_conforms(abstain_below):
 
 def test_no_entry_of_the_catalogue_is_left_out_here():
     # The LSL ones need a network, and others a plan or a speaker: they conform in the tests beside
-    # their own files. A task is no stage.
+    # their own files, and so do the rules of feedback. A task is no stage.
     here = {"replay", "simulator", "null", "linear", *SETTINGS}
-    beside = {"lsl", "speaker", "student", "speller", "neurofeedback", "speech"}
+    beside = {
+        "lsl", "speaker", "student", "speller", "neurofeedback", "evidence", "velocity", "speech",
+    }  # fmt: skip
     listed = {name for kind, names in CATALOG.items() if kind != "task" for name in names}
     assert listed == here | beside

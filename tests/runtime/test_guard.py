@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diverloop.runtime.guard import Guard, Signal, State, next_state
+from diverloop.runtime.guard import NO_VELOCITY, Guard, Signal, State, next_state
 from diverloop.runtime.messages import Command
 
 D, A, H, S = State.DISARMED, State.ARMED, State.HOLDING, State.STOPPED
@@ -109,6 +110,26 @@ def test_a_command_that_is_stopped_says_by_what_and_has_no_strength_left(state):
     answer = in_state(state).permit(GO)
     assert answer == Command(label=None, reason=f"guard is {state.value}")
     assert (answer.strength, answer.selected) == (0.0, False)
+
+
+@pytest.mark.parametrize("state", [D, A, S])
+def test_a_command_that_is_neutral_or_stopped_stands_still(state):
+    moving = Command(label="left", strength=0.5, velocity=(-0.3, 0.4))
+    stuck = Command(label=None, reason="nothing to see", velocity=(-0.3, 0.4))
+    answer = in_state(state).permit(moving)
+    assert answer is moving if state is A else answer.velocity == (0.0, 0.0)
+    assert in_state(state).permit(stuck) == Command(
+        label=None, reason="nothing to see", velocity=(0.0, 0.0)
+    )
+
+
+@pytest.mark.parametrize("part", [1.5, -1.0000001, math.inf, math.nan])
+def test_a_velocity_beyond_full_speed_is_a_fault_that_holds_an_armed_guard(part):
+    guard = in_state(A)
+    answer = guard.permit(Command(label="left", strength=1.0, velocity=(0.0, part)))
+    assert answer == Command(label=None, reason=NO_VELOCITY, velocity=(0.0, 0.0))
+    assert guard.state is H
+    assert guard.permit(GO) is GO
 
 
 def test_an_armed_guard_changes_nothing_about_a_command():

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import math
+import re
 import string
 import types
 import typing
@@ -119,6 +120,38 @@ def test_what_is_left_out_has_its_default():
     assert (session.feedback, session.loop) == ({}, LoopConfig())
     assert session.realtime == RealtimeConfig()
     assert session.step_s is None
+
+
+def test_feedback_has_a_kind_and_its_tables_become_tuples():
+    directions = {"left": [-1, 0], "right": [0.6, 0.8]}
+    told = {"kind": "velocity", "gain": 2, "directions": directions}
+    assert parsed(feedback=told).feedback == {
+        "kind": "velocity",
+        "gain": 2.0,
+        "directions": {"left": (-1.0, 0.0), "right": (0.6, 0.8)},
+    }
+    # The model may bring the directions.
+    assert parsed(feedback={"kind": "velocity", "gain": 2}).feedback["gain"] == 2.0
+    assert parsed(feedback={"kind": "evidence", "dwell_s": 0}).feedback == {
+        "kind": "evidence",
+        "dwell_s": 0.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"gain": 2}, r"'gain' is no key of \[feedback\].*Known: dwell_s, idle, kind, memory_s"),
+        ({"kind": "velocty"}, "No feedback is called 'velocty'. Did you mean 'velocity'"),
+        ({"kind": "velocity", "dwell_s": 1.0}, r"'dwell_s' is no key of \[feedback\]"),
+        ({"kind": "velocity", "gain": "2"}, "feedback.gain must be a number"),
+        ({"kind": "velocity", "directions": [1.0]}, "feedback.directions must be a table"),
+        ({"kind": "velocity", "directions": {"left": 1.0}}, "directions.left must be an array"),
+        ({"kind": "velocity", "gain": 20, "directions": {"left": [1]}}, "feedback.gain must be in"),
+    ],
+)
+def test_feedback_that_makes_no_sense_is_refused(table, words):
+    assert re.search(words, refusal(feedback=table))
 
 
 def test_whole_numbers_become_floats_where_floats_are_meant():
@@ -512,13 +545,20 @@ def parts(kind: str) -> st.SearchStrategy:
     )
 
 
+VELOCITIES = st.fixed_dictionaries(
+    {"kind": st.just("velocity")},
+    optional={
+        "gain": st.sampled_from([0.5, 2.0]),
+        "directions": st.sampled_from([{"left": (-1.0,)}, {"up": (0.0, 1.0), "down": (0.6, -0.8)}]),
+    },
+)
 SESSIONS_OF_ANY_KIND = st.builds(
     SessionConfig,
     name=st.text(max_size=8),
     source=parts("source"),
     model=st.sampled_from([Path("/m/b"), Path("/m/\u00fc b.bundle"), Path("/m/~x")]),
     sinks=st.lists(parts("sink"), max_size=3).map(tuple),
-    feedback=made_of(FeedbackConfig).map(dataclasses.asdict),
+    feedback=made_of(FeedbackConfig).map(dataclasses.asdict) | VELOCITIES,
     loop=made_of(LoopConfig),
     realtime=made_of(RealtimeConfig),
     step_s=st.none() | st.sampled_from([0.05, 0.1, 1.0]),

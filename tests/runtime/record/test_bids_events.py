@@ -100,6 +100,25 @@ def test_the_sidecar_of_decisions_describes_every_column_but_hed():
     assert columns <= set(decisions_sidecar(recording()))
 
 
+def test_a_velocity_has_a_column_for_each_axis_and_other_feedback_has_none():
+    made = recording()
+    assert not [name for name in decision_columns(made) if name.startswith("velocity")]
+    moving = [
+        replace(turn, command=replace(turn.command, velocity=(0.0, number / 10)))
+        for number, turn in enumerate(made.turns)
+    ]
+    moved = replace(made, turns=tuple(moving))
+    assert [name for name in decision_columns(moved) if name.startswith("velocity")] == [
+        "velocity_1",
+        "velocity_2",
+    ]
+    assert {row["velocity_1"] for row in decision_rows(moved)} == {0.0}
+    assert sorted(row["velocity_2"] for row in decision_rows(moved)) == [
+        number / 10 for number in range(len(moving))
+    ]
+    assert "axis 2" in decisions_sidecar(moved)["velocity_2"]["Description"]
+
+
 @pytest.mark.parametrize(
     ("text", "label"), [("left", "left"), ("S  1/x", "S-1-x"), ("", "unnamed"), ("ä", "unnamed")]
 )

@@ -125,16 +125,28 @@ def test_a_difference_up_to_the_tolerance_is_none_and_told(change):
 @pytest.mark.parametrize("field", sorted(TOLERANCES))
 def test_a_difference_beyond_the_tolerance_is_one(change, field):
     def made(value: float) -> Turn:
-        asked = Command(label="b", strength=value if field == "asked.strength" else 0.0)
-        strength = value if field == "command.strength" else 0.0
-        p = value if field == "decision.probabilities" else 0.0
-        return turn((p, 1.0), command__strength=strength, asked=asked)
+        at = dict.fromkeys(TOLERANCES, 0.0) | {field: value}
+        asked = Command(
+            label="b", strength=at["asked.strength"], velocity=(0.5, at["asked.velocity"])
+        )
+        return turn(
+            (at["decision.probabilities"], 1.0),
+            command__strength=at["command.strength"],
+            command__velocity=(at["command.velocity"], 0.5),
+            asked=asked,
+        )
 
     found = compared([made(0.0)], [made(change)])
     assert found.first is not None
     assert found.first.field == field
     assert found.n_equal == 0
     assert found.largest[field] == abs(change)
+
+
+def test_another_number_of_axes_is_a_difference_even_at_rest():
+    assert equal(turn(command__velocity=(0.0,)), turn(command__velocity=(0.0,)))
+    assert not equal(turn(command__velocity=()), turn(command__velocity=(0.0,)))
+    assert not equal(turn(command__velocity=(0.0,)), turn(command__velocity=(0.0, 0.0)))
 
 
 def test_the_largest_difference_is_kept_over_all_turns():
@@ -150,7 +162,11 @@ def test_any_other_number_has_to_be_equal_to_the_last_bit():
 
 def test_the_tolerances_are_those_of_numbers_that_are_computed():
     assert dict(TOLERANCES) == dict.fromkeys(
-        ("decision.probabilities", "command.strength", "asked.strength"), 1e-9
+        (
+            "decision.probabilities",
+            *("command.strength", "command.velocity", "asked.strength", "asked.velocity"),
+        ),
+        1e-9,
     )
     names = {name for name, _ in _flat(TurnEntry.of(turn(asked=Command(label=None))))}
     assert set(TOLERANCES) <= names

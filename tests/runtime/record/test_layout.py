@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from diverloop.runtime.errors import RecordingError
-from diverloop.runtime.messages import Chunk, Event, EventKind, Marker, Message, Turn
+from diverloop.runtime.messages import Chunk, Command, Event, EventKind, Marker, Message, Turn
 from diverloop.runtime.quality import Quality
 from diverloop.runtime.received import Received, Sent
 from diverloop.runtime.record.contents import Note
@@ -230,6 +230,18 @@ def test_decisions_are_numbers_that_any_program_reads(path):
     assert (right["selected"], right["strength"]) == (1, 0.001)
     assert right["latency_ms"] == pytest.approx(7e-6)
     assert found["time_stamps"].tolist() == [turn(n).times.acted_ns / 1e9 for n in (0, 1)]
+
+
+def test_a_velocity_stands_behind_the_probabilities_whatever_a_sink_makes_of_it(path):
+    def moved(number: int, done: tuple[float, ...], asked: tuple[float, ...]) -> TurnEntry:
+        command, wanted = (Command(label="right", velocity=v) for v in (done, asked))
+        return replace(turn(number), command=command, asked=None if done == asked else wanted)
+
+    write(path, FROM_LSL, moved(0, (0.5, -0.1), (0.5, -0.1)), moved(1, (), (0.4, 0.2)))
+    found = stream(path, DECISIONS_NAME)
+    names = [one["label"][0] for one in found["info"]["desc"][0]["channels"][0]["channel"]]
+    assert names == [*DECISION_COLUMNS, "p:left", "p:right", "v:1", "v:2"]
+    assert found["time_series"][:, -2:].tolist() == [[0.5, -0.1], [0.0, 0.0]]
 
 
 def test_events_and_notes_are_sentences_at_their_time(path):

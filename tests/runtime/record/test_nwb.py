@@ -190,6 +190,20 @@ def test_intervals_of_decisions_stand_in_order_whatever_came_late(tmp_path):
     assert starts.tolist() == sorted(starts)
 
 
+def test_a_velocity_comes_back_along_its_axes(tmp_path):
+    record = recording()
+    moving = [
+        replace(turn, command=replace(turn.command, velocity=(0.1 * number, -1.0)))
+        for number, turn in enumerate(record.turns[:3])
+    ]
+    still = replace(record.turns[3], command=replace(record.turns[3].command, velocity=()))
+    moved = replace(record, turns=(*moving, still))
+    export_nwb(moved, tmp_path / "x.nwb", NwbOptions(deidentify=KEYED))
+    with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as file:
+        found = file.read().processing["decoding"]["decisions"]["velocity"][:]
+    assert sorted(np.asarray(found).tolist()) == [[0, -1], [0, 0], [0.1, -1], [0.2, -1]]
+
+
 @pytest.mark.parametrize("days", [42_000, 100_000])
 def test_the_day_of_the_export_is_shifted_too(tmp_path, days):
     privacy = DeidentifyOptions(participant="P07", shift_days=days)
