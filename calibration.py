@@ -44,7 +44,8 @@ def fit_best(
     sources : sequence of TrainingSource
         Not those that the model will be judged on.
     plans : sequence of FitPlan
-        Ways to decode one task, in order of preference.
+        Ways to decode one task, in order of preference. Those that align recordings are left out
+        of a comparison if there is one recording only.
     progress : callable
         Called with what is being done, how far, and of how much.
 
@@ -63,6 +64,8 @@ def fit_best(
         If a class has too few trials.
     """
     task: Task = find("task", plans[0].task)
+    if len(sources) == 1:
+        plans = [plan for plan in plans if not plan.aligned] or plans
     if plans[0].learn is not None:
         return _learnt(gather(sources, plans[0], progress), sources, plans[0].learn, progress)
     gathered = _shared(_gathered(sources, plans, progress))
@@ -165,6 +168,7 @@ def _candidate(gathered: Gathered) -> Candidate:
         windows=inputs,
         trials=trials,
         fit_encoder=fit_encoder,
+        aligned=plan.aligned,
         config=FitConfig(
             classifier=plan.classifier,
             priors=plan.priors,
@@ -193,6 +197,10 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
     given = {name: value for name, value in follows.items() if name in fields}
     settings = encoder.Config(**{**given, **plan.settings})
     windows = np.concatenate([part.windows for part in parts])
+    if plan.aligned:
+        return windows, lambda windows, labels, recordings: encoder.fit(
+            windows, labels, settings, recordings
+        )
     return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
 
 

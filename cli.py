@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from . import __version__, checking, engine_commands, model_commands, record_commands
+from . import (
+    __version__,
+    calibration_commands,
+    checking,
+    engine_commands,
+    model_commands,
+    record_commands,
+)
 from .console import (
     NOTICE,
     course_sentence,
@@ -259,6 +266,7 @@ def version(json: AsJson = False) -> None:
 
 for command in (
     model_commands.fit,
+    calibration_commands.recentre,
     model_commands.corpus,
     model_commands.pretrain,
     model_commands.distill,

@@ -203,7 +203,7 @@ def tell_scores(scores: dict[str, Any]) -> None:
     ):
         if key in scores:
             out.print(f"{words}: {score_text(scores[key])}")
-    for key in ("verdict", "promise"):
+    for key in ("alignment", "verdict", "promise"):
         if key in scores:
             out.print(scores[key], highlight=False)
     if left_out := scores.get("electrodes_left_out"):

@@ -42,6 +42,8 @@ class FitPlan:
         For ``"student"``: a shipped one, or the path of one; empty chooses by the electrodes.
     window : WindowConfig
         Length for training and serving, step for serving.
+    aligned : bool
+        See `Way`.
     learn : callable, optional
         See `Way`.
     training_step_s : float
@@ -58,6 +60,7 @@ class FitPlan:
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
+    aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
@@ -156,6 +159,7 @@ def plans_for(
             priors=known.priors,
             scale=way.scale,
             promised_error=promised_error,
+            aligned=way.aligned,
             learn=way.learn,
             conditioning=conditioning or way.conditioning,
             student=student,

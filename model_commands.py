@@ -221,7 +221,7 @@ def student(
 
 
 def fit(
-    recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings to learn from.")],
+    recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings; the latest last.")],
     bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
     classes: Annotated[
         str, typer.Option(help="Marker labels, with commas between; the task's own if not given.")

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, trial_losses
-from .cross_validation import CrossValidation, E, FitConfig, FitEncoder
+from .cross_validation import ALIGNED, CrossValidation, E, FitConfig, FitEncoder
 from .folds import Indices, Trials, contiguous_folds, recording_folds
 from .linear import Floats, LinearAdapter
 from .reader import fit_reader
@@ -77,9 +77,11 @@ class Candidate:
     trials : Trials
         Which windows belong together; the same trials in the same order for every way.
     fit_encoder : callable
-        From windows and labels to a fitted encoder.
+        From windows and labels, and recordings if it is aligned, to a fitted encoder.
     config : FitConfig
         How it is read.
+    aligned : bool
+        Whether the encoder sees each recording by itself; see `AlignedEncoder`.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Candidate:
     trials: Trials
     fit_encoder: FitEncoder[Any]
     config: FitConfig
+    aligned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +167,9 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
     by_recording = recording_folds(trials)
     step = _counted(progress, len(candidates) * len(folds) + len(by_recording) + 1)
     validations = [
-        CrossValidation(each.windows, each.trials, each.fit_encoder, each.config, step)
+        CrossValidation(
+            each.windows, each.trials, each.fit_encoder, each.config, step, aligned=each.aligned
+        )
         for each in candidates
     ]
     scores, rehearsed = _outer(validations, trials, folds, step)
@@ -180,6 +185,8 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
         # Recordings differ more than blocks of one do: what is promised must hold across them.
         judged = validation.predict(by_recording)
         report["leave_one_recording_out"] = trials.report(judged)
+        if chosen.aligned:
+            report["alignment"] = ALIGNED
     nested = trials.report(_nested(scores, rehearsed, trials, folds))
     reason = _reason(comparisons, taken)
     encoder, adapter, learnt = fit_reader(chosen, validation, judged)

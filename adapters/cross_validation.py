@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,33 @@ class WindowEncoder(Protocol):
 
 E = TypeVar("E", bound=WindowEncoder)
 
-FitEncoder = Callable[[Samples, NDArray[np.str_]], E]
-"""From training windows and their labels to a fitted encoder."""
+FitEncoder = Callable[..., E]
+"""From training windows and their labels, and their recordings if it is aligned, to an encoder."""
+
+
+class AlignedEncoder(Protocol):
+    """What fitting needs of an encoder that sees each recording from a reference of its own."""
+
+    @property
+    def recordings(self) -> frozenset[Hashable]:
+        """Those that it was fitted on."""
+
+    def encode_many(self, windows: Samples, recordings: NDArray[Any] | None = None) -> Floats:
+        """Features; a recording that it does not know is seen as one that is served would be."""
+
+    def recentred(self, windows: Samples) -> AlignedEncoder:
+        """The same, with what serves taken anew from unlabelled windows of a new recording."""
+
+
+REFERENCE_TRIALS = 8
+"""How many trials of a recording that is held out whole give it its reference: about a minute."""
+
+ALIGNED = (
+    f"Each recording was seen from a reference of its own. One that was held out whole was first "
+    f"seen from that of the last recording fitted on; its first {REFERENCE_TRIALS} trials, without "
+    f"labels, gave the reference for the later ones, as `diverloop recentre` does."
+)
+"""What was done for a score, in words for a card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +205,11 @@ class CrossValidation(Generic[E]):
         What was chosen.
     step : callable
         Called after every fold.
+    aligned : bool
+        Whether the encoder is an `AlignedEncoder`. It is then told which recording each window is
+        of, and references never come from a held-out trial, but for those of a recording that is
+        held out whole: its first `REFERENCE_TRIALS` give, without labels, the reference for what
+        comes after them, as when serving.
     """
 
     def __init__(
@@ -189,9 +219,12 @@ class CrossValidation(Generic[E]):
         fit_encoder: FitEncoder[E],
         config: FitConfig,
         step: Callable[[], None] = lambda: None,
+        *,
+        aligned: bool = False,
     ) -> None:
         self._windows, self._trials, self._fit_encoder = windows, trials, fit_encoder
         self._config, self._step = config, step
+        self._places = trials.recording_of_window if aligned else None
         self._costs = (None,) if config.classifier == "lda" else config.costs
 
     def predict(self, folds: Sequence[Indices]) -> Floats:
@@ -300,8 +333,28 @@ class CrossValidation(Generic[E]):
     def _encode(self, chosen: Indices) -> tuple[E, Floats, NDArray[np.str_]]:
         rows = self._trials.windows_of(chosen)
         labels = self._trials.labels[self._trials.of_window[rows]]
-        encoder = self._fit_encoder(self._windows[rows], labels)
-        return encoder, encoder.encode_many(self._windows[rows]), labels
+        if self._places is None:
+            encoder = self._fit_encoder(self._windows[rows], labels)
+            return encoder, encoder.encode_many(self._windows[rows]), labels
+        encoder = self._fit_encoder(self._windows[rows], labels, self._places[rows])
+        seen = cast(AlignedEncoder, encoder).encode_many(self._windows[rows], self._places[rows])
+        return encoder, seen, labels
+
+    def _unseen(self, encoder: E, rows: Indices) -> Floats:
+        """Features of windows that were not fitted on."""
+        if self._places is None:
+            return encoder.encode_many(self._windows[rows])
+        aligned, windows, places = cast(AlignedEncoder, encoder), self._windows, self._places[rows]
+        features = aligned.encode_many(windows[rows], places)
+        for place in set(places.tolist()) - aligned.recordings:
+            here = places == place
+            trials = self._trials.of_window[rows]
+            early = here & np.isin(trials, np.unique(trials[here])[:REFERENCE_TRIALS])
+            if (late := here & ~early).any():
+                features[late] = aligned.recentred(windows[rows[early]]).encode_many(
+                    windows[rows[late]]
+                )
+        return features
 
     def _predict(self, encoder: E, fits: Sequence[Weights], chosen: Indices) -> Floats:
         """Mean scores over each chosen trial's windows, (n_fits, n_chosen, n_classes).
@@ -310,7 +363,7 @@ class CrossValidation(Generic[E]):
         the same number for all classes.
         """
         rows = self._trials.windows_of(chosen)
-        features, trials = encoder.encode_many(self._windows[rows]), self._trials.of_window[rows]
+        features, trials = self._unseen(encoder, rows), self._trials.of_window[rows]
         order = np.argsort(trials, kind="stable")
         starts = np.searchsorted(trials[order], chosen)
         counts = np.bincount(trials, minlength=chosen.max() + 1)[chosen]

@@ -97,6 +97,13 @@ class Trials:
         """Row of each trial's class, shape (n_trials,)."""
         return np.searchsorted(np.array(self.classes), self.labels)
 
+    @property
+    def recording_of_window(self) -> Indices:
+        """Recording of each window, counted from 0 in order of appearance."""
+        number = {name: place for place, name in enumerate(dict.fromkeys(self.recordings))}
+        of_trial = np.array([number[name] for name in self.recordings], dtype=np.intp)
+        return of_trial[self.of_window]
+
     def windows_of(self, chosen: Indices) -> Indices:
         """Indices of all windows of the chosen trials."""
         return np.flatnonzero(np.isin(self.of_window, chosen))

@@ -30,6 +30,7 @@ MOTOR_IMAGERY = Task(
     window=WindowConfig(length_s=2.0),
     ways=lambda classes: (
         Way(encoder="filterbank_covariance", conditioning=MU_BETA),
+        Way(encoder="aligned_covariance", conditioning=MU_BETA, aligned=True),
         Way(encoder="csp", conditioning=MU_BETA, classifier="lda"),
         STUDENT,
     ),

@@ -88,9 +88,10 @@ def _usual(candidate: Candidate, encoder: Any) -> Outliers | None:
     trials, windows = candidate.trials, candidate.windows
     if len(windows) < FEWEST_WINDOWS:
         return None
-    features = encoder.encode_many(windows)
-    names = list(dict.fromkeys(trials.recordings))
-    places = np.array([names.index(trials.recordings[trial]) for trial in trials.of_window])
+    places = trials.recording_of_window
+    seen_from = (places,) if candidate.aligned else ()
+    features = encoder.encode_many(windows, *seen_from)
     # What a student heard as it streamed cannot be heard again.
-    noise = encoder.encode_many(noise_like(windows)) if windows.ndim == 3 else None
+    heard = windows.ndim == 3
+    noise = encoder.encode_many(noise_like(windows), *seen_from) if heard else None
     return Outliers.fit(features, places, noise=noise)

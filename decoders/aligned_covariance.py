@@ -34,14 +34,14 @@ from .filterbank_covariance import (
 from .positive_definite import inverse_root, riemannian_mean
 
 PRIOR_WINDOWS = 20.0
-"""How many windows the fitted centre counts for in `AlignedCovariance.recentre`."""
+"""How many windows the fitted centre counts for in `AlignedCovariance.recentred`."""
 
 
 class AlignedCovariance(FilterbankCovariance):
     """Encoder: like `FilterbankCovariance`, with a centre for each recording.
 
     Components are learnt from all recordings together. Serving uses the centre of the last
-    recording that was fitted on, or that of `recentre`.
+    recording that was fitted on, or that of `recentred`.
 
     Parameters
     ----------
@@ -54,6 +54,11 @@ class AlignedCovariance(FilterbankCovariance):
     """
 
     _whitener_of: Mapping[Hashable, Floats] = {}
+
+    @property
+    def recordings(self) -> frozenset[Hashable]:
+        """Recordings that have a centre of their own: those that were fitted on."""
+        return frozenset(self._whitener_of)
 
     @classmethod
     def fit(
@@ -80,7 +85,7 @@ class AlignedCovariance(FilterbankCovariance):
         Returns
         -------
         encoder : AlignedCovariance
-            Ready to `encode_many` and `recentre`, and to `encode` after ``open``.
+            Ready to `encode_many` and `recentred`, and to `encode` after ``open``.
 
         Raises
         ------
@@ -126,7 +131,7 @@ class AlignedCovariance(FilterbankCovariance):
             features[at] = FilterbankCovariance.encode_many(seen, windows[at])
         return features
 
-    def recentre(self, windows: Samples, *, prior_windows: float = PRIOR_WINDOWS) -> Self:
+    def recentred(self, windows: Samples, *, prior_windows: float = PRIOR_WINDOWS) -> Self:
         """The same encoder, seen from the centre of a new session.
 
         Parameters

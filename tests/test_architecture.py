@@ -22,10 +22,11 @@ TESTS = ROOT / "tests"
 FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
-    "__main__.py", "assembly.py", "calibration.py", "checking.py", "cleaning.py", "cli.py",
-    "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
-    "fit_plan.py", "gathering.py", "keeping.py", "listening.py", "model_commands.py", "proving.py",
-    "record_commands.py", "reporting.py", "running.py", "training_sources.py",
+    "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
+    "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
+    "engine_commands.py", "fit_plan.py", "gathering.py", "keeping.py", "listening.py",
+    "model_commands.py", "proving.py", "recentring.py", "record_commands.py", "reporting.py",
+    "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -50,6 +51,7 @@ HOMES = {
     "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
     "typer": (
+        "calibration_commands.py",
         "checking.py",
         "cli.py",
         "console.py",

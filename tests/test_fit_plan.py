@@ -8,7 +8,6 @@ from diverloop.fit_plan import FitPlan, plans_for
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import ConfigError, UnknownName
-from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.session import build
 from diverloop.runtime.windows import WindowConfig
 
@@ -18,7 +17,8 @@ def test_every_task_of_the_catalogue_is_whole(name):
     task = find("task", name)
     assert task.name == name
     assert task.title
-    build(FeedbackConfig, task.feedback, "feedback")
+    named = dict(task.feedback)
+    build(find("feedback", named.pop("kind", "evidence")).Config, named, "feedback")
     ways = task.ways(task.span.classes)
     assert ways
     for way in ways:
@@ -28,7 +28,10 @@ def test_every_task_of_the_catalogue_is_whole(name):
 
 def test_every_way_of_a_task_becomes_a_plan():
     plans = plans_for("motor_imagery", encoder="auto", classes=("left", "right", "rest"))
-    assert [plan.encoder for plan in plans][:2] == ["filterbank_covariance", "csp"]
+    assert [plan.encoder for plan in plans][:2] == [
+        "filterbank_covariance",
+        "aligned_covariance",
+    ]
     assert {plan.span.classes for plan in plans} == {("left", "right", "rest")}
 
 
@@ -44,7 +47,8 @@ def test_what_somebody_asks_for_replaces_what_the_task_would_do():
 def test_an_unknown_task_or_encoder_is_told_with_those_that_are():
     with pytest.raises(UnknownName, match="Did you mean 'motor_imagery'"):
         plans_for("motor imagery")
-    with pytest.raises(ConfigError, match="it has filterbank_covariance, csp, student"):
+    names = "filterbank_covariance, aligned_covariance, csp, student"
+    with pytest.raises(ConfigError, match=f"it has {names}"):
         plans_for("motor_imagery", encoder="cps")
 
 

@@ -202,9 +202,9 @@ class Others:
         """Decode with these and some labelled trials of the session itself."""
         encoder, features, labels = self._encoder, self._features, self._labels
         if self._how == "whole":
-            encoder = encoder.recentre(judged.windows)
+            encoder = encoder.recentred(judged.windows)
         elif self._how == "causal" and own is not None:
-            encoder = encoder.recentre(own.windows)
+            encoder = encoder.recentred(own.windows)
         if own is not None:
             features = np.concatenate([features, encoder.encode_many(own.windows)])
             labels = np.concatenate([labels, own.labels])
@@ -219,7 +219,7 @@ def _causally(encoder: AlignedCovariance, session: Session) -> Floats:
     found = []
     for trial in np.unique(session.trials):
         past = session.windows[session.trials < trial]
-        now = encoder.recentre(past) if len(past) else encoder
+        now = encoder.recentred(past) if len(past) else encoder
         found.append(now.encode_many(session.windows[session.trials == trial]))
     return np.concatenate(found)
 

@@ -100,7 +100,7 @@ def test_a_recording_that_was_not_fitted_on_is_seen_from_the_centre_that_serves(
 def test_recentring_brings_a_new_cap_home_and_more_so_the_more_it_hears():
     encoder = AlignedCovariance.fit(mixed(seed=1), None, config())
     today, later = recapped(mixed(200, seed=2)), recapped(mixed(200, seed=3))
-    moved = [encoder.recentre(today[:n]) for n in (5, 20, 200)]
+    moved = [encoder.recentred(today[:n]) for n in (5, 20, 200)]
     left = [away(one, later) for one in (encoder, *moved)]
     assert left == sorted(left, reverse=True)
     assert left[-1] < 0.25 * left[0]
@@ -109,13 +109,13 @@ def test_recentring_brings_a_new_cap_home_and_more_so_the_more_it_hears():
 def test_without_a_prior_the_new_centre_is_that_of_the_new_windows_alone():
     encoder = AlignedCovariance.fit(mixed(seed=1), None, config())
     today = recapped(mixed(seed=2))
-    assert away(encoder.recentre(today, prior_windows=0), today) < 1e-6
+    assert away(encoder.recentred(today, prior_windows=0), today) < 1e-6
 
 
 def test_a_great_prior_leaves_everything_where_it_is():
     encoder = AlignedCovariance.fit(mixed(seed=1), None, config())
     today = recapped(mixed(seed=2))
-    still = encoder.recentre(today, prior_windows=1e12)
+    still = encoder.recentred(today, prior_windows=1e12)
     np.testing.assert_allclose(still.encode_many(today), encoder.encode_many(today), atol=1e-6)
 
 
@@ -125,23 +125,25 @@ def test_recentring_leaves_the_encoder_alone_and_drops_windows_that_say_nothing(
     today = recapped(mixed(seed=2))
     broken = today[:3].copy()
     broken[0], broken[1, 0], broken[2] = 0.0, np.nan, np.inf
-    mended = encoder.recentre(np.concatenate([broken, today]))
+    mended = encoder.recentred(np.concatenate([broken, today]))
     np.testing.assert_array_equal(
-        mended.encode_many(today), encoder.recentre(today).encode_many(today)
+        mended.encode_many(today), encoder.recentred(today).encode_many(today)
     )
     np.testing.assert_array_equal(encoder.encode_many(mixed(3, seed=4)), before)
     with pytest.raises(ConfigError, match="None of 3 windows"):
-        encoder.recentre(broken)
+        encoder.recentred(broken)
 
 
 def test_a_bundle_keeps_the_centre_that_was_found():
-    encoder = AlignedCovariance.fit(mixed(seed=1), None, config()).recentre(recapped(mixed(seed=2)))
+    encoder = AlignedCovariance.fit(mixed(seed=1), None, config()).recentred(
+        recapped(mixed(seed=2))
+    )
     again = AlignedCovariance.from_arrays(config(), encoder.to_arrays())
     np.testing.assert_array_equal(again.encode_many(mixed(3)), encoder.encode_many(mixed(3)))
 
 
 def test_masked_channels_are_not_looked_at_after_recentring_either():
-    encoder = AlignedCovariance.fit(mixed(seed=1), None, config()).recentre(mixed(seed=2))
+    encoder = AlignedCovariance.fit(mixed(seed=1), None, config()).recentred(mixed(seed=2))
     encoder.open(spec(), N_TIMES)
     usable = np.ones(N_BANDS * N_CHANNELS, bool)
     usable[[2, 2 + N_CHANNELS]] = False
@@ -175,7 +177,7 @@ def test_a_classifier_of_another_cap_works_after_recentring():
     new = recapped(new, size=0.15)
     right = [
         ((one.encode_many(new[20:]) @ direction > 0) == truth[20:]).mean()
-        for one in (encoder, encoder.recentre(new[:20], prior_windows=0))
+        for one in (encoder, encoder.recentred(new[:20], prior_windows=0))
     ]
     assert right[1] > 0.9
     assert right[1] > right[0] + 0.1
@@ -186,6 +188,6 @@ def test_wrong_requests_are_refused():
     with pytest.raises(ConfigError, match="29"):
         AlignedCovariance.fit(mixed(), None, config(), np.zeros(29))
     with pytest.raises(ConfigError, match="prior_windows"):
-        encoder.recentre(mixed(), prior_windows=-1)
+        encoder.recentred(mixed(), prior_windows=-1)
     with pytest.raises(ConfigError, match="0 windows"):
         AlignedCovariance.fit(mixed()[:0], None, config())
