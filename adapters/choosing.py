@@ -81,7 +81,7 @@ class Candidate:
     config : FitConfig
         How it is read.
     aligned : bool
-        Whether the encoder sees each recording by itself; see `AlignedEncoder`.
+        Whether the encoder sees each recording by itself; see `CrossValidation`.
     """
 
     name: str

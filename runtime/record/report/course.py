@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -119,7 +120,7 @@ class Course:
 
     def acted_on_loss(self) -> int:
         """Commands that rest on a window with lost samples in it; 0 is what must be."""
-        decisions = [t.decision for t in self._record.turns if t.command.label is not None]
+        decisions = [t.decision for t in self._record.turns if _acts(t)]
         if not decisions or not self.lost:
             return 0
         firsts = np.array([decision.first_sample for decision in decisions])
@@ -136,7 +137,7 @@ class Course:
         would be older than the moment by whatever was on its way.
         """
         told = [(e.at_ns, last_state(e.text)) for e in self._record.events if _is_guard(e)]
-        acted = [turn.times.acted_ns for turn in self._record.turns if turn.command.label]
+        acted = [turn.times.acted_ns for turn in self._record.turns if _acts(turn)]
         if not told or not acted:
             return 0
         starts = np.array([at_ns for at_ns, _ in told], np.int64)
@@ -144,6 +145,14 @@ class Course:
         place = np.searchsorted(starts, np.array(acted, np.int64)) - 1
         shut = np.array([state != State.ARMED for _, state in told])
         return int(((place >= 0) & shut[place] & (acted < ends[place])).sum())
+
+    @cached_property
+    def speeds(self) -> NDArray[np.float64]:
+        """Share of full speed at which the output moved, turn by turn; empty if it cannot move."""
+        turns = self._record.turns
+        if not any(turn.command.velocity for turn in turns):
+            return np.zeros(0)
+        return np.array([math.hypot(*turn.command.velocity) for turn in turns], np.float64)
 
     @cached_property
     def weights(self) -> tuple[Span, ...]:
@@ -200,6 +209,11 @@ class Course:
     def n_missed(self) -> int:
         """Decisions that came after their deadline."""
         return sum(event.kind is EventKind.MISSED for event in self._record.events)
+
+
+def _acts(turn: Turn) -> bool:
+    """Whether anything left that was not neutral, or that moved."""
+    return turn.command.label is not None or any(turn.command.velocity)
 
 
 def _is_guard(event: Event) -> bool:

@@ -63,6 +63,10 @@ def course(facts: Facts) -> list[Part]:
     if record.turns:
         neutral = sum(turn.command.label is None for turn in record.turns) / len(record.turns)
         said.append(f"output was neutral for {round(100 * neutral)} % of the decisions")
+        if len(found.speeds):
+            fast, top = found.speeds[found.speeds > 0], found.speeds.max()
+            moved = f"it moved at {fast.mean():.0%} of full speed, at most {top:.0%}"
+            said.append(moved if len(fast) else "it never moved")
         versions = len({turn.decision.epoch for turn in record.turns})
         said.append(
             "the weights never changed" if versions == 1 else f"{versions} versions of weights"

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from diverloop.runtime.messages import Event, EventKind
+from diverloop.runtime.messages import Command, Event, EventKind
 from diverloop.runtime.record.report.course import Course, last_state
 
 LOST = ((20_000, 20_450), (52_000, 52_300), (80_000, 80_300))
@@ -44,6 +44,21 @@ def test_commands_while_shut_are_counted(whole):
     shut = Event(kind=EventKind.GUARD, text="The guard is disarmed.", sample=0)
     acted = sum(turn.command.label is not None for turn in record.turns)
     assert Course(dataclasses.replace(record, events=(shut,)), ()).acted_when_shut() == acted
+
+
+def test_speeds_are_those_at_which_the_output_moved(whole, course):
+    assert len(course.speeds) == 0
+    record, _ = whole
+    still, moving = (
+        dataclasses.replace(turn, command=Command(label=None, velocity=velocity))
+        for turn, velocity in zip(record.turns, [(0.0, 0.0), (0.6, -0.8)], strict=False)
+    )
+    found = Course(dataclasses.replace(record, turns=(still, moving)), ())
+    np.testing.assert_allclose(found.speeds, [0, 1])
+    # What moves has left, whatever it is called.
+    shut = Event(kind=EventKind.GUARD, text="The guard is disarmed.", sample=0)
+    told = dataclasses.replace(record, turns=(still, moving), events=(shut,))
+    assert Course(told, ()).acted_when_shut() == 1
 
 
 def test_stages_add_up_to_the_whole(course):
