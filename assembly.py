@@ -20,7 +20,8 @@ from .runtime.loop import Loop
 from .runtime.loop_config import Stages
 from .runtime.messages import Promotion, StreamSpec
 from .runtime.record.tape import Tape
-from .runtime.session import SessionConfig, build
+from .runtime.session import SessionConfig
+from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Adapter, Clock, Encoder, Feedback, Sink, Source, Watcher

@@ -25,7 +25,7 @@ from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Decision, Embedding, Window
 from ..runtime.paradigms.neurofeedback import Phase, Timeline, phases_of
 from ..runtime.paradigms.sham import assign_arm, seed_of, surrogate_course
-from ..runtime.session import build
+from ..runtime.settings import build
 from ..runtime.stages import Adapter
 from .neurofeedback_config import NeurofeedbackConfig
 from .reward_threshold import FEWEST_STEPS, Course, RewardThreshold, ThresholdChange, scale_of

@@ -7,10 +7,7 @@ with the key, the value, what is allowed and, for a misspelt key, the nearest kn
 from __future__ import annotations
 
 import dataclasses
-import math
 import tomllib
-import types
-import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +18,7 @@ from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
 from .realtime import RealtimeConfig
+from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
 
 
@@ -188,12 +186,12 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     ConfigError
         If a table or a value cannot be used.
     """
-    _refuse_unknown("the session file", tables, _TABLES)
+    refuse_unknown("the session file", tables, _TABLES)
     for table in ("session", "source", "model"):
         if table not in tables:
             raise ConfigError(f"The table [{table}] is missing; a session needs it.")
-    head = _checked("session", tables["session"], dict.fromkeys(_HEAD, str))
-    model = _checked("model", tables["model"], _MODEL)
+    head = checked("session", tables["session"], dict.fromkeys(_HEAD, str))
+    model = checked("model", tables["model"], _MODEL)
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
@@ -208,7 +206,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         feedback=_feedback(tables.get("feedback", {})),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
-        conditioning=_named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
+        conditioning=named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
         step_s=model.get("step_s"),
         engine=model.get("engine", "auto"),
         engine_fallback=model.get("engine_fallback", True),
@@ -251,23 +249,14 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
     }
 
 
-def _named(cls: Any, values: Any, where: str) -> dict[str, Any]:
-    """The fields of a settings class that a table names, checked together."""
-    if isinstance(values, Mapping) and (_needed(cls) - set(values)):
-        # The model brings what is lacking; ranges are checked when the two have met.
-        return _checked(where, values, _types(cls))
-    settings = build(cls, values, where)
-    return {name: getattr(settings, name) for name in values}
-
-
 def _feedback(table: Any) -> dict[str, Any]:
     """What a table names of a feedback: its kind, if it does, and its settings."""
     if isinstance(table, Mapping) and "kind" in table:
         name, cls, rest = _chosen("feedback", table, "feedback")
-        return {"kind": name, **_named(cls.Config, rest, "feedback")}
+        return {"kind": name, **named(cls.Config, rest, "feedback")}
     if isinstance(table, Mapping):
-        _refuse_unknown("[feedback]", table, ("kind", *_types(FeedbackConfig)))
-    return _named(FeedbackConfig, table, "feedback")
+        refuse_unknown("[feedback]", table, ("kind", *types_of(FeedbackConfig)))
+    return named(FeedbackConfig, table, "feedback")
 
 
 def _plain(value: Any) -> Any:
@@ -283,49 +272,6 @@ def _part_table(part: PartConfig) -> dict[str, Any]:
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if value is not None}
-
-
-def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Make a settings object from a table.
-
-    Parameters
-    ----------
-    cls : type
-        A frozen dataclass that checks its ranges.
-    values : mapping
-        One table.
-    where : str
-        Name of the table, for the error.
-
-    Returns
-    -------
-    settings : object
-        Instance of `cls`.
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown or missing, or a value has the wrong type or range.
-    """
-    checked = _checked(where, values, _types(cls))
-    for name in sorted(_needed(cls) - checked.keys()):
-        raise ConfigError(f"{where}.{name} is missing; {where} needs it.")
-    return cls(**checked)
-
-
-def _types(cls: Any) -> dict[str, Any]:
-    """Type of each field of a settings class."""
-    hints = typing.get_type_hints(cls)
-    return {entry.name: hints[entry.name] for entry in dataclasses.fields(cls)}
-
-
-def _needed(cls: Any) -> set[str]:
-    """Fields of a settings class that have no default."""
-    return {
-        entry.name
-        for entry in dataclasses.fields(cls)
-        if entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-    }
 
 
 def _bundle_path(folder: Path, text: str) -> Path:
@@ -347,68 +293,13 @@ def _chosen(kind: str, table: Any, where: str) -> tuple[str, Any, dict[str, Any]
     """Name and class of what a table chooses from the catalogue, and the rest of the table."""
     if not isinstance(table, Mapping) or "kind" not in table:
         raise ConfigError(f"{where}.kind is missing. {nearest('', CATALOG[kind])}")
-    name = _convert(f"{where}.kind", table["kind"], str)
+    name = convert(f"{where}.kind", table["kind"], str)
     rest = {key: value for key, value in table.items() if key != "kind"}
     try:
         cls = find(kind, name)
     except ConfigError as error:
         raise type(error)(f"{where}.kind: {error}") from error
     return name, cls, rest
-
-
-def _checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"[{where}] must be a table, got {values!r}.")
-    _refuse_unknown(f"[{where}]", values, types_by_name)
-    return {
-        name: _convert(f"{where}.{name}", value, types_by_name[name])
-        for name, value in values.items()
-    }
-
-
-def _refuse_unknown(where: str, values: Mapping[str, Any], known: Any) -> None:
-    for name in values:
-        if name not in known:
-            raise ConfigError(f"{name!r} is no key of {where}. {nearest(name, known)}")
-
-
-def _convert(key: str, value: Any, wanted: Any) -> Any:
-    """A TOML value as the type a field wants: arrays as tuples, whole numbers as floats."""
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin in (types.UnionType, typing.Union):
-        if value is None:
-            return None
-        return _convert(key, value, next(a for a in arguments if a is not type(None)))
-    if origin is tuple and isinstance(value, list | tuple):
-        each = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(each) != len(value):
-            raise ConfigError(f"{key} must hold {len(each)} values, got {value!r}.")
-        return tuple(
-            _convert(f"{key}[{i}]", v, t) for i, (v, t) in enumerate(zip(value, each, strict=True))
-        )
-    if dataclasses.is_dataclass(wanted):
-        return build(wanted, value, key)
-    if origin is Mapping and isinstance(value, Mapping):
-        return {name: _convert(f"{key}.{name}", each, arguments[1]) for name, each in value.items()}
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        if abs(value) < 10**300:
-            return float(value)
-        return math.inf if value > 0 else -math.inf  # which every range refuses
-    plain = origin or wanted
-    if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
-        raise ConfigError(f"{key} must be {_plain_name(wanted)}, got {value!r}.")
-    return value
-
-
-def _plain_name(wanted: Any) -> str:
-    names = {
-        str: "a text in quotes",
-        float: "a number",
-        int: "a whole number",
-        bool: "true or false",
-    }
-    made_of = {tuple: "an array", Mapping: "a table"}
-    return names.get(wanted) or made_of.get(typing.get_origin(wanted), str(wanted))
 
 
 def _override(tables: dict[str, Any], key: str, text: str) -> None:

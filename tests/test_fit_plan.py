@@ -8,7 +8,7 @@ from diverloop.fit_plan import FitPlan, plans_for
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import ConfigError, UnknownName
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.runtime.windows import WindowConfig
 
 

@@ -29,7 +29,7 @@ from diverloop.runtime import catalog
 from diverloop.runtime.conformance import check_adapter
 from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.messages import Decision, Marker, Window
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.training_sources import TrainingSource
 
 LINE = ("error_potential", "adapters.error_potential:ERROR_POTENTIAL")

@@ -15,7 +15,7 @@ from diverloop.runtime.conformance import check_adapter
 from diverloop.runtime.errors import BundleError, ConfigError
 from diverloop.runtime.messages import Embedding, Window
 from diverloop.runtime.paradigms.neurofeedback import NeurofeedbackPlan
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.runtime.stages import Adapter
 
 RATE_HZ, STEP, LENGTH = 100.0, 20, 60

@@ -43,7 +43,7 @@ from diverloop.runtime.paradigms.speller import (
     sequence,
     timeline,
 )
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.stages import Adapter

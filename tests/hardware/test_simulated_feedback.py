@@ -18,7 +18,7 @@ from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.conformance import check_source
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Command, Decision
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 
 HOUR_S = 3600.0
 

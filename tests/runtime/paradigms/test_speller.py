@@ -24,7 +24,7 @@ from diverloop.runtime.paradigms.speller import (
     sequence,
     timeline,
 )
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 
 RING = {
     "items": ("drink", "food", "pain", "rest"),

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from diverloop.runtime.errors import ConfigError, SchemaMismatch
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.runtime.signal.bad_channels import BadChannelConfig
 from diverloop.runtime.signal.condition_config import LOOKED_FOR, ConditionConfig
 from diverloop.runtime.signal.seizures import SeizureConfig
