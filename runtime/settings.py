@@ -128,7 +128,7 @@ def convert(key: str, value: Any, wanted: Any) -> Any:
         )
     if dataclasses.is_dataclass(wanted):
         return build(wanted, value, key)
-    if origin is Mapping and isinstance(value, Mapping):
+    if origin is Mapping and isinstance(value, Mapping) and arguments[1] is not Any:
         return {name: convert(f"{key}.{name}", each, arguments[1]) for name, each in value.items()}
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) < 10**300:
