@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from .adapters.task import Task
+from .adapters.trial_scorer import TrialScorer
 from .assembly import open_conditioner, open_encoder
 from .runtime.bundle import Bundle, join_parts
 from .runtime.card import Card, CardData, pick_rows, versions_now
@@ -79,10 +81,11 @@ def _windows(bundle: Bundle, source: TrainingSource) -> tuple[Collected, bool]:
             source.make(clock), open_conditioner(bundle), clock, window=window, span=span
         ).whole()
 
-    try:
-        return collected(task.scoring(card)), True
-    except RecordingError:
-        return collected(WholeRecording()), False
+    scorer = task.scorer(card)
+    if isinstance(scorer, TrialScorer):
+        with suppress(RecordingError):
+            return collected(scorer.span), True
+    return collected(WholeRecording()), False
 
 
 def _card(card: Card, source: TrainingSource, part: Collected, cued: bool) -> Card:

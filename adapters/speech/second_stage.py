@@ -20,7 +20,6 @@ import zmq
 from ...runtime.errors import ConfigError
 from ...runtime.inbox import Kind, Told
 
-
 _LONGEST_ANSWER = 65_536  # bytes
 _MOST_ANSWERS = 16  # taken in at one look
 FORGET = b'{"forget": true}'

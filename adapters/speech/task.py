@@ -70,10 +70,10 @@ def understood(heard: Heard) -> Finished:
         sentences=[one.split() for one in sentences("train")],
         progress=lambda done, of: heard.progress("learning to hear", done, of),
     )
-    wrong = fitted.report["held_out_token_error_rate"]
+    n, wrong = fitted.report["n_held_out"], fitted.report["held_out_token_error_rate"]
     verdict = (
-        f"In {fitted.report['n_held_out']} attempts that were held out, {wrong:.0%} of the phonemes "
-        f"were wrong, missing or added."
+        f"In {n} attempts that were held out, {wrong:.0%} of the phonemes were wrong, missing or "
+        f"added."
     )
     report = {**fitted.report, "verdict": verdict}
     return Finished(kind="speech", adapter=fitted.adapter, report=report)

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import RecordingError
-from .audit_kinds import AuditKind
 from .signing import PrivateKey, PublicKey, canonical, fingerprint, sign, verify
 
 LOG_NAME = "audit.jsonl"

@@ -1,8 +1,8 @@
 """Exact replay: the same loop, given again what determined it.
 
-Clock, source, guard, promotions, inbox and sinks are stand-ins that answer as the tape says; the loop
-cannot tell, and there is no other code. If the loop ever asks for something that the recorded one
-did not ask for, the replay stops there with `ReplayDivergedError`: it is another run.
+Clock, source, guard, promotions, inbox and sinks are stand-ins that answer as the tape says; the
+loop cannot tell, and there is no other code. If the loop ever asks for something that the recorded
+one did not ask for, the replay stops there with `ReplayDivergedError`: it is another run.
 """
 
 from __future__ import annotations

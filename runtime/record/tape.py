@@ -1,11 +1,11 @@
 """What determines a run from outside: the tape.
 
 The loop is a function of five things: what `Source.read` returned, what the clock said each time
-it was asked, what persons told the guard, what the decoder was told, and what the sinks answered. A
-recording that holds all five determines every decision, lateness and skipped windows included. The tape sits between the
-loop and its clock, source, guard and inbox, notes what passes, and changes nothing; chunks and answers
-reach the recorder as messages anyway, so what is left to note is small: a `Pass` for every call
-of `Source.read`.
+it was asked, what persons told the guard, what the decoder was told, and what the sinks answered.
+A recording that holds all five determines every decision, lateness and skipped windows included.
+The tape sits between the loop and its clock, source, guard and inbox, notes what passes, and
+changes nothing; chunks and answers reach the recorder as messages anyway, so what is left to note
+is small: a `Pass` for every call of `Source.read`.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Pass:
 class Tape:
     """Stands between a loop and what determines it.
 
-    Make the loop with its `clock`, `guard`, `promotions`, `inbox` and what `source` gives. Everything is
-    called from the loop's thread.
+    Make the loop with its `clock`, `guard`, `promotions`, `inbox` and what `source` gives.
+    Everything is called from the loop's thread.
 
     Parameters
     ----------

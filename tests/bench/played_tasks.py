@@ -5,9 +5,10 @@
 prints one JSON object. Each model is fitted on other recordings than the one that is played; the
 session runs as a process of its own, is recorded, and then proved: replayed to the last bit.
 
-Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (Muse M1, session 1
-and then 2), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then 2;
-its amplitudes are taken for microvolts), neurofeedback (EEGMMIDB S001, eyes open and then closed).
+Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (Muse M1, session
+1 and then 2), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then
+2; its amplitudes are taken for microvolts), neurofeedback (EEGMMIDB S001, eyes open and then
+closed).
 Of error potentials and of speech no recording could be had: there a simulated person is recorded,
 and that file is played (``"real": false``).
 """
@@ -88,8 +89,10 @@ def played(case: Case, folder: Path, seconds: float) -> dict[str, Any]:
     )  # fmt: skip
     listen = ["--listen"] if case.task == "speech" else []
     try:
-        run = _json([*command, "run", str(session), "--arm", "--no-view", "--json", *listen,
-                     "--seconds", str(seconds + 12), "--recordings", str(folder / "kept")])  # fmt: skip
+        run = _json(
+            [*command, "run", str(session), "--arm", "--no-view", "--json", *listen,
+             "--seconds", str(seconds + 12), "--recordings", str(folder / "kept")]
+        )  # fmt: skip
     finally:
         player.kill()
         player.wait()

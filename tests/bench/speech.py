@@ -51,7 +51,7 @@ from diverloop.runtime.loop_config import Stages
 from diverloop.runtime.messages import Channel, Embedding, EventKind, StreamSpec, Window
 from diverloop.runtime.paradigms.phonemes import PHONEMES
 from diverloop.runtime.paradigms.utterances import KEYWORDS, lexicon, sentences
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 from diverloop.runtime.signal.conditioning import StreamConditioner
 
 FRAMES = EnvelopeFramesConfig(n_frames=2, frame_times=4)

@@ -7,7 +7,7 @@ import pytest
 
 from diverloop.adapters.speech.config import SpeechConfig
 from diverloop.runtime.errors import ConfigError
-from diverloop.runtime.session import build
+from diverloop.runtime.settings import build
 
 from .person import LEXICON, PHONEMES, config
 
