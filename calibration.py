@@ -122,7 +122,8 @@ def _gathered(
     for plan in plans:
         # A student's features are gathered with its windows.
         heard_by = (plan.encoder, plan.student) if plan.encoder == "student" else None
-        key = (plan.conditioning, plan.span, plan.window, plan.training_step_s, heard_by)
+        span = plan.learns_from or plan.span
+        key = (plan.conditioning, span, plan.window, plan.training_step_s, heard_by)
         if key not in known:
             known[key] = gather(sources, plan, progress)
         each = known[key]

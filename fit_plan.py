@@ -42,7 +42,7 @@ class FitPlan:
         For ``"student"``: a shipped one, or the path of one; empty chooses by the electrodes.
     window : WindowConfig
         Length for training and serving, step for serving.
-    learn : callable, optional
+    learn, learns_from : callable and TrialSpan, optional
         See `Way`.
     training_step_s : float
         From one training window to the next: neighbours overlap, so a tenth of a second would
@@ -59,6 +59,7 @@ class FitPlan:
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
     learn: Callable[[Heard], Finished] | None = None
+    learns_from: TrialSpan | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
     window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
@@ -157,6 +158,7 @@ def plans_for(
             scale=way.scale,
             promised_error=promised_error,
             learn=way.learn,
+            learns_from=way.learns_from,
             conditioning=conditioning or way.conditioning,
             student=student,
             window=window,

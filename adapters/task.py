@@ -88,6 +88,8 @@ class Way:
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
+    learns_from : TrialSpan, optional
+        What is learnt from, where that is not what the decisions will be judged by.
     """
 
     encoder: str
@@ -97,6 +99,7 @@ class Way:
     classifier: Literal["logistic", "lda"] = "logistic"
     scale: Literal["each", "common"] = "each"
     learn: Callable[[Heard], Finished] | None = None
+    learns_from: TrialSpan | None = None
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)
