@@ -72,7 +72,8 @@ def fit_best(
     )
     names = [each.name for each in choice.comparisons]
     taken = gathered[names.index(choice.name)]
-    finished = task.finish(choice.fitted, taken.parts)
+    finish = taken.plan.finish or task.finish
+    finished = finish(choice.fitted, taken.parts)
     finished = replace(finished, report={**choice.fitted.report, **finished.report})
     return _bundle(taken, sources, task, choice.fitted.encoder, finished)
 

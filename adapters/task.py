@@ -143,6 +143,11 @@ class Task:
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
     scoring : callable
         From a model's card to the trials that its decisions are judged by.
+    options : type, optional
+        Frozen dataclass of what can be chosen about the task itself, such as what is shown; None
+        if there is nothing to choose.
+    chosen : callable, optional
+        From such options to the task that follows them.
     simulator : mapping
         Settings of a simulated participant who does the task; empty if there is none.
     brief : mapping
@@ -159,5 +164,7 @@ class Task:
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
     scoring: Callable[[Card], TrialSpan] = span_of_classes
+    options: type[Any] | None = None
+    chosen: Callable[[Any], Task] | None = None
     simulator: Mapping[str, Any] = field(default_factory=dict)
     brief: Mapping[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
 from .realtime import RealtimeConfig
 from .signal.condition_config import ConditionConfig
+from .toml_file import read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
         If the file is not there, is not TOML, or a value cannot be used.
     """
     path = Path(path)
-    tables = _read_toml(path)
+    tables = read_toml(path)
     for key, text in (overrides or {}).items():
         _override(tables, key, text)
     try:
@@ -143,22 +144,11 @@ def read_conditioning(path: str | Path) -> ConditionConfig:
     ConfigError
         If the file cannot be read, has no such table, or a value cannot be used.
     """
-    tables = _read_toml(Path(path))
+    tables = read_toml(Path(path))
     if "conditioning" not in tables:
         raise ConfigError(f"{path} has no table [conditioning]: add it, or leave the option out.")
     config: ConditionConfig = build(ConditionConfig, tables["conditioning"], "conditioning")
     return config
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no session file {path}: check the name.") from error
-    except OSError as error:
-        raise ConfigError(f"The session file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
 
 
 def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
@@ -365,6 +355,7 @@ def _plain_name(wanted: Any) -> str:
         float: "a number",
         int: "a whole number",
         bool: "true or false",
+        Path: "a path in quotes",
     }
     return names.get(wanted, "an array" if typing.get_origin(wanted) is tuple else str(wanted))
 

@@ -15,8 +15,8 @@ SSVEP-exo are the subjects X01 X03 X04 X07 X10 X12 with 13, 17 and 21 Hz.
   encoder stand plain canonical correlation on the same windows, and the filter bank with its
   sub-bands cut by the conditioner's causal filters. How many sub-bands (of 3, 5, 6, 7), how many
   harmonics (3, 4, 5) and the high-pass were compared on all but the last run of each subject, at 1
-  and 2 s, so `last_run` holds the figures that nothing was chosen on. The product's temperature follows
-  those fitted on the same earlier runs at 1 to 3 s; both are judged on the last.
+  and 2 s, so `last_run` holds the figures that nothing was chosen on. The product's temperature
+  follows those fitted on the same earlier runs at 1 to 3 s; both are judged on the last.
 - `calibrated`: fitted on the earlier runs, judged on the last, with three classes and with rest as
   a fourth. Scores of the filter bank with covariances beside them, or alone: that is chosen by
   cross-validation inside the earlier runs (`diverloop.adapters.choosing.preferred`), and the
