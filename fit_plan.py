@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from .adapters.choosing import Fitted
 from .adapters.motor_imagery import MU_BETA
-from .adapters.task import Finished, Heard, Task
+from .adapters.task import Finished, Heard, Task, Way
 from .runtime.catalog import find
 from .runtime.collection import Collected, TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
@@ -197,20 +197,6 @@ def plans_for(
         length_s=window_s or known.window.length_s,
         step_s=step_s or known.window.step_s,
     )
-    ways = known.ways(span.classes)
-    if encoder == "auto":
-        compared = tuple(way for way in ways if way.learn is None)
-        ways = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
-        ways = ways or known.ways(span.classes)[:1]
-    else:
-        named = tuple(way for way in ways if way.name == encoder)
-        ways = named or tuple(way for way in ways if way.encoder == encoder)[:1]
-    if not ways:
-        names = ", ".join(way.name or way.encoder for way in known.ways(span.classes))
-        raise ConfigError(
-            f"The task {task} has no way to decode called {encoder!r}; it has {names}: choose one, "
-            f"or auto for the one that does best."
-        )
     return [
         FitPlan(
             span=span,
@@ -230,5 +216,23 @@ def plans_for(
             window=window,
             training_step_s=known.training_step_s,
         )
-        for way in ways
+        for way in _ways(known, span.classes, encoder)
     ]
+
+
+def _ways(task: Task, classes: tuple[str, ...], encoder: str) -> tuple[Way, ...]:
+    """Those that somebody asks for; raises `ConfigError` if there is none."""
+    known = task.ways(classes)
+    if encoder == "auto":
+        compared = tuple(way for way in known if way.learn is None)
+        able = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
+        return able or known[:1]
+    named = tuple(way for way in known if way.name == encoder)
+    found = named or tuple(way for way in known if way.encoder == encoder)[:1]
+    if not found:
+        names = ", ".join(way.name or way.encoder for way in known)
+        raise ConfigError(
+            f"The task {task.name} has no way to decode called {encoder!r}; it has {names}: choose "
+            f"one, or auto for the one that does best."
+        )
+    return found

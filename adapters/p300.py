@@ -35,7 +35,7 @@ from .choosing import Fitted
 from .folds import Trials
 from .linear import Floats
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
-from .task import Finished, Task, Way
+from .task import Finished, Task, Way, read_linearly
 
 SLOW = ConditionConfig(
     bands_hz=((1.5, 20.0),), order=2, rate_hz=100.0, bad_channels=BadChannelConfig()
@@ -56,6 +56,43 @@ def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     )
 
 
+def _read_flashes(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """The linear reader; the card notes how fast the calibration flashed."""
+    finished = read_linearly(fitted, parts)
+    return dataclasses.replace(finished, report={"flash_hz": flash_rate_hz(parts)})
+
+
+def flash_rate_hz(parts: Sequence[Collected]) -> float:
+    """How often something flashed, in hertz.
+
+    Parameters
+    ----------
+    parts : sequence of Collected
+        Recordings of flashes, at least one with two.
+
+    Returns
+    -------
+    rate_hz : float
+        Of flashes that follow each other quickly: of ten waits one is shorter.
+    """
+    waits = [
+        wait / part.spec.rate_hz
+        for part in parts
+        for wait in np.diff(np.unique(part.cues)).tolist()
+    ]
+    return round(1 / float(np.quantile(waits, 0.1)), 2)
+
+
+def _rate_of_calibration(card: Card) -> tuple[float, ...]:
+    # Of a model from before this was noted: as fast as spellers usually flash.
+    return (card.scores.get("flash_hz", round(1 / SpellerPlan().soa_s, 2)),)
+
+
+def _rate_of_plan(card: Card) -> tuple[float, ...]:
+    plan = card.adapter_config.get("plan", {})
+    return (round(1 / plan.get("soa_s", SpellerPlan().soa_s), 2),)
+
+
 P300 = Task(
     name="p300",
     title="P300",
@@ -64,6 +101,8 @@ P300 = Task(
     ways=flash_ways,
     priors="observed",
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
+    finish=_read_flashes,
+    flashes_hz=_rate_of_calibration,
     simulator={"task": "p300", "snr": 2.0},
 )
 """Single flashes, each a target or not."""
@@ -256,6 +295,7 @@ P300_SPELLER = Task(
     feedback={"memory_s": 0.0, "select_at": 0.5, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_spell_letters,
     scoring=_judged,
+    flashes_hz=_rate_of_plan,
     options=SpellerOptions,
     chosen=_chosen,
     simulator={"task": "speller", "snr": 2.0},

@@ -137,6 +137,7 @@ SSVEP = Task(
     span=TrialSpan(classes=("8", "10", "12", "15"), start_s=0.5, stop_s=4.5),
     window=WindowConfig(length_s=2.0, step_s=0.2),
     ways=flicker_ways,
+    flashes_hz=lambda card: frequencies_of(card.classes),
     simulator={"task": "ssvep", "snr": 3.0},
 )
 """Flickers of different frequencies; markers name the frequency in hertz."""

@@ -117,6 +117,11 @@ def span_of_classes(card: Card) -> TrialSpan:
     return TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s)
 
 
+def nothing_flashes(card: Card) -> tuple[float, ...]:
+    """No rate: the task shows no flicker."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One task, from cue to feedback.
@@ -143,6 +148,9 @@ class Task:
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
     scoring : callable
         From a model's card to the trials that its decisions are judged by.
+    flashes_hz : callable
+        From a model's card to the rates at which something flickers before the person's eyes,
+        which the participant's profile must allow; none for a task that shows no flicker.
     options : type, optional
         Frozen dataclass of what can be chosen about the task itself, such as what is shown; None
         if there is nothing to choose.
@@ -164,6 +172,7 @@ class Task:
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
     scoring: Callable[[Card], TrialSpan] = span_of_classes
+    flashes_hz: Callable[[Card], tuple[float, ...]] = nothing_flashes
     options: type[Any] | None = None
     chosen: Callable[[Any], Task] | None = None
     simulator: Mapping[str, Any] = field(default_factory=dict)

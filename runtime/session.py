@@ -20,6 +20,7 @@ from .catalog import CATALOG, find, nearest
 from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
+from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
 from .signal.condition_config import ConditionConfig
 from .toml_file import read_toml
@@ -73,6 +74,8 @@ class SessionConfig:
         does not start, or ends.
     participant, operator : str
         Pseudonyms for the recording and its report; never names.
+    flicker : FlickerConfig
+        Who looks at what flickers, if anything does.
     """
 
     name: str
@@ -88,11 +91,15 @@ class SessionConfig:
     engine_fallback: bool = True
     participant: str = ""
     operator: str = ""
+    flicker: FlickerConfig = field(default_factory=FlickerConfig)
 
 
 _HEAD = ("name", "participant", "operator")
 _MODEL = {"bundle": str, "step_s": float, "engine": str, "engine_fallback": bool}
-_TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning")
+_TABLES = (
+    "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
+    "flicker",
+)  # fmt: skip
 
 
 def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -> SessionConfig:
@@ -197,6 +204,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         engine_fallback=model.get("engine_fallback", True),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
+        flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
     )
 
 
@@ -229,6 +237,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
+        "flicker": dataclasses.asdict(session.flicker),
     }
 
 

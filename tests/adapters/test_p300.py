@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +38,8 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
-from diverloop.runtime.paradigms.speller import SpellerPlan, lit, timeline
+from diverloop.runtime.paradigms.flicker import FlickerConfig
+from diverloop.runtime.paradigms.speller import SpellerPlan, groups, lit, timeline
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.training_sources import TrainingSource
 
@@ -180,6 +183,19 @@ def test_a_menu_of_words_is_fitted_saved_and_selected_from(tmp_path):
     accuracy = run_session(session, RunOptions(live=False, armed=True), model).accuracy
     assert accuracy.n >= 8
     assert accuracy.interval[0] > 1.5 * accuracy.chance
+
+
+def test_the_files_of_options_in_the_documentation_are_read(tmp_path):
+    pages = Path(__file__).parents[2] / "docs" / "tasks.md"
+    blocks = re.findall(r"```toml\n(.*?)```", pages.read_text(encoding="utf-8"), re.DOTALL)
+    menu, letters = (
+        read_options("p300_speller", written(tmp_path, text)) for text in blocks if "[plan]" in text
+    )
+    assert menu.plan.items == ("yes", "no", "help", "pain")
+    assert [sorted(group) for group in groups(menu.plan)] == [[0, 1], [2, 3], [0, 2], [1, 3]]
+    assert letters.letters == tmp_path / "what-i-write.txt"
+    (said,) = (text for text in blocks if "[flicker]" in text)
+    assert FlickerConfig(**tomllib.loads(said)["flicker"]).profile == "epilepsy"
 
 
 def test_what_was_chosen_reaches_markers_and_adapter(tmp_path):
