@@ -276,5 +276,6 @@ def assemble(
         guard=guard,
         fanout=FanOut(watchers),
         promotions=tape.promotions if tape else None,
+        inbox=tape.inbox if tape else None,
         accept=accept,
     )

@@ -13,7 +13,6 @@ import typer
 from . import __version__, checking, engine_commands, model_commands, record_commands
 from .console import (
     NOTICE,
-    accuracy_sentence,
     course_sentence,
     latency_table,
     out,
@@ -35,6 +34,7 @@ app = typer.Typer(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 View = Annotated[bool, typer.Option("--view/--no-view", help="Live view in this terminal.")]
+Listen = Annotated[bool, typer.Option("--listen", help="A speech decoder listens from the start.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so long; 0 runs on.", min=0)]
 Reports = Annotated[Path, typer.Option(help="Folder for the report.")]
 Recordings = Annotated[Path, typer.Option(help="Every session gets a folder of its own here.")]
@@ -52,6 +52,7 @@ app.command()(checking.doctor)
 def run(
     session: Annotated[Path, typer.Argument(help="Session file (TOML).")],
     arm: Annotated[bool, typer.Option("--arm", help="Let commands pass the guard.")] = False,
+    listen: Listen = False,
     seconds: Seconds = 0.0,
     view: View = True,
     decisions: Decisions = None,
@@ -77,6 +78,7 @@ def run(
         options = RunOptions(
             seconds=seconds,
             armed=arm,
+            listen=listen,
             view=view and not json,
             decisions=decisions,
             recordings=recordings,
@@ -93,6 +95,7 @@ def replay(
         bool, typer.Option("--exact", help="Run a recorded session again, as it was.")
     ] = False,
     decisions: Decisions = None,
+    listen: Listen = False,
     reports: Reports = Path("reports"),
     step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
     engine: Annotated[str, typer.Option(help="What runs a student: NAME or NAME:PRECISION.")] = (
@@ -125,7 +128,9 @@ def replay(
             engine=engine,
             engine_fallback=engine == "auto",
         )
-        options = RunOptions(live=False, armed=True, decisions=decisions, reports=reports)
+        options = RunOptions(
+            live=False, armed=True, listen=listen, decisions=decisions, reports=reports
+        )
         _tell_run(run_session(session, options), json)
 
 
@@ -217,7 +222,7 @@ def demo(
         print_json({**live.to_json(), **parts})
         return
     if long:
-        said = course_sentence(long.course) if long.course else accuracy_sentence(long.accuracy)
+        said = _achieved(long)
         out.print(
             f"3. Closed loop again, {plan.long_s:g} s of signal as fast as this machine goes: "
             f"{said}"
@@ -266,6 +271,7 @@ for command in (
     model_commands.student,
     record_commands.verify,
     record_commands.note,
+    record_commands.listen,
     record_commands.report,
     record_commands.export,
     record_commands.repair,
@@ -307,10 +313,7 @@ def _print_run(report: RunReport) -> None:
             out.print(f"First decision {report.first_decision_s:.2f} s after the loop started.")
     else:
         out.print(pace_sentence(report.latency, report.signal_s, report.wall_s))
-    if report.course:
-        out.print(course_sentence(report.course))
-    else:
-        out.print(accuracy_sentence(report.accuracy))
+    out.print(_achieved(report), highlight=False)
     if report.engine:
         out.print(f"The student ran on {report.engine.replace(':', ', ')}.", highlight=False)
     for grant in report.grants:
@@ -321,6 +324,13 @@ def _print_run(report: RunReport) -> None:
         out.print("A report for people: diverloop report, with that folder.", highlight=False)
     elif report.path:
         out.print(f"Report: {report.path}")
+
+
+def _achieved(report: RunReport) -> str:
+    """How a run went, in words."""
+    if report.course:
+        return course_sentence(report.course)
+    return report.score.sentence() if report.score else report.unscored
 
 
 def _say(json: bool, text: str) -> None:

@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 from rich.text import Text
 
-from .adapters.scores import AccuracyReport
 from .runtime.doctor import Finding
 from .runtime.errors import DiverloopError
 from .runtime.json_text import json_text
@@ -175,18 +174,6 @@ def pace_sentence(report: LatencyReport, signal_s: float, wall_s: float) -> str:
         f"{report.windows_due} windows due: {report.decoded} decoded, {report.skipped_late} "
         f"skipped as too late, {refused} refused. {signal_s:.1f} s of signal passed in "
         f"{wall_s:.1f} s, {signal_s / wall_s:.0f} times faster than real time."
-    )
-
-
-def accuracy_sentence(report: AccuracyReport | None) -> str:
-    """Accuracy with its interval, in words."""
-    if report is None:
-        return "No trial was judged: the stream carried no cue of the model's classes."
-    low, high = report.interval
-    return (
-        f"{report.n_correct} of {report.n} trials right: accuracy {report.accuracy:.2f} "
-        f"(95 % interval {low:.2f} to {high:.2f}; chance {report.chance:.2f}, "
-        f"p = {report.p_value:.2g})."
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .adapters.task import Task
-from .assembly import open_model
+from .assembly import Model, open_model
 from .calibration import fit_best
 from .fit_plan import plans_for
 from .running import RunOptions, RunReport, run_session
@@ -21,6 +21,7 @@ from .runtime.catalog import CATALOG, find
 from .runtime.collection import TrialSpan
 from .runtime.errors import ConfigError
 from .runtime.session import PartConfig, SessionConfig
+from .runtime.stages import Hears
 from .training_sources import TrainingSource
 
 CLASSES = ("left", "right")
@@ -116,8 +117,9 @@ def live_block(bundle: Bundle, plan: DemoPlan, *, view: bool, reports: Path) -> 
     report : RunReport
         Latencies and accuracy.
     """
-    options = RunOptions(armed=True, view=view, reports=reports)
-    return run_session(_session(plan, SEED + 1, plan.live_s), options, open_model(bundle))
+    model = open_model(bundle)
+    options = RunOptions(armed=True, listen=_hears(model), view=view, reports=reports)
+    return run_session(_session(plan, SEED + 1, plan.live_s), options, model)
 
 
 def long_block(bundle: Bundle, plan: DemoPlan) -> RunReport:
@@ -135,8 +137,14 @@ def long_block(bundle: Bundle, plan: DemoPlan) -> RunReport:
     report : RunReport
         Its latencies are those of the virtual clock, and mean nothing.
     """
-    options = RunOptions(armed=True, live=False)
-    return run_session(_session(plan, SEED + 2, plan.long_s), options, open_model(bundle))
+    model = open_model(bundle)
+    options = RunOptions(armed=True, listen=_hears(model), live=False)
+    return run_session(_session(plan, SEED + 2, plan.long_s), options, model)
+
+
+def _hears(model: Model) -> bool:
+    """Nobody is spied on here, so a speech decoder listens from the start."""
+    return isinstance(model.adapter, Hears)
 
 
 def _session(plan: DemoPlan, seed: int, seconds: float) -> SessionConfig:

@@ -69,6 +69,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
         guard=replay.guard,
         fanout=DirectFanOut((comparer,)),
         promotions=replay.promotions,
+        inbox=replay.inbox,
         accept=model.accept,
     )
     try:

@@ -100,6 +100,24 @@ def note(
         out.print("Noted.")
 
 
+def listen(
+    recording: Annotated[Path, typer.Argument(help="Folder of the running session.")],
+    stop: Annotated[bool, typer.Option("--stop", help="Listen no more, and forget.")] = False,
+    who: Annotated[str, typer.Option(help="Who asks; a pseudonym.")] = "",
+    json: AsJson = False,
+) -> None:
+    """Let the speech decoder of a running session listen, or stop it."""
+    from .listening import IGNORE, LISTEN, ask_to
+
+    what = IGNORE if stop else LISTEN
+    with plain_errors(json):
+        ask_to(what, recording, who)
+    if json:
+        print_json({"asked": what})
+    else:
+        out.print("It stops listening." if stop else "It listens now.")
+
+
 def export(
     recording: Recorded,
     bids: Annotated[Path | None, typer.Option(help="Root of a BIDS data set.")] = None,

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from .adapters.performance import judge
+from .adapters.trial_scorer import TrialScorer
 from .hardware.recordings import Recording, read_recording
-from .running import span_of
+from .running import scorer_for
 from .runtime.messages import Chunk
 from .runtime.record.audit import verify_audit
 from .runtime.record.contents import Record
@@ -73,8 +74,9 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
     html = html or record.path.with_name(_report_name(record))
     performance = None
     if record.card is not None:
-        span = span_of(record.card)
-        performance = judge(record.spec, record.markers, record.turns, span)
+        scorer = scorer_for(record.card)
+        if isinstance(scorer, TrialScorer):
+            performance = judge(record.spec, record.markers, record.turns, scorer.span)
     written = write_report(record, html, performance=performance, audit=_audit_words(record))
     return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)
 

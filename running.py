@@ -6,24 +6,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .adapters.scores import AccuracyReport
+from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
-from .adapters.trial_scorer import TrialScorer
 from .assembly import Model, assemble, open_session_model
 from .console import err, restore_terminal
 from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
+from .listening import hearing
 from .runtime.card import Card
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
-from .runtime.collection import TrialSpan
 from .runtime.decision_log import DecisionLog
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
@@ -50,6 +49,8 @@ class RunOptions:
         In real time on the machine's clock; False lets a recording pass at once.
     armed : bool
         Commands pass the guard.
+    listen : bool
+        A speech decoder listens from the start.
     view : bool
         Draw the live view in this terminal.
     decisions : Path, optional
@@ -67,6 +68,7 @@ class RunOptions:
     seconds: float = 0.0
     live: bool = True
     armed: bool = False
+    listen: bool = False
     view: bool = False
     decisions: Path | None = None
     reports: Path | None = None
@@ -99,8 +101,10 @@ class RunReport:
         From the opening of the loop to the first decision, on the loop's clock.
     latency : LatencyReport
         Latencies, misses, losses.
-    accuracy : AccuracyReport, optional
-        Against the cues in the stream; None without any.
+    score : Judgement, optional
+        Against the cues in the stream; None if nothing could be judged.
+    unscored : str
+        Why not, in one sentence.
     grants : tuple of Grant
         What the operating system granted.
     path : Path, optional
@@ -122,7 +126,8 @@ class RunReport:
     wall_s: float
     first_decision_s: float
     latency: LatencyReport
-    accuracy: AccuracyReport | None
+    score: Judgement | None = None
+    unscored: str = ""
     grants: tuple[Grant, ...] = ()
     path: Path | None = field(default=None)
     kept: Path | None = field(default=None)
@@ -143,7 +148,7 @@ class RunReport:
             "signal_s": self.signal_s,
             "wall_s": self.wall_s,
             "first_decision_s": self.first_decision_s,
-            "accuracy": asdict(self.accuracy) if self.accuracy else None,
+            **_scored(self.score),
             "course": dict(self.course) or None,
             "counts": {key: latency[key] for key in _COUNTS},
             "latency": latency if self.live else None,
@@ -151,6 +156,11 @@ class RunReport:
             "report": str(self.path) if self.path else None,
             "recording": str(self.kept) if self.kept else None,
         }
+
+
+def _scored(score: Judgement | None) -> dict[str, Any]:
+    """Under its own name: an accuracy is no error rate."""
+    return {score.measure: score.as_dict()} if score else {"accuracy": None}
 
 
 def run_session(
@@ -182,14 +192,13 @@ def run_session(
         # The loop closes its watchers; until it has them, nobody else would.
         unclosed = stack.enter_context(ExitStack())
         publisher = TelemetryPublisher() if options.view else None
-        scorer = TrialScorer(span_of(model.card), _to_view(publisher))
-        watchers: list[Watcher] = [scorer]
-        if publisher:
-            watchers.append(publisher)
-            unclosed.callback(publisher.close)
+        scorer = scorer_for(model.card)
+        scorer.on_change = _to_view(publisher)
+        watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
         if options.decisions:
             watchers.append(DecisionLog(options.decisions))
-            unclosed.callback(watchers[-1].close)
+        for watcher in watchers:
+            unclosed.callback(watcher.close)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
         loop = assemble(
@@ -201,6 +210,7 @@ def run_session(
             tape=keeping.tape if keeping else None,
             unlock=unlock,
         )
+        stack.enter_context(_hearing(model, loop, session, options, keeping))
         unclosed.pop_all()
         _introduce(loop, keeping, model.notes, clock)
         if publisher:
@@ -219,7 +229,8 @@ def run_session(
         wall_s=(wall_ended_ns - wall_began_ns) / 1e9,
         first_decision_s=loop.first_decision_s,
         latency=latency,
-        accuracy=scorer.report(),
+        score=scorer.report(),
+        unscored=scorer.why_nothing(),
         grants=tuple(grants),
         kept=keeping.folder if keeping else None,
         engine=model.engine,
@@ -229,10 +240,28 @@ def run_session(
     return _kept(report, options)
 
 
-def span_of(card: Card) -> TrialSpan:
-    """The trials that a model is judged by, as its task sees them."""
+def _hearing(
+    model: Model,
+    loop: Loop,
+    session: SessionConfig,
+    options: RunOptions,
+    keeping: Keeping | None,
+) -> AbstractContextManager[None]:
+    """Let the decoder be told things while it runs, if it hears any."""
+    return hearing(
+        model.adapter,
+        loop.inbox,
+        session,
+        listen=options.listen,
+        live=options.live,
+        folder=keeping.folder if keeping else None,
+    )
+
+
+def scorer_for(card: Card) -> Scorer:
+    """Who judges a model's decisions, as its task sees them."""
     task: Task = find("task", card.task)
-    return task.scoring(card)
+    return task.scorer(card)
 
 
 def _unlocked(session: SessionConfig, card: Card, options: RunOptions) -> Unlock | None:
@@ -311,17 +340,17 @@ def _written(report: RunReport, path: Path) -> RunReport:
     return report
 
 
-def _to_view(publisher: TelemetryPublisher | None) -> Any:
+def _to_view(publisher: TelemetryPublisher | None) -> Callable[[Judgement], None] | None:
     if publisher is None:
         return None
 
-    def post(report: AccuracyReport) -> None:
+    def post(report: Judgement) -> None:
         publisher.post(
             Score(
                 hits=report.n_correct,
                 trials=report.n,
                 interval=report.interval,
-                meaning=f"chance {report.chance:.2f}",
+                meaning=report.meaning,
             )
         )
 

@@ -36,8 +36,10 @@ from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .calibration import soften
 from .choosing import Fitted
+from .detection_scorer import DetectionScorer
 from .linear import Floats, LinearAdapter
 from .rates import auc
+from .scorer import Scorer
 from .task import Finished, Task, Way
 
 RIGHT, WRONG = "right", "wrong"
@@ -154,8 +156,9 @@ def _calibrate(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
     return Finished(kind="linear", adapter=adapter, report=report)
 
 
-def _judged(card: Card) -> TrialSpan:
-    return FeedbackSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
+def _scorer(card: Card) -> Scorer:
+    span = FeedbackSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
+    return DetectionScorer(span, WRONG)
 
 
 ERROR_POTENTIAL = Task(
@@ -170,7 +173,7 @@ ERROR_POTENTIAL = Task(
     priors="observed",
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_calibrate,
-    scoring=_judged,
+    scorer=_scorer,
     simulator={"task": "error", "snr": 8.0},
 )
 """Single pieces of feedback, each taken for right or for wrong."""

@@ -32,10 +32,13 @@ from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
+from .detection_scorer import DetectionScorer
 from .folds import Trials
 from .linear import Floats
+from .scorer import Scorer
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
 from .task import Finished, Task, Way, read_linearly
+from .trial_scorer import TrialScorer
 
 SLOW = ConditionConfig(
     bands_hz=((1.5, 20.0),), order=2, rate_hz=100.0, bad_channels=BadChannelConfig()
@@ -93,6 +96,11 @@ def _rate_of_plan(card: Card) -> tuple[float, ...]:
     return (round(1 / plan.get("soa_s", SpellerPlan().soa_s), 2),)
 
 
+def _score_flashes(card: Card) -> Scorer:
+    span = TrialSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
+    return DetectionScorer(span, TARGET)
+
+
 P300 = Task(
     name="p300",
     title="P300",
@@ -103,6 +111,7 @@ P300 = Task(
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_read_flashes,
     flashes_hz=_rate_of_calibration,
+    scorer=_score_flashes,
     simulator={"task": "p300", "snr": 2.0},
 )
 """Single flashes, each a target or not."""
@@ -278,8 +287,8 @@ def _selections(markers: Sequence[Marker], plan: SpellerPlan) -> list[tuple[int,
     return found
 
 
-def _judged(card: Card) -> TrialSpan:
-    return SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0)
+def _score_selections(card: Card) -> Scorer:
+    return TrialScorer(SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0))
 
 
 FLASHES = FlashSpan(classes=(NONTARGET, TARGET), start_s=0.0, stop_s=SECONDS)
@@ -294,7 +303,7 @@ P300_SPELLER = Task(
     priors="observed",
     feedback={"memory_s": 0.0, "select_at": 0.5, "dwell_s": 0.0, "refractory_s": 0.0},
     finish=_spell_letters,
-    scoring=_judged,
+    scorer=_score_selections,
     flashes_hz=_rate_of_plan,
     options=SpellerOptions,
     chosen=_chosen,

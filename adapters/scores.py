@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +51,22 @@ class AccuracyReport:
     chance: float
     p_value: float
     confusion: tuple[tuple[int, ...], ...]
+
+    measure: ClassVar[str] = "accuracy"
+
+    @property
+    def meaning(self) -> str:
+        """What guessing would give."""
+        return f"chance {self.chance:.2f}"
+
+    def sentence(self) -> str:
+        """Accuracy with its interval, in words."""
+        low, high = self.interval
+        return (
+            f"{self.n_correct} of {self.n} trials right: accuracy {self.accuracy:.2f} "
+            f"(95 % interval {low:.2f} to {high:.2f}; chance {self.chance:.2f}, "
+            f"p = {self.p_value:.2g})."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain numbers, for a card or a report."""

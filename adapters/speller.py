@@ -41,6 +41,7 @@ from ..runtime.paradigms.speller import (
     is_flash,
     lit,
 )
+from ..runtime.stages import Adapter
 from .linear import Floats, LinearAdapter, LinearConfig
 
 
@@ -237,6 +238,21 @@ class SpellerAdapter:
         self._log_prior = np.log(prior / prior.sum())
         self._evidence = np.zeros(len(self.classes))
         self._n_flashes, self._last_flash, self._over = 0, 0, ""
+
+    def follow(self, before: Adapter) -> None:
+        """Go on with the text and the selection of the speller before, if it has the same items.
+
+        Parameters
+        ----------
+        before : Adapter
+            Another speller.
+        """
+        if not isinstance(before, SpellerAdapter) or before.classes != self.classes:
+            return
+        self._spelled = before._spelled
+        self._log_prior, self._evidence = before._log_prior, before._evidence
+        self._n_flashes, self._last_flash = before._n_flashes, before._last_flash
+        self._over = before._over
 
     def _after_a_hole(self, window: Window, sample: int) -> None:
         """Begin again if the last flash is so long ago that markers must be missing."""

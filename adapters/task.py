@@ -18,6 +18,8 @@ from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
 from .linear import Floats
+from .scorer import Scorer
+from .trial_scorer import TrialScorer
 
 BROADBAND = ConditionConfig(
     reference="average", high_pass_hz=0.3, order=2, rate_hz=500.0, bad_channels=BadChannelConfig()
@@ -111,10 +113,10 @@ def read_linearly(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
     return Finished(kind="linear", adapter=fitted.adapter)
 
 
-def span_of_classes(card: Card) -> TrialSpan:
+def score_trials(card: Card) -> Scorer:
     """Trials begin with the name of a class, and are judged where they were learnt from."""
     start_s, stop_s = card.scores.get("span_s", (0.5, 4.0))
-    return TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s)
+    return TrialScorer(TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s))
 
 
 def nothing_flashes(card: Card) -> tuple[float, ...]:
@@ -146,8 +148,8 @@ class Task:
         Fields of `FeedbackConfig` that suit the task.
     finish : callable
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
-    scoring : callable
-        From a model's card to the trials that its decisions are judged by.
+    scorer : callable
+        From a model's card to who judges its decisions.
     flashes_hz : callable
         From a model's card to the rates at which something flickers before the person's eyes,
         which the participant's profile must allow; none for a task that shows no flicker.
@@ -171,7 +173,7 @@ class Task:
     priors: Literal["equal", "observed"] = "equal"
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
-    scoring: Callable[[Card], TrialSpan] = span_of_classes
+    scorer: Callable[[Card], Scorer] = score_trials
     flashes_hz: Callable[[Card], tuple[float, ...]] = nothing_flashes
     options: type[Any] | None = None
     chosen: Callable[[Any], Task] | None = None

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..runtime.collection import TrialSpan
 from ..runtime.messages import Chunk, Decision, Marker, Message, StreamSpec, Turn
-from .scores import AccuracyReport, accuracy_report
+from .scorer import Judgement
+from .scores import accuracy_report
 
 
 class TrialScorer:
@@ -20,17 +21,18 @@ class TrialScorer:
     ----------
     span : TrialSpan
         Which markers begin a trial and which part of it counts.
+
+    Attributes
+    ----------
     on_change : callable, optional
         Given the report whenever a decision has changed it.
     """
 
     lossless = True
 
-    def __init__(
-        self, span: TrialSpan, on_change: Callable[[AccuracyReport], None] | None = None
-    ) -> None:
-        self._span = span
-        self._on_change = on_change
+    def __init__(self, span: TrialSpan) -> None:
+        self.span = span
+        self.on_change: Callable[[Judgement], None] | None = None
         self._cues: list[Marker] = []
         self._evidence: dict[int, NDArray[np.float64]] = {}
         self._classes: tuple[str, ...] = ()
@@ -47,23 +49,23 @@ class TrialScorer:
 
     def _add(self, decision: Decision) -> None:
         # A cue comes before the windows it is judged by, so each decision finds its trial at once.
-        trial = self._span.trial_of(decision, self._cues, self._rate_hz)
+        trial = self.span.trial_of(decision, self._cues, self._rate_hz)
         if trial < 0:
             return
         self._classes = decision.classes
         before = self._evidence.get(trial, np.zeros(len(decision.classes)))
         # A probability of exactly 0 would outweigh every other window of the trial.
         self._evidence[trial] = before + np.log(np.maximum(decision.probabilities, 1e-12))
-        report = self.report() if self._on_change else None
-        if self._on_change and report:
-            self._on_change(report)
+        report = self.report() if self.on_change else None
+        if self.on_change and report:
+            self.on_change(report)
 
     def close(self) -> None:
         """Nothing to release."""
 
     def outcomes(self) -> tuple[tuple[Marker, str | None], ...]:
         """Every trial's cue, called after what it asks for, and what was decided, if anything."""
-        asked = [self._span.label(self._cues, place) for place in range(len(self._cues))]
+        asked = [self.span.label(self._cues, place) for place in range(len(self._cues))]
         return tuple(
             (replace(cue, label=label), self._decided(place))
             for place, (cue, label) in enumerate(zip(self._cues, asked, strict=True))
@@ -75,11 +77,25 @@ class TrialScorer:
             return None
         return self._classes[int(np.argmax(self._evidence[trial]))]
 
-    def report(self) -> AccuracyReport | None:
+    def report(self) -> Judgement | None:
         """Scores over the trials that have at least one decision; None before the first."""
-        evidence = dict(self._evidence)
-        if not evidence:
+        if not self._evidence:
             return None
-        labels = [str(self._span.label(self._cues, trial)) for trial in evidence]
-        predicted = [self._classes[int(np.argmax(total))] for total in evidence.values()]
+        labels, evidence = self._judged()
+        predicted = [self._classes[int(np.argmax(total))] for total in evidence]
         return accuracy_report(labels, predicted, self._classes)
+
+    def _judged(self) -> tuple[list[str], list[NDArray[np.float64]]]:
+        """What each decided trial asked for, and the evidence in it."""
+        evidence = dict(self._evidence)
+        labels = [str(self.span.label(self._cues, trial)) for trial in evidence]
+        return labels, list(evidence.values())
+
+    def why_nothing(self) -> str:
+        """Whether there were no cues, or no decisions."""
+        cues = sum(
+            self.span.label(self._cues, place) is not None for place in range(len(self._cues))
+        )
+        if not cues:
+            return "No trial was judged: the stream carried no cue of the model's classes."
+        return f"No trial was judged: nothing was decided in the {cues} trials that were cued."

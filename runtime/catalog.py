@@ -38,6 +38,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "linear": "adapters.linear:LinearAdapter",
             "neurofeedback": "adapters.neurofeedback:NeurofeedbackAdapter",
             "speller": "adapters.speller:SpellerAdapter",
+            "speech": "adapters.speech.adapter:SpeechAdapter",
         },
         "task": {
             "motor_imagery": "adapters.motor_imagery:MOTOR_IMAGERY",
@@ -46,6 +47,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "p300": "adapters.p300:P300",
             "ssvep": "adapters.ssvep:SSVEP",
             "p300_speller": "adapters.p300:P300_SPELLER",
+            "speech": "adapters.speech.task:SPEECH",
         },
         "sink": {
             "lsl": "hardware.lsl_outlet:LslSink",

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     RIPPLE = "ripple"  # research guard: high-frequency oscillation
     BLANKED = "blanked"  # a stimulation pulse: its artefact is left out
     CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
+    LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    CORRECTED = "corrected"  # what was decided before was read otherwise since
     ENGINE = "engine"  # what runs the student, and that another took over
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .conditioned import Conditioned
+from .deciding import Decider
 from .fanout import FanOut
 from .guard import Guard, State
+from .inbox import Inbox
 from .latency import LatencyBook, LatencyReport
 from .loop_config import LoopConfig, Stages
 from .messages import (
@@ -26,7 +28,6 @@ from .messages import (
     Embedding,
     Event,
     EventKind,
-    Promotion,
     StageTimes,
     StreamSpec,
     Turn,
@@ -35,7 +36,7 @@ from .messages import (
 from .pace import Pace
 from .promotion import Promotions
 from .ring import Ring
-from .stages import Adapter, Clock
+from .stages import Clock
 from .trust import LOST, Trust, describe_damage, finite_parts
 from .windows import Slot, WindowConfig
 
@@ -59,6 +60,8 @@ class Loop:
         Who else is told.
     promotions : Promotions, optional
         Where other weights wait until they may take over.
+    inbox : Inbox, optional
+        Where things wait for an adapter that hears.
     accept : callable, optional
         Called with the stream's description before anything is read; raises `SchemaMismatch` if
         it is not the stream that the model was fitted on.
@@ -74,13 +77,15 @@ class Loop:
         guard: Guard | None = None,
         fanout: FanOut | None = None,
         promotions: Promotions | None = None,
+        inbox: Inbox | None = None,
         accept: Callable[[StreamSpec], None] | None = None,
     ) -> None:
         self.guard = guard or Guard()
         self.promotions = promotions or Promotions()
         self.book = LatencyBook()
         self._stages = stages
-        self._adapter = stages.adapter
+        self.inbox = inbox or Inbox()
+        self._decider = Decider(stages.adapter, self.promotions, self.inbox)
         self._clock = clock
         self._window = window
         self._config = config or LoopConfig()
@@ -122,8 +127,9 @@ class Loop:
         )
 
     def _turn(self) -> None:
-        for promotion, adapter in self.promotions.take():
-            self._adopt(promotion, adapter)
+        for promotion, epoch, text in self._decider.take_over():
+            self._fanout.put(promotion)
+            self._tell(self._event(EventKind.PROMOTED, text, epoch))
         complete = self._ring.stop + self._policy.wanted(self._ring.stop)
         wanted = max(1, self._pace.source_stop(complete) - self._came)
         if wanted > self._lead:
@@ -174,8 +180,8 @@ class Loop:
         if window is None or embedding is None:
             decision = self._neutral(self._trust.refusal(slot) or LOST, slot)
         else:
-            decision = self._adapter.decide(embedding, window)
-            for event in embedding.events:
+            decision = self._decider.decide(embedding, window)
+            for event in (*embedding.events, *self._decider.events()):
                 self._tell(replace(event, sample=self._came, at_ns=encoded_ns))
         decided_ns = clock.now_ns()
         self._act(decision, embedding, slot, cut_ns, encoded_ns, decided_ns)
@@ -215,18 +221,6 @@ class Loop:
                 asked=None if command is asked else asked,
             )
         )
-
-    def _adopt(self, promotion: Promotion, adapter: Adapter) -> None:
-        """Let other weights decide, if they speak of the same classes and are newer."""
-        was = self._adapter
-        self._fanout.put(promotion)
-        if adapter.classes != was.classes or adapter.epoch <= was.epoch:
-            text = f"Weights of epoch {adapter.epoch} were refused: those of epoch {was.epoch} stay"
-            self._tell(self._event(EventKind.PROMOTED, f"{text}.", was.epoch))
-            return
-        self._adapter = adapter
-        text = f"Weights of epoch {adapter.epoch} took over: {promotion.reason}"
-        self._tell(self._event(EventKind.PROMOTED, text, adapter.epoch))
 
     def _in_time(self, slots: list[Slot]) -> Iterator[Slot]:
         """Windows that still matter: asked one by one, because decoding takes time."""
@@ -343,7 +337,7 @@ class Loop:
         return self._newest.lsl_raw_s - back_s, self._newest.lsl_corrected_s - back_s
 
     def _neutral(self, reason: str, slot: Slot) -> Decision:
-        classes = self._adapter.classes
+        classes = self._decider.classes
         raw_s, corrected_s = self._lsl_times(slot)
         first, stop = self._pace.source_span(slot.first, slot.stop)
         return Decision(
@@ -353,7 +347,7 @@ class Loop:
             reason=reason,
             first_sample=first,
             stop_sample=stop,
-            epoch=self._adapter.epoch,
+            epoch=self._decider.epoch,
             marker=slot.marker,
             lsl_raw_s=raw_s,
             lsl_corrected_s=corrected_s,

@@ -72,6 +72,9 @@ class SessionConfig:
     engine_fallback : bool
         Whether another engine may run where this one cannot, or stops; without it the session
         does not start, or ends.
+    second_stage : str
+        Address of a language model on this machine that corrects what a speech decoder reads;
+        empty for none.
     participant, operator : str
         Pseudonyms for the recording and its report; never names.
     flicker : FlickerConfig
@@ -89,13 +92,16 @@ class SessionConfig:
     step_s: float | None = None
     engine: str = "auto"
     engine_fallback: bool = True
+    second_stage: str = ""
     participant: str = ""
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
 
 
 _HEAD = ("name", "participant", "operator")
-_MODEL = {"bundle": str, "step_s": float, "engine": str, "engine_fallback": bool}
+_MODEL = {
+    "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
+}  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
     "flicker",
@@ -202,6 +208,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         step_s=model.get("step_s"),
         engine=model.get("engine", "auto"),
         engine_fallback=model.get("engine_fallback", True),
+        second_stage=model.get("second_stage", ""),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
@@ -227,6 +234,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "step_s": session.step_s,
         "engine": session.engine,
         "engine_fallback": session.engine_fallback,
+        "second_stage": session.second_stage or None,
     }
     return {
         "session": head,

@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 
 from diverloop import console
-from diverloop.adapters.scores import accuracy_report
 from diverloop.runtime.doctor import Finding
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.latency import LatencyBook
@@ -89,14 +88,6 @@ def test_the_pace_of_a_replay_is_said_in_words(book):
         "3 windows due: 0 decoded, 1 skipped as too late, 2 refused. 120.0 s of signal passed in "
         "1.5 s, 80 times faster than real time."
     )
-
-
-def test_accuracy_is_said_with_its_interval_and_chance():
-    report = accuracy_report(["a", "b", "a", "b"], ["a", "b", "a", "a"], ("a", "b"))
-    text = console.accuracy_sentence(report)
-    assert text.startswith("3 of 4 trials right: accuracy 0.75 (95 % interval 0.30 to 0.95; ")
-    assert "chance 0.50" in text
-    assert console.accuracy_sentence(None).startswith("No trial was judged")
 
 
 def test_the_terminal_gets_its_screen_and_its_cursor_back(monkeypatch):

@@ -22,11 +22,11 @@ def bundle() -> Bundle:
 
 def outcome(report: RunReport) -> tuple[object, ...]:
     """What a run on a virtual clock may not change from one time to the next."""
-    return report.accuracy, report.latency, report.signal_s, report.model
+    return report.score, report.latency, report.signal_s, report.model
 
 
 def test_accuracy_is_well_above_chance(bundle):
-    accuracy = long_block(bundle, DemoPlan(long_s=500.0)).accuracy
+    accuracy = long_block(bundle, DemoPlan(long_s=500.0)).score
     assert accuracy.n > 50
     assert accuracy.interval[0] > 0.6
     assert accuracy.p_value < 0.001

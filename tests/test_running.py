@@ -20,7 +20,7 @@ from diverloop.assembly import open_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.proving import verify
-from diverloop.running import RunOptions, RunReport, run_session, span_of
+from diverloop.running import RunOptions, RunReport, run_session, scorer_for
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import BundleError
 from diverloop.runtime.record.note_server import send_note
@@ -95,7 +95,7 @@ def test_every_decision_is_logged(tmp_path):
 
 
 def test_accuracy_is_judged_by_the_span_that_was_fitted():
-    assert span_of(open_model(fitted()).card) == SPAN
+    assert scorer_for(open_model(fitted()).card).span == SPAN
 
 
 def test_a_missing_bundle_is_refused_before_anything_opens(tmp_path):
@@ -106,7 +106,8 @@ def test_a_missing_bundle_is_refused_before_anything_opens(tmp_path):
 def test_a_run_ends_after_so_many_seconds_of_the_clock_on_the_wall():
     report = ran(0.0, live=True, seconds=0.5)
     assert report.latency.decoded == 0
-    assert report.accuracy is None
+    assert report.score is None
+    assert report.unscored.startswith("No trial was judged")
 
 
 def test_the_handlers_of_signals_are_given_back():

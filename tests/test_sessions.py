@@ -45,6 +45,7 @@ def test_each_ready_session_is_run_by_a_test_below():
         "replay-eegmmidb",
         "simulated-ecog",
         "simulated-motor-imagery",
+        "simulated-speech",
     ]
 
 
@@ -55,7 +56,7 @@ def test_simulated_motor_imagery_runs(tmp_path):
     report = run(config, armed=True)
     assert report.session == "simulated motor imagery"
     assert report.latency.decoded > 150
-    assert report.accuracy is not None
+    assert report.score is not None
 
 
 def test_simulated_ecog_runs_and_decodes_nothing_across_its_gap(tmp_path):

@@ -1,9 +1,9 @@
 """The speech adapter: from frames to words, while somebody attempts to say them.
 
-In this order, hop by hop: look who has told it anything; stay deaf unless armed; see whether
-somebody attempts to speak; let the network hear the frames; search; say what is complete.
+In this order, hop by hop: look who has told it anything; stay deaf unless asked to listen; see
+whether somebody attempts to speak; let the network hear the frames; search; say what is complete.
 
-Whatever is kept in memory ends with the attempt, with a gap in the stream, and with disarming.
+Whatever is kept in memory ends with the attempt, with a gap in the stream, and with listening.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import BundleError
-from ...runtime.messages import Decision, Embedding, Window
+from ...runtime.inbox import Inbox, Kind, Told
+from ...runtime.messages import Decision, Embedding, Event, EventKind, Window
+from ...runtime.stages import Adapter
 from ..calibration import softmax
 from .config import SpeechConfig
 from .gate import AttemptGate
 from .greedy import BestPath
 from .language_model import NGrams
-from .listening import Inbox, Kind, Listening, Told
+from .listening import Listening
 from .network import CausalNetwork
 from .readers import KeywordReader, PhonemeReader, Reader, WordReader
 from .second_stage import Request, SecondStage
@@ -37,7 +39,7 @@ _REMEMBERED = 8  # utterances that a correction may still speak of
 class SpeechAdapter:
     """Adapter: words, phonemes or keywords from envelope frames.
 
-    It begins deaf. `inbox` is how a person arms it, see `listening`.
+    It begins deaf. `inbox` is how a person lets it listen, see `listening`.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ class SpeechAdapter:
     Attributes
     ----------
     inbox : Inbox
-        Arming, disarming, corrections. Give it one that notes or replays before the first window.
+        What it is told: to listen or not, corrections. The loop gives it one of its own.
     second_stage : SecondStage, optional
         Who may correct; none unless given before the first window.
     """
@@ -89,7 +91,8 @@ class SpeechAdapter:
         self._temperature, self._epoch = temperature, epoch
         self.inbox = Inbox()
         self.second_stage: SecondStage | None = None
-        self.listening = Listening(round(config.disarm_after_s / config.hop_s))
+        self.listening = Listening(round(config.ignore_after_s / config.hop_s))
+        self._events: list[Event] = []
         self._reader = _reader(config, model)
         self._unlock = (
             KeywordReader(config, (config.unlock,), config.unlock_at, anywhere=True)
@@ -100,7 +103,6 @@ class SpeechAdapter:
         before = config.gate.lookback_hops + config.gate.open_hops - 1
         self._lookback: deque[Floats] = deque(maxlen=before)
         self._texts: OrderedDict[int, tuple[int, str]] = OrderedDict()  # version and text
-        self._corrections: deque[str] = deque(maxlen=_REMEMBERED)
         self._utterance = self._hops = 0
         self._at: int | None = None
 
@@ -176,9 +178,9 @@ class SpeechAdapter:
         if not follows or poor:
             self._break_off()
         if self.listening.pass_hops(hops, attempting=self._gate.open):
-            self._disarm("nobody has tried to speak for a while")
+            self._ignore("nobody has tried to speak for a while")
         self._look()
-        if not self.listening.armed:
+        if not self.listening.on:
             reason = self.listening.reason
             if self._unlock is not None and not poor and self._hear_unlock(embedding.values):
                 reason = "unlocked by its keyword"
@@ -188,6 +190,26 @@ class SpeechAdapter:
         self._take_in(np.asarray(embedding.values, dtype=np.float64))
         return self._say(window)
 
+    def take_events(self) -> tuple[Event, ...]:
+        """Whether it began to listen or stopped, and corrections, since the last call."""
+        events, self._events = tuple(self._events), []
+        return events
+
+    def follow(self, before: Adapter) -> None:
+        """Listen, or not, as the adapter before did; what it had half heard is lost.
+
+        Parameters
+        ----------
+        before : Adapter
+            Another speech adapter goes on with its texts and its second stage.
+        """
+        if not isinstance(before, SpeechAdapter):
+            return
+        self.listening, self.second_stage = before.listening, before.second_stage
+        self._texts, self._utterance = before._texts, before._utterance
+        self._events = before._events
+        self._reader.due.extend(before._reader.due)
+
     # --------------------------------------------------------------------------- from outside
 
     def _look(self) -> None:
@@ -195,10 +217,10 @@ class SpeechAdapter:
             for answer in self.second_stage.answers():
                 self.inbox.tell(answer)
         for told in self.inbox.take():
-            if told.kind is Kind.ARM:
-                self.listening.arm()
-            elif told.kind is Kind.DISARM:
-                self._disarm(f"disarmed by {told.text}")
+            if told.kind is Kind.LISTEN:
+                self._listen(f"asked by {told.text}")
+            elif told.kind is Kind.IGNORE:
+                self._ignore(f"stopped by {told.text}")
             else:
                 self._correct(told)
 
@@ -208,15 +230,22 @@ class SpeechAdapter:
         if known is None or known[0] != told.version or known[1] == told.text:
             return
         self._texts[told.utterance] = (told.version, told.text)
-        self._corrections.append(f"utterance {told.utterance} corrected to: {told.text}")
+        text = f"Utterance {told.utterance} was corrected to: {told.text}"
+        self._tell(EventKind.CORRECTED, text, told.utterance)
 
-    def _disarm(self, why: str) -> None:
+    def _listen(self, why: str) -> None:
+        if not self.listening.on:
+            self._tell(EventKind.LISTENING, f"The decoder listens to speech: {why}.", 1)
+        self.listening.begin()
+
+    def _ignore(self, why: str) -> None:
         """Listen no more, and keep nothing of what was heard."""
-        self.listening.disarm(why)
+        if self.listening.on:
+            self._tell(EventKind.LISTENING, f"The decoder stopped listening to speech: {why}.")
+        self.listening.stop(why)
         self._break_off()
         self._reader.due.clear()
         self._texts.clear()
-        self._corrections.clear()
         if self.second_stage is not None:
             self.second_stage.forget()
 
@@ -234,9 +263,12 @@ class SpeechAdapter:
                 self._forget_attempt()
             return False
         self._unlock.due.clear()
-        self.listening.arm()
+        self._listen("the person unlocked it by keyword")
         self._break_off()
         return True
+
+    def _tell(self, kind: EventKind, text: str, count: int = 0) -> None:
+        self._events.append(Event(kind=kind, text=text, count=count))
 
     # --------------------------------------------------------------------------- one hop
 
@@ -288,7 +320,7 @@ class SpeechAdapter:
             for frame in hop.reshape(self.config.n_frames, -1):
                 probabilities = softmax(self._network.step(frame), self._temperature)
                 reader.step(probabilities)
-                if self.listening.armed:
+                if self.listening.on:
                     self._path.step(int(probabilities.argmax()))
         self._hops += len(heard)
         return len(heard), begins
@@ -333,8 +365,6 @@ class SpeechAdapter:
             return self._decision(window, probabilities, self.classes[place], "")
         posterior = self._reader.posterior if self._gate.open else None
         reason = MID_WORD if self._gate.open else NO_ATTEMPT
-        if self._corrections:
-            reason = self._corrections.popleft()
         return self._decision(window, posterior, None, reason)
 
     def _neutral(self, window: Window, reason: str) -> Decision:

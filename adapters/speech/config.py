@@ -33,8 +33,8 @@ class SpeechConfig:
     keyword_at : float
         Log-likelihood ratio for each phoneme that a keyword must reach, -20 to 0.
     unlock : str
-        Word of the lexicon by which the person arms it; empty for none. Without one the network
-        does not run at all while it does not listen.
+        Word of the lexicon by which the person lets it listen; empty for none. Without one the
+        network does not run at all while it does not listen.
     unlock_at : float
         As `keyword_at`, for that word.
     n_frames : int
@@ -43,8 +43,8 @@ class SpeechConfig:
         Length of a hop, 0.01 to 1 s.
     hop_samples : int
         The same in samples of the conditioned stream: windows further apart restart everything.
-    disarm_after_s : float
-        Without an attempt for so long it disarms itself, 1 to 3600 s.
+    ignore_after_s : float
+        Without an attempt for so long it stops listening, 1 to 3600 s.
     longest_s : float
         An attempt longer than this is ended, 1 to 600 s: no state grows without end.
     commit_at : float
@@ -70,7 +70,7 @@ class SpeechConfig:
     n_frames: int = 2
     hop_s: float = 0.08
     hop_samples: int = 8
-    disarm_after_s: float = 60.0
+    ignore_after_s: float = 60.0
     longest_s: float = 30.0
     commit_at: float = 0.8
     min_quality: float = 0.5
@@ -108,7 +108,7 @@ class SpeechConfig:
             ("n_frames", 1, 16),
             ("hop_s", 0.01, 1),
             ("hop_samples", 1, 100_000),
-            ("disarm_after_s", 1, 3600),
+            ("ignore_after_s", 1, 3600),
             ("longest_s", 1, 600),
             ("commit_at", 0.5, 1),
             ("min_quality", 0, 1),

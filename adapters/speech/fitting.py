@@ -1,9 +1,10 @@
 """From utterances with their texts to a speech adapter.
 
 Sentences are held out by their text, all repetitions together: a network that has heard a sentence
-knows it. On those held out training stops, the temperature is chosen, and how much the language
-model counts, with a language model that has not read them either. Figures for a report must come
-from other sentences still.
+knows it. Of a few commands said over and over, the last repetitions of each are held out. On those
+held out training stops, the temperature is chosen, and how much the language model counts, with a
+language model that has not read them either. Figures for a report must come from other sentences
+still.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .training import Spoken
 
 Progress = Callable[[int, int], None]
+
+_FEW_TEXTS = 12  # fewer different ones are commands, more are sentences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,10 +221,24 @@ def _held_out(texts: Sequence[Sequence[int]], share: float, seed: int) -> NDArra
         raise ConfigError(
             f"Fitting needs at least 2 different texts, got {len(different)}: one is held out."
         )
+    if len(different) < _FEW_TEXTS:
+        return _last_of_each([different.index(tuple(text)) for text in texts], share)
     n_out = max(1, round(share * len(different)))
     picked = np.random.default_rng(seed).choice(len(different), n_out, replace=False)
     held = {different[place] for place in picked}
     return np.array([tuple(text) in held for text in texts])
+
+
+def _last_of_each(numbers: Sequence[int], share: float) -> NDArray[np.bool_]:
+    """The last repetitions of every text, at least one, unless it was said only once."""
+    said, out = np.array(numbers), np.zeros(len(numbers), dtype=bool)
+    for number in np.unique(said):
+        places = np.flatnonzero(said == number)
+        if len(places) > 1:
+            out[places[-max(1, round(share * len(places))) :]] = True
+    if not out.any():
+        raise ConfigError("Every text was said only once: repeat them, or use more sentences.")
+    return out
 
 
 def _spoken(one: Utterance, text: Sequence[int], config: SpeechConfig) -> Spoken:

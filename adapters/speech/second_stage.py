@@ -1,7 +1,7 @@
 """The second stage: a slow language model in another process that may correct the first.
 
 The adapter asks and goes on; the first stage's text stands. An answer that comes is told to the
-adapter's `Inbox` like everything else from outside, and is said in a hop of its own. One that
+adapter's `Inbox` like everything else from outside, and becomes an event. One that
 never comes is not missed: no call here waits, whether the other process is slow, stopped, dead
 or was never there. Of requests that could not be sent yet only the newest is kept.
 
@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import zmq
 
 from ...runtime.errors import ConfigError
-from .listening import Kind, Told
+from ...runtime.inbox import Kind, Told
+
 
 _LONGEST_ANSWER = 65_536  # bytes
 _MOST_ANSWERS = 16  # taken in at one look

@@ -26,7 +26,6 @@ from .audit_chain import (
     TORN,
     AuditEntry,
     AuditHead,
-    AuditKind,
     AuditVerdict,
     inspect,
     line_of,
@@ -36,6 +35,7 @@ from .audit_chain import (
     text_hash,
     verify_audit,
 )
+from .audit_kinds import OF_EVENT, AuditKind
 from .manifest import utc_now
 from .signing import PrivateKey, plain, public_text, sync_folder, write_through
 
@@ -59,7 +59,6 @@ _CROWDING = {
     EventKind.GAP, EventKind.DUPLICATE, EventKind.REORDERED, EventKind.JITTER,
     EventKind.NOT_A_NUMBER, EventKind.LATE, EventKind.MISSED, EventKind.OVERFLOW,
 }  # fmt: skip
-_KINDS = {EventKind.GUARD: AuditKind.GUARD, EventKind.PROMOTED: AuditKind.PROMOTION}
 _EVENT_DETAILS = ("kind", "sample", "count", "at_ns", "lasting")
 
 
@@ -371,7 +370,7 @@ _Due = tuple[AuditKind, str, dict[str, Any]]
 
 
 def _due(event: Event) -> _Due:
-    what = _KINDS.get(event.kind, AuditKind.FAULT)
+    what = OF_EVENT.get(event.kind, AuditKind.FAULT)
     return what, event.text, {name: getattr(event, name) for name in _EVENT_DETAILS}
 
 

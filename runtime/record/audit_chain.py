@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..errors import RecordingError
+from .audit_kinds import AuditKind
 from .signing import PrivateKey, PublicKey, canonical, fingerprint, sign, verify
 
 LOG_NAME = "audit.jsonl"
@@ -27,28 +27,6 @@ TORN = "torn_sha256"
 """Detail by which an entry names the torn line before it."""
 
 _Part = TypeVar("_Part", "AuditEntry", "AuditHead")
-
-
-class AuditKind(StrEnum):
-    """What an entry is about."""
-
-    LOG_OPENED = "log_opened"
-    SESSION_STARTED = "session_started"
-    SESSION_ENDED = "session_ended"
-    CONFIGURATION = "configuration"
-    MODEL = "model"
-    ARMED = "armed"
-    DISARMED = "disarmed"
-    EMERGENCY_STOP = "emergency_stop"
-    GUARD = "guard"  # it changed its state by itself
-    FAULT = "fault"  # of stream, loop, disk or machine; also its end
-    OVERRIDE = "override"
-    PROMOTION = "promotion"
-    ROLLBACK = "rollback"
-    NOTE = "note"
-    RECORDER = "recorder"
-    EXPORT = "export"
-    REPORT = "report"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Exact replay: the same loop, given again what determined it.
 
-Clock, source, guard, promotions and sinks are stand-ins that answer as the tape says; the loop
+Clock, source, guard, promotions, inbox and sinks are stand-ins that answer as the tape says; the loop
 cannot tell, and there is no other code. If the loop ever asks for something that the recorded one
 did not ask for, the replay stops there with `ReplayDivergedError`: it is another run.
 """
@@ -20,7 +20,7 @@ from ..stages import Adapter
 from .entries import End, Entry, TurnEntry
 from .manifest import Manifest
 from .reading import TapeReader
-from .tape import BROKEN, CHUNK, Pass, ReplayedGuard
+from .tape import BROKEN, CHUNK, Pass, ReplayedGuard, ReplayedInbox
 
 _OTHER = "it is not the same program, configuration or model."
 
@@ -62,6 +62,7 @@ class ExactReplay:
         self.spec: StreamSpec | None = None
         self.guard = ReplayedGuard()
         self.promotions = Promotions()
+        self.inbox = ReplayedInbox()
         while self.spec is None and (entry := next(self._entries, None)) is not None:
             self._take(entry)
         if not self._has(self._passes) or self.spec is None or self.manifest is None:
@@ -157,6 +158,7 @@ class ExactReplay:
         self._number = current.number
         self._readings.extend(current.readings_ns)
         self.guard.begin_pass(current.heard)
+        self.inbox.begin_pass(current.told)
         for _ in range(current.promotions):
             if self._has(self._promoted):
                 promotion = self._promoted.popleft()

@@ -1,7 +1,7 @@
-"""How a person's words reach a running recording: a socket of this machine.
+"""How a person's words reach a running session: a socket of this machine.
 
-The recorder leaves its address in the folder of the session, so that whoever may write there may
-write notes, and nobody else finds it.
+Who takes them leaves its address in the folder of the session, so that whoever may write there may
+say something, and nobody else finds it.
 """
 
 from __future__ import annotations
@@ -36,12 +36,19 @@ class NoteServer:
         Takes each note, and returns when it is on the disk; called from the server's thread.
     complain : callable
         Takes a sentence, if notes cannot be sent: a recording goes on without.
+    file : str
+        Name of the file with the address.
     """
 
     def __init__(
-        self, folder: Path, put: Callable[[Note], None], complain: Callable[[str], None]
+        self,
+        folder: Path,
+        put: Callable[[Note], None],
+        complain: Callable[[str], None],
+        *,
+        file: str = ADDRESS_FILE,
     ) -> None:
-        self._file = folder / ADDRESS_FILE
+        self._file = folder / file
         self._put = put
         self._complain = complain
         self._token = secrets.token_hex(16)
@@ -95,7 +102,9 @@ class NoteServer:
         return "noted"
 
 
-def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) -> None:
+def send_note(
+    folder: Path, text: str, who: str = "", timeout_s: float = 2.0, *, file: str = ADDRESS_FILE
+) -> None:
     """Write a note into a session that is being recorded.
 
     Parameters
@@ -108,6 +117,8 @@ def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) ->
         Who writes it.
     timeout_s : float
         How long to wait for the recorder.
+    file : str
+        Name of the file with the address.
 
     Raises
     ------
@@ -115,12 +126,12 @@ def send_note(folder: Path, text: str, who: str = "", timeout_s: float = 2.0) ->
         If nothing is being recorded there, or the note was refused.
     """
     try:
-        card = json.loads((folder / ADDRESS_FILE).read_text())
+        card = json.loads((folder / file).read_text())
         address, token = card["address"], card["token"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RecordingError(
-            f"Nothing is being recorded in {folder}: give the folder that the session named when "
-            f"it began."
+            f"No session that takes this runs in {folder}: give the folder that the session named "
+            f"when it began."
         ) from error
     context = zmq.Context()
     socket = context.socket(zmq.REQ)

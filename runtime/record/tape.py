@@ -1,9 +1,9 @@
 """What determines a run from outside: the tape.
 
-The loop is a function of four things: what `Source.read` returned, what the clock said each time
-it was asked, what persons told the guard, and what the sinks answered. A recording that holds all
-four determines every decision, lateness and skipped windows included. The tape sits between the
-loop and its clock, source and guard, notes what passes, and changes nothing; chunks and answers
+The loop is a function of five things: what `Source.read` returned, what the clock said each time
+it was asked, what persons told the guard, what the decoder was told, and what the sinks answered. A
+recording that holds all five determines every decision, lateness and skipped windows included. The tape sits between the
+loop and its clock, source, guard and inbox, notes what passes, and changes nothing; chunks and answers
 reach the recorder as messages anyway, so what is left to note is small: a `Pass` for every call
 of `Source.read`.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..guard import Guard, Signal, State
+from ..inbox import Inbox, Told
 from ..messages import Chunk, Promotion, StreamSpec
 from ..promotion import Promotions
 from ..stages import Adapter, Clock, Source
@@ -38,6 +39,8 @@ class Pass:
         What persons told the guard, and at which of its looks in this pass it heard of it.
     promotions : int
         How many sets of weights the loop took out of the box at the end of this pass.
+    told : tuple of (int, Told)
+        What the decoder was told, and at which of its looks in this pass it found it.
     """
 
     number: int
@@ -45,12 +48,13 @@ class Pass:
     readings_ns: tuple[int, ...]
     heard: tuple[tuple[int, str], ...] = ()
     promotions: int = 0
+    told: tuple[tuple[int, Told], ...] = ()
 
 
 class Tape:
     """Stands between a loop and what determines it.
 
-    Make the loop with its `clock`, `guard`, `promotions` and what `source` gives. Everything is
+    Make the loop with its `clock`, `guard`, `promotions`, `inbox` and what `source` gives. Everything is
     called from the loop's thread.
 
     Parameters
@@ -65,7 +69,8 @@ class Tape:
         self._post = post
         self._readings: list[int] = []
         self._heard: list[tuple[int, str]] = []
-        self._looks = 0
+        self._told: list[tuple[int, Told]] = []
+        self._looks = self._decoder_looks = 0
         self._promoted = 0
         self._number = 0
         self._outcome = OPENING
@@ -73,6 +78,7 @@ class Tape:
         self.clock = TapedClock(clock, self._readings)
         self.guard = TapedGuard(self)
         self.promotions = TapedPromotions(self)
+        self.inbox = TapedInbox(self)
 
     def source(self, source: Source) -> TapedSource:
         """Put the tape in front of a source."""
@@ -87,6 +93,7 @@ class Tape:
                 readings_ns=tuple(self._readings),
                 heard=tuple(self._heard),
                 promotions=self._promoted,
+                told=tuple(self._told),
             )
         )
         self._promoted = 0
@@ -94,7 +101,8 @@ class Tape:
         self._whole = False
         self._readings.clear()
         self._heard.clear()
-        self._looks = 0
+        self._told.clear()
+        self._looks = self._decoder_looks = 0
 
     def end(self) -> None:
         """No pass comes any more; the last one may have been cut short by an error."""
@@ -114,6 +122,11 @@ class Tape:
         """The guard looked whether somebody had told it anything."""
         self._heard += [(self._looks, str(signal)) for signal in signals]
         self._looks += 1
+
+    def note_told(self, told: tuple[Told, ...]) -> None:
+        """The decoder looked whether it had been told anything."""
+        self._told += [(self._decoder_looks, one) for one in told]
+        self._decoder_looks += 1
 
     def note_promotions(self, count: int) -> None:
         """The loop looked whether other weights are there, and found so many."""
@@ -236,6 +249,56 @@ class TapedPromotions(Promotions):
         taken = super().take()
         self._tape.note_promotions(len(taken))
         return taken
+
+
+class TapedInbox(Inbox):
+    """What waits for the decoder, telling the tape what it found.
+
+    Parameters
+    ----------
+    tape : Tape
+        Who is told.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        super().__init__()
+        self._tape = tape
+
+    def take(self) -> tuple[Told, ...]:
+        """Look what is there, and note it."""
+        told = super().take()
+        self._tape.note_told(told)
+        return told
+
+
+class ReplayedInbox(Inbox):
+    """The inbox of a replay: it holds what the recorded one held, at the same look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due: dict[int, list[Told]] = {}
+        self._looks = 0
+
+    def begin_pass(self, told: tuple[tuple[int, Told], ...]) -> None:
+        """Take what the recorded decoder was told in the pass that begins.
+
+        Parameters
+        ----------
+        told : tuple of (int, Told)
+            As in `Pass`.
+        """
+        self._looks = 0
+        self._due.clear()
+        for look, one in told:
+            self._due.setdefault(look, []).append(one)
+
+    def tell(self, told: Told) -> None:
+        """Pass over what is told now: a replay hears nothing but its recording."""
+
+    def take(self) -> tuple[Told, ...]:
+        """What the recorded inbox held at this look."""
+        self._looks += 1
+        return tuple(self._due.pop(self._looks - 1, ()))
 
 
 class ReplayedGuard(Guard):

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
+from diverloop.adapters.detection_scorer import DetectionScorer
 from diverloop.adapters.error_potential import (
     ERROR_POTENTIAL,
     SLOW,
@@ -141,9 +142,9 @@ def test_one_line_in_the_catalogue_is_enough_to_fit_a_model(bundle):
     assert card.classes == ("right", "wrong")
     assert card.window.lock_to == ERROR_POTENTIAL.window.lock_to
     assert card.feedback == ERROR_POTENTIAL.feedback
-    assert ERROR_POTENTIAL.scoring(card) == FeedbackSpan(
-        classes=("right", "wrong"), start_s=0.0, stop_s=0.8
-    )
+    scorer = ERROR_POTENTIAL.scorer(card)
+    assert isinstance(scorer, DetectionScorer)
+    assert scorer.span == FeedbackSpan(classes=("right", "wrong"), start_s=0.0, stop_s=0.8)
 
 
 def test_the_card_says_how_often_errors_are_found_and_how_often_seen_in_vain(bundle):

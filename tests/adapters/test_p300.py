@@ -180,7 +180,7 @@ def test_a_menu_of_words_is_fitted_saved_and_selected_from(tmp_path):
     session = SessionConfig(
         name="menu", source=PartConfig(kind="simulator", settings=settings), model=tmp_path
     )
-    accuracy = run_session(session, RunOptions(live=False, armed=True), model).accuracy
+    accuracy = run_session(session, RunOptions(live=False, armed=True), model).score
     assert accuracy.n >= 8
     assert accuracy.interval[0] > 1.5 * accuracy.chance
 

@@ -164,3 +164,9 @@ def test_bootstrap_refuses_a_single_participant():
         bootstrap_ci([1.0, 2.0], ["a", "a"])
     with pytest.raises(ValueError, match="One group for each value"):
         bootstrap_ci([1.0, 2.0], ["a"])
+
+
+def test_accuracy_is_said_with_its_interval_and_chance():
+    text = accuracy_report(["a", "b", "a", "b"], ["a", "b", "a", "a"], ("a", "b")).sentence()
+    assert text.startswith("3 of 4 trials right: accuracy 0.75 (95 % interval 0.30 to 0.95; ")
+    assert "chance 0.50" in text

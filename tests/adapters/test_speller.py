@@ -575,3 +575,30 @@ def test_a_speller_fits_into_a_bundle(tmp_path):
     again = SpellerAdapter.from_arrays(settings, read.part("adapter"))
     assert settings == adapter.config
     np.testing.assert_array_equal(again.posterior(), adapter.posterior())
+
+
+def test_other_weights_go_on_with_the_text_and_the_selection():
+    person = Person(speller())
+    person.attend("Q")
+    person.hear("select:B")
+    for _ in range(3):
+        person.flash("flash:0", "B")
+    undisturbed = Person(speller())
+    undisturbed.attend("Q")
+    undisturbed.hear("select:B")
+    for _ in range(3):
+        undisturbed.flash("flash:0", "B")
+    newer = speller()
+    newer.follow(person.adapter)
+    person.adapter = newer
+    after, expected = person.flash("flash:1", "B"), undisturbed.flash("flash:1", "B")
+    np.testing.assert_array_equal(after.probabilities, expected.probabilities)
+    assert newer.spelled == ("Q",)
+
+
+def test_a_speller_of_other_items_begins_anew():
+    person = Person(speller())
+    person.attend("Q")
+    menu = speller(plan=SpellerPlan(items=tuple(reversed(MATRIX))))
+    menu.follow(person.adapter)
+    assert menu.spelled == ()

@@ -9,13 +9,14 @@ import pytest
 
 from diverloop.adapters.linear import LinearAdapter, LinearConfig
 from diverloop.adapters.ssvep import FLICKER, untrained_head, untrained_temperature
-from diverloop.adapters.task import span_of_classes
+from diverloop.adapters.trial_scorer import TrialScorer
 from diverloop.assembly import open_model
 from diverloop.calibration import fit_best
 from diverloop.fit_plan import plans_for
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
-from diverloop.running import RunOptions, RunReport, run_session, span_of
+from diverloop.running import RunOptions, RunReport, run_session, scorer_for
 from diverloop.runtime.bundle import Bundle
+from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.conformance import check_adapter
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.session import PartConfig, SessionConfig
@@ -56,15 +57,14 @@ def report(bundle) -> RunReport:
 
 
 def test_a_recording_at_rest_is_enough_to_decode_flicker_well_above_chance(report):
-    assert report.accuracy.n > 15
-    assert report.accuracy.interval[0] > 0.5 > 1.5 * report.accuracy.chance
+    assert report.score.n > 15
+    assert report.score.interval[0] > 0.5 > 1.5 * report.score.chance
 
 
 def test_its_decisions_are_judged_by_the_markers_of_flickers_as_a_calibrated_ones_are(bundle):
-    span = span_of(bundle.card)
-    assert span == span_of_classes(bundle.card)
-    assert span.classes == ("8", "10", "12", "15")
-    assert (span.start_s, span.stop_s) == (0.5, 4.5)
+    scorer = scorer_for(bundle.card)
+    assert isinstance(scorer, TrialScorer)
+    assert scorer.span == TrialSpan(classes=("8", "10", "12", "15"), start_s=0.5, stop_s=4.5)
 
 
 def test_the_card_says_that_nothing_was_learnt(bundle):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -55,8 +57,9 @@ def turn(stop: int, left: float, *, first: int | None = None, neutral: bool = Fa
     return Turn(decision=decision, command=Command(label=label), times=TIMES)
 
 
-def scorer(*messages: object, **kwargs: object) -> TrialScorer:
-    made = TrialScorer(SPAN, **kwargs)
+def scorer(*messages: object, on_change: Callable[..., None] | None = None) -> TrialScorer:
+    made = TrialScorer(SPAN)
+    made.on_change = on_change
     for message in (SPEC, *messages):
         made.watch(message)
     return made
@@ -69,6 +72,9 @@ def test_it_is_a_watcher():
 def test_without_a_decision_inside_a_trial_there_is_no_score():
     assert scorer().report() is None
     assert scorer(cues(("left", 100)), turn(140, 0.9)).report() is None
+    assert "no cue of the model's classes" in scorer(cues(("pause", 5))).why_nothing()
+    undecided = scorer(cues(("left", 100), ("right", 900)), turn(140, 0.9))
+    assert "nothing was decided in the 2 trials" in undecided.why_nothing()
 
 
 @pytest.mark.parametrize(

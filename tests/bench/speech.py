@@ -48,7 +48,7 @@ from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.loop import Loop
 from diverloop.runtime.loop_config import Stages
-from diverloop.runtime.messages import Channel, Embedding, StreamSpec, Window
+from diverloop.runtime.messages import Channel, Embedding, EventKind, StreamSpec, Window
 from diverloop.runtime.paradigms.phonemes import PHONEMES
 from diverloop.runtime.paradigms.utterances import KEYWORDS, lexicon, sentences
 from diverloop.runtime.session import build
@@ -134,7 +134,7 @@ def load(chosen, **changes) -> tuple[EnvelopeFrames, SpeechAdapter]:
         weight = changes.pop("language_weight")
         config = replace(config, beam=replace(config.beam, language_weight=weight))
     adapter = SpeechAdapter.from_arrays(replace(config, **changes), parts[1])
-    adapter.inbox.arm("the bench")
+    adapter.inbox.listen("the bench")
     return EnvelopeFrames.from_arrays(FRAMES, parts[0]), adapter
 
 
@@ -221,7 +221,7 @@ def _level(chosen, encoder: EnvelopeFrames, block, heard: Heard) -> dict:
 
     def serve(**changes) -> Run:
         adapter = refit_today(load(chosen, **changes)[1], block)
-        adapter.inbox.arm("the bench")
+        adapter.inbox.listen("the bench")
         return Run(adapter, hops, heard)
 
     run = serve()
@@ -315,7 +315,7 @@ def keywords(chosen) -> dict:
 
 
 def _spotted(chosen, at: float, spoken, rest) -> dict:
-    how = {"mode": "keywords", "keyword_at": at, "disarm_after_s": 3600.0}
+    how = {"mode": "keywords", "keyword_at": at, "ignore_after_s": 3600.0}
     heard, hops = spoken
     said = Run(load(chosen, **how)[1], hops, heard).by_utterance(heard)
     quiet = Run(load(chosen, **how)[1], rest[1], rest[0])
@@ -414,8 +414,12 @@ class _Counted:
         if self._signals.stopped:
             self.longest_stopped_ms = max(self.longest_stopped_ms, spent_ms)
         self.n += 1
-        self.corrections += "corrected" in decision.reason
         return decision
+
+    def take_events(self):
+        events = self._adapter.take_events()
+        self.corrections += sum(event.kind is EventKind.CORRECTED for event in events)
+        return events
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def test_the_catalogue_is_complete():
     listed = {entry for kind in SEAMS for entry in CATALOG[kind].values()}
     found = set()
     for folder in ("hardware", "decoders", "adapters"):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
+            place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):
                     continue
@@ -55,7 +56,7 @@ def test_the_catalogue_is_complete():
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 derived = bases & {entry.partition(":")[2] for entry in listed}
                 if (stage and "Config" in names) or derived:
-                    found.add(f"{folder}.{path.stem}:{node.name}")
+                    found.add(f"{place}:{node.name}")
     assert found == listed
 
 

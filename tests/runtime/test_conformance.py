@@ -628,6 +628,6 @@ def test_no_entry_of_the_catalogue_is_left_out_here():
     # The LSL ones need a network, and others a plan or a speaker: they conform in the tests beside
     # their own files. A task is no stage.
     here = {"replay", "simulator", "null", "linear", *SETTINGS}
-    beside = {"lsl", "speaker", "student", "speller", "neurofeedback"}
+    beside = {"lsl", "speaker", "student", "speller", "neurofeedback", "speech"}
     listed = {name for kind, names in CATALOG.items() if kind != "task" for name in names}
     assert listed == here | beside

@@ -41,6 +41,8 @@ KIND_WORDS = {
     EventKind.RIPPLE: "Ripple-like activity",
     EventKind.BLANKED: "Stimulation left out",
     EventKind.CLEANED: "Too much cleaned",
+    EventKind.LISTENING: "Listening to speech",
+    EventKind.CORRECTED: "Text corrected",
     EventKind.ENGINE: "What runs the model",
 }
 """What a clinician reads instead of an event's name."""
@@ -48,6 +50,7 @@ KIND_WORDS = {
 # Never summed up: each of them may be what somebody looks for.
 _ONE_BY_ONE = (
     EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER, EventKind.SEIZURE,
+    EventKind.LISTENING,
 )  # fmt: skip
 _MOST_ALIKE, _MOST_ROWS = 5, 120
 

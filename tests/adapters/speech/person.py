@@ -100,10 +100,10 @@ def utterance(text: str, seed: int, noise: float = 0.15) -> Utterance:
 class Session:
     """Gives an adapter hop after hop, as the loop would."""
 
-    def __init__(self, speech: SpeechAdapter, *, armed: bool = True) -> None:
+    def __init__(self, speech: SpeechAdapter, *, asked: bool = True) -> None:
         self.speech, self.at = speech, 0
-        if armed:
-            speech.inbox.arm("the operator")
+        if asked:
+            speech.inbox.listen("the operator")
 
     def hear(self, hops: np.ndarray, quality: float = 1.0) -> list:
         said = []

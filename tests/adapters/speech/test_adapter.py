@@ -7,9 +7,10 @@ import pytest
 
 from diverloop.adapters.speech.adapter import MID_WORD, NO_ATTEMPT, SpeechAdapter
 from diverloop.adapters.speech.gate import GateConfig
-from diverloop.adapters.speech.listening import Inbox, Kind, ReplayedInbox, Told
 from diverloop.runtime.conformance import check_adapter
 from diverloop.runtime.errors import BundleError
+from diverloop.runtime.inbox import Kind, Told
+from diverloop.runtime.messages import EventKind
 
 from .person import N_IN, Session, adapter, config, hops_of, labels, listening_network
 
@@ -28,7 +29,7 @@ def same(a, b):
 )
 def test_it_keeps_the_clauses_of_an_adapter(mode):
     speech = adapter(gate=GateConfig(open_at=0.0, close_at=0.0, open_hops=1), **mode)
-    speech.inbox.arm("the operator")
+    speech.inbox.listen("the operator")
     check_adapter(speech, 2 * N_IN)
 
 
@@ -71,59 +72,59 @@ def test_nothing_is_decoded_at_rest():
     assert session.speech.phonemes == ()
 
 
-def test_until_it_is_armed_it_is_deaf():
+def test_until_it_is_asked_to_listen_it_is_deaf():
     speech = adapter()
-    said = Session(speech, armed=False).hear(hops_of(SENTENCE))
+    said = Session(speech, asked=False).hear(hops_of(SENTENCE))
     assert labels(said) == []
     assert all("not listening" in one.reason for one in said)
     assert all(np.isnan(one.probabilities).all() for one in said)
     assert (speech.text, speech.phonemes) == ("", ())
 
 
-def test_what_was_said_before_arming_leaves_no_trace_in_what_comes_after():
-    late, fresh = Session(adapter(), armed=False), Session(adapter())
+def test_what_was_said_before_it_listened_leaves_no_trace_in_what_comes_after():
+    late, fresh = Session(adapter(), asked=False), Session(adapter())
     half = len(hops_of(SENTENCE)) // 2
     late.hear(hops_of("sack beads")[: half + 3])
-    late.speech.inbox.arm("the operator")
+    late.speech.inbox.listen("the operator")
     assert same(late.hear(hops_of(SENTENCE)[4:]), fresh.hear(hops_of(SENTENCE)[4:]))
 
 
-def test_disarming_stops_in_mid_word_and_forgets():
+def test_told_to_ignore_it_stops_in_mid_word_and_forgets():
     session = Session(adapter())
     hops = hops_of(SENTENCE)
     session.hear(hops[:14])
     assert session.speech.phonemes != ()
-    session.speech.inbox.disarm("the person")
+    session.speech.inbox.ignore("the person")
     said = session.hear(hops[14:])
     assert labels(said) == []
-    assert {one.reason for one in said} == {"not listening: disarmed by the person"}
+    assert {one.reason for one in said} == {"not listening: stopped by the person"}
     assert (session.speech.text, session.speech.phonemes) == ("", ())
-    session.speech.inbox.arm("the operator")
+    session.speech.inbox.listen("the operator")
     fresh = Session(adapter())
     assert same(session.hear(hops), fresh.hear(hops))
 
 
-def test_silence_disarms_it_by_itself():
-    session = Session(adapter(disarm_after_s=1.0))
+def test_silence_ends_listening_by_itself():
+    session = Session(adapter(ignore_after_s=1.0))
     said = session.hear(np.zeros((20, 2 * N_IN)))
     reasons = [one.reason for one in said]
     assert reasons[:11] == [NO_ATTEMPT] * 11
     assert all("for a while" in reason for reason in reasons[12:])
 
 
-def test_a_long_gap_disarms_it_too():
-    session = Session(adapter(disarm_after_s=1.0))
+def test_a_long_gap_ends_listening_too():
+    session = Session(adapter(ignore_after_s=1.0))
     session.hear(np.zeros((2, 2 * N_IN)))
     session.lose(50)
     assert "not listening" in session.hear(np.zeros((1, 2 * N_IN)))[0].reason
 
 
-def test_its_unlock_keyword_arms_it_and_no_other_word_does():
-    session = Session(adapter(unlock="key"), armed=False)
+def test_its_unlock_keyword_lets_it_listen_and_no_other_word_does():
+    session = Session(adapter(unlock="key"), asked=False)
     first = session.hear(hops_of("bad sack bee"))
-    assert not session.speech.listening.armed
+    assert not session.speech.listening.on
     second = session.hear(hops_of("key"))
-    assert session.speech.listening.armed
+    assert session.speech.listening.on
     assert [one.reason for one in second].count("unlocked by its keyword") == 1
     deaf = [one for one in (*first, *second) if "not listening" in one.reason]
     assert len(deaf) > len(first)
@@ -133,10 +134,10 @@ def test_its_unlock_keyword_arms_it_and_no_other_word_does():
 
 
 def test_while_it_waits_for_its_keyword_no_phoneme_can_be_seen():
-    session = Session(adapter(unlock="key"), armed=False)
+    session = Session(adapter(unlock="key"), asked=False)
     for hop in hops_of(SENTENCE):
         session.hear(hop[None])
-        if not session.speech.listening.armed:
+        if not session.speech.listening.on:
             assert session.speech.phonemes == ()
 
 
@@ -203,16 +204,51 @@ def test_the_second_stage_is_asked_at_every_word_and_at_the_end():
     assert stage.asked[-1].utterance == 2
 
 
-def test_a_correction_is_said_once_in_a_hop_of_its_own():
+def test_a_correction_becomes_an_event():
     session = Session(adapter())
     session.speech.second_stage = stage = Answering()
     session.hear(hops_of(SENTENCE))
+    session.speech.take_events()
     stage.correct(stage.asked[-1], "bad bee sack")
     said = session.hear(np.zeros((3, 2 * N_IN)))
-    reasons = [one.reason for one in said]
-    assert reasons == ["utterance 1 corrected to: bad bee sack", NO_ATTEMPT, NO_ATTEMPT]
+    (event,) = session.speech.take_events()
+    assert event.kind is EventKind.CORRECTED
+    assert event.text == "Utterance 1 was corrected to: bad bee sack"
+    assert session.speech.take_events() == ()
     assert labels(said) == []
     assert session.speech.text == "bad bee sack"
+
+
+def test_people_are_told_when_it_listens_and_when_it_stops():
+    session = Session(adapter(ignore_after_s=1.0), asked=False)
+    session.hear(np.zeros((2, 2 * N_IN)))
+    assert session.speech.take_events() == ()
+    session.speech.inbox.listen("the operator")
+    session.speech.inbox.listen("the operator")
+    session.hear(np.zeros((20, 2 * N_IN)))
+    began, stopped = session.speech.take_events()
+    assert began.kind is stopped.kind is EventKind.LISTENING
+    assert began.text == "The decoder listens to speech: asked by the operator."
+    assert "nobody has tried to speak for a while" in stopped.text
+
+
+def test_other_weights_listen_as_those_before_and_know_their_texts():
+    session = Session(adapter())
+    session.speech.second_stage = stage = Answering()
+    session.hear(hops_of(SENTENCE))
+    newer = adapter(epoch=1)
+    newer.follow(session.speech)
+    session.speech = newer
+    stage.correct(stage.asked[-1], "bad bee sack")
+    assert labels(session.hear(hops_of("bee"))) == ["bee"]
+    assert stage.asked[-1].utterance == 2
+    assert EventKind.CORRECTED in {event.kind for event in newer.take_events()}
+
+
+def test_weights_that_follow_a_deaf_decoder_are_deaf():
+    deaf, newer = adapter(), adapter(epoch=1)
+    newer.follow(deaf)
+    assert labels(Session(newer, asked=False).hear(hops_of(SENTENCE))) == []
 
 
 def test_an_answer_to_an_older_question_is_passed_over():
@@ -224,34 +260,18 @@ def test_an_answer_to_an_older_question_is_passed_over():
     assert session.speech.text == SENTENCE
 
 
-def test_a_correction_that_comes_after_disarming_is_dropped():
+def test_a_correction_that_comes_after_listening_is_dropped():
     session = Session(adapter())
     session.speech.second_stage = stage = Answering()
     session.hear(hops_of(SENTENCE))
-    session.speech.inbox.disarm("the person")
+    session.speech.inbox.ignore("the person")
     session.hear(np.zeros((1, 2 * N_IN)))
     stage.correct(stage.asked[-1], "bad bee sack")
     said = session.hear(np.zeros((2, 2 * N_IN)))
     assert stage.forgot == 1
-    assert not any("corrected" in one.reason for one in said)
+    assert EventKind.CORRECTED not in {e.kind for e in session.speech.take_events()}
+    assert labels(said) == []
     assert session.speech.text == ""
-
-
-def test_a_replay_of_what_its_inbox_held_says_the_same_without_the_second_stage():
-    noted, stage = [], Answering()
-    live = adapter()
-    live.inbox, live.second_stage = Inbox(noted.append), stage
-    session = Session(live)
-    hops = np.concatenate([hops_of(SENTENCE), hops_of("bee sack")])
-    said = []
-    for place, hop in enumerate(hops):
-        if place == len(hops_of(SENTENCE)):
-            stage.correct(stage.asked[-1], "bad bee sack")
-        said += session.hear(hop[None])
-    assert any("corrected" in one.reason for one in said)
-    again = adapter()
-    again.inbox = ReplayedInbox(noted)
-    assert same(Session(again, armed=False).hear(hops), said)
 
 
 def test_without_a_second_stage_the_same_words_come():

@@ -39,7 +39,7 @@ def test_settings_survive_a_card():
         (dict(pronunciations=("B",)), "needs its pronunciation"),
         (dict(pronunciations=("B AA D", "B IY", "B IY D S", "K IY", "XX")), "'sack'"),
         (dict(commit_at=0.4), "commit_at must be in"),
-        (dict(disarm_after_s=0.0), "disarm_after_s must be in"),
+        (dict(ignore_after_s=0.0), "ignore_after_s must be in"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(wrong, says):

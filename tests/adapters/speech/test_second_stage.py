@@ -5,9 +5,9 @@ import json
 import pytest
 import zmq
 
-from diverloop.adapters.speech.listening import Kind, Told
 from diverloop.adapters.speech.second_stage import RemoteSecondStage, Request, read_answer
 from diverloop.runtime.errors import ConfigError
+from diverloop.runtime.inbox import Kind, Told
 
 from .person import Session, adapter, hops_of, labels
 

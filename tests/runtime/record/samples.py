@@ -10,6 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from diverloop.runtime.inbox import Kind, Told
 from diverloop.runtime.messages import (
     Channel,
     Chunk,
@@ -93,6 +94,9 @@ PASSES = st.builds(
     Pass, number=COUNTS, outcome=st.sampled_from([OPENING, NOTHING, CHUNK]),
     readings_ns=st.lists(INTS, max_size=5).map(tuple),
     heard=st.lists(st.tuples(COUNTS, TEXTS), max_size=3).map(tuple), promotions=COUNTS,
+    told=st.lists(
+        st.tuples(COUNTS, st.builds(Told, kind=st.sampled_from(Kind), text=TEXTS)), max_size=3
+    ).map(tuple),
 )  # fmt: skip
 PLAIN = st.recursive(
     st.none() | st.booleans() | INTS | FLOATS | TEXTS,

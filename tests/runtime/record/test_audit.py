@@ -555,7 +555,11 @@ def test_signal_leaves_nothing_in_the_log(tmp_path, log):
 def test_every_kind_of_event_goes_on_record_at_once(tmp_path, log, kind):
     AuditWatcher(log, who="loop 1").watch(event(kind, 2.0, count=5, sample=500, lasting=True))
     (entry,) = entries_after(tmp_path)
-    what = {EventKind.GUARD: AuditKind.GUARD, EventKind.PROMOTED: AuditKind.PROMOTION}
+    what = {
+        EventKind.GUARD: AuditKind.GUARD,
+        EventKind.PROMOTED: AuditKind.PROMOTION,
+        EventKind.LISTENING: AuditKind.LISTENING,
+    }
     assert entry.what == what.get(kind, AuditKind.FAULT)
     assert (entry.who, entry.why) == ("loop 1", f"{kind} at 2")
     assert entry.details == {

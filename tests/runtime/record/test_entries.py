@@ -62,7 +62,7 @@ def test_a_line_is_json_that_says_what_it_is():
     assert json.loads(line) == {
         "pass": {
             "number": 3, "outcome": "chunk", "readings_ns": [1, 2], "heard": [[0, "fault"]],
-            "promotions": 0,
+            "promotions": 0, "told": [],
         }
     }  # fmt: skip
 

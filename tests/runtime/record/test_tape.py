@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.conformance import check_clock
 from diverloop.runtime.guard import Guard, Signal
+from diverloop.runtime.inbox import Kind, Told
 from diverloop.runtime.messages import Chunk, StreamSpec
 from diverloop.runtime.record.tape import (
     BROKEN,
@@ -17,6 +18,7 @@ from diverloop.runtime.record.tape import (
     OPENING,
     Pass,
     ReplayedGuard,
+    ReplayedInbox,
     Tape,
     TapedClock,
 )
@@ -159,6 +161,30 @@ def test_what_persons_said_is_noted_with_the_look_that_took_it_in():
         ((0, "person arms"), (2, "emergency stop"), (2, "person resets")),
         ((0, "person disarms"),),
     ]
+
+
+def test_what_the_decoder_was_told_comes_back_at_the_same_looks():
+    tape, _, source, posted = taped(None, None)
+    source.open()
+    tape.guard.settled()
+    tape.inbox.take()
+    tape.inbox.listen("the operator")
+    tape.inbox.tell(Told(kind=Kind.CORRECT, text="yes", utterance=1, version=2))
+    tape.inbox.take()
+    source.read(1, 0)
+    tape.inbox.ignore("the person")
+    tape.guard.settled()
+    tape.inbox.take()
+    source.read(1, 0)
+    first, second = posted
+    assert [(look, told.kind) for look, told in first.told] == [(1, Kind.LISTEN), (1, Kind.CORRECT)]
+    assert [(look, told.text) for look, told in second.told] == [(0, "the person")]
+    replayed = ReplayedInbox()
+    replayed.begin_pass(first.told)
+    replayed.listen("somebody during the replay")
+    assert [replayed.take() for _ in range(3)] == [(), tuple(told for _, told in first.told), ()]
+    replayed.begin_pass(second.told)
+    assert replayed.take() == (second.told[0][1],)
 
 
 def test_promotions_are_counted_in_the_pass_at_whose_end_they_were_taken():

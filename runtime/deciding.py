@@ -1,0 +1,79 @@
+"""Who decides: the adapter at hand, what it is told, and how another takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .events import Event
+from .inbox import Inbox
+from .messages import Decision, Embedding, Promotion, Window
+from .promotion import Promotions
+from .stages import Adapter, Follows, Hears, Tells
+
+
+class Decider:
+    """The adapter that decides now.
+
+    Parameters
+    ----------
+    adapter : Adapter
+        The first one.
+    promotions : Promotions
+        Where others wait until they may take over.
+    inbox : Inbox
+        Where things wait for an adapter that hears.
+    """
+
+    def __init__(self, adapter: Adapter, promotions: Promotions, inbox: Inbox) -> None:
+        self._promotions = promotions
+        self._inbox = inbox
+        self._seat(adapter)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the probabilities speak of."""
+        return self._adapter.classes
+
+    @property
+    def epoch(self) -> int:
+        """Which set of weights is active."""
+        return self._adapter.epoch
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        """Let the adapter decide."""
+        return self._adapter.decide(embedding, window)
+
+    def events(self) -> tuple[Event, ...]:
+        """What the adapter has to tell people since the last call."""
+        return self._teller.take_events() if self._teller is not None else ()
+
+    def take_over(self) -> Iterator[tuple[Promotion, int, str]]:
+        """Let others take over, if they speak of the same classes and are newer.
+
+        Yields
+        ------
+        promotion : Promotion
+            What was offered.
+        epoch : int
+            Which weights are active now.
+        text : str
+            What became of it, in one sentence.
+        """
+        for promotion, adapter in self._promotions.take():
+            yield promotion, *self._adopt(promotion, adapter)
+
+    def _adopt(self, promotion: Promotion, adapter: Adapter) -> tuple[int, str]:
+        was = self._adapter
+        if adapter.classes != was.classes or adapter.epoch <= was.epoch:
+            text = f"Weights of epoch {adapter.epoch} were refused: those of epoch {was.epoch} stay"
+            return was.epoch, f"{text}."
+        self._seat(adapter)
+        if isinstance(adapter, Follows):
+            adapter.follow(was)
+        return adapter.epoch, f"Weights of epoch {adapter.epoch} took over: {promotion.reason}"
+
+    def _seat(self, adapter: Adapter) -> None:
+        self._adapter = adapter
+        self._teller = adapter if isinstance(adapter, Tells) else None
+        if isinstance(adapter, Hears):
+            adapter.inbox = self._inbox

@@ -1,0 +1,38 @@
+"""What entries of the audit log are about."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from ..events import EventKind
+
+
+class AuditKind(StrEnum):
+    """What an entry is about."""
+
+    LOG_OPENED = "log_opened"
+    SESSION_STARTED = "session_started"
+    SESSION_ENDED = "session_ended"
+    CONFIGURATION = "configuration"
+    MODEL = "model"
+    ARMED = "armed"
+    DISARMED = "disarmed"
+    EMERGENCY_STOP = "emergency_stop"
+    GUARD = "guard"  # it changed its state by itself
+    FAULT = "fault"  # of stream, loop, disk or machine; also its end
+    LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    OVERRIDE = "override"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    NOTE = "note"
+    RECORDER = "recorder"
+    EXPORT = "export"
+    REPORT = "report"
+
+
+OF_EVENT = {
+    EventKind.GUARD: AuditKind.GUARD,
+    EventKind.PROMOTED: AuditKind.PROMOTION,
+    EventKind.LISTENING: AuditKind.LISTENING,
+}
+"""What an event of the loop is about; whatever is not here is a fault."""
