@@ -195,10 +195,11 @@ def run_session(
         scorer = scorer_for(model.card)
         scorer.on_change = _to_view(publisher)
         watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
-        if options.decisions:
-            watchers.append(DecisionLog(options.decisions))
         for watcher in watchers:
             unclosed.callback(watcher.close)
+        if options.decisions:
+            watchers.append(DecisionLog(options.decisions))
+            unclosed.callback(watchers[-1].close)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
         loop = assemble(
