@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .flicker_lock import allow
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
@@ -19,6 +20,7 @@ from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
 from .runtime.messages import Promotion, StreamSpec
+from .runtime.paradigms.flicker import Unlock
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig
 from .runtime.settings import build
@@ -233,6 +235,7 @@ def assemble(
     armed: bool = False,
     model: Model | None = None,
     tape: Tape | None = None,
+    unlock: Unlock | None = None,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -250,11 +253,13 @@ def assemble(
         Instead of the session's own.
     tape : Tape, optional
         Notes what determines the run.
+    unlock : Unlock, optional
+        Who takes responsibility for flicker that the participant's profile refuses.
 
     Returns
     -------
     loop : Loop
-        Not yet running.
+        Not yet running; it opens no stream that the model or the profile refuses.
     """
     clock = clock or MonotonicClock()
     model = model or open_session_model(session)
@@ -273,6 +278,11 @@ def assemble(
         feedback=model.feedback_for(session),
         sinks=sinks,
     )
+
+    def accept(spec: StreamSpec) -> None:
+        model.accept(spec)
+        allow(session, model.card, {channel.kind for channel in spec.channels}, unlock)
+
     return Loop(
         stages,
         clock=tape.clock if tape else clock,
@@ -282,5 +292,5 @@ def assemble(
         fanout=FanOut(watchers),
         promotions=tape.promotions if tape else None,
         inbox=tape.inbox if tape else None,
-        accept=model.accept,
+        accept=accept,
     )

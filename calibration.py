@@ -75,7 +75,8 @@ def fit_best(
     )
     names = [each.name for each in choice.comparisons]
     taken = gathered[names.index(choice.name)]
-    finished = task.finish(choice.fitted, taken.parts)
+    finish = taken.plan.finish or task.finish
+    finished = finish(choice.fitted, taken.parts)
     finished = replace(finished, report={**choice.fitted.report, **finished.report})
     return _bundle(taken, sources, task, choice.fitted.encoder, finished)
 
@@ -125,7 +126,8 @@ def _gathered(
     for plan in plans:
         # A student's features are gathered with its windows.
         heard_by = (plan.encoder, plan.student) if plan.encoder == "student" else None
-        key = (plan.conditioning, plan.span, plan.window, plan.training_step_s, heard_by)
+        span = plan.learns_from or plan.span
+        key = (plan.conditioning, span, plan.window, plan.training_step_s, heard_by)
         if key not in known:
             known[key] = gather(sources, plan, progress)
         each = known[key]

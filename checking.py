@@ -1,8 +1,9 @@
-"""Look before a session does: at this machine, or at a live stream."""
+"""Look before a session does: at this machine, at a live stream, or at the session's file."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .hardware.lsl_inlet import LslConfig
+    from .runtime.doctor import Finding
 
 
 def doctor(
@@ -29,12 +31,21 @@ def doctor(
     stream: Annotated[
         str | None, typer.Option(help="Look at this live LSL stream instead of the machine.")
     ] = None,
+    session: Annotated[
+        Path | None, typer.Option(help="Look at this session file, its model and what it shows.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="For how long to look at the stream.")] = 10.0,
     line_hz: Annotated[float, typer.Option(help="Mains frequency; 0 for 50 and 60 both.")] = 0.0,
     wait_s: Annotated[float, typer.Option(help="For how long to look for the stream.")] = 10.0,
     assume_unit: Annotated[str, typer.Option(help="Unit of channels that name none.")] = "",
 ) -> None:
-    """Look at this machine: versions, real-time rights, clocks, LSL; or at a live stream."""
+    """Look at this machine: versions, real-time rights, clocks, LSL; or at a stream or session."""
+    if session is not None:
+        with plain_errors(json):
+            if stream is not None:
+                raise ConfigError("--session and --stream are looked at one at a time: leave one.")
+            _look_at_session(session, json)
+        return
     if stream is not None:
         with plain_errors(json):
             if not stream:
@@ -47,11 +58,31 @@ def doctor(
     from .hardware.lsl_check import check_lsl
     from .runtime.doctor import examine
 
-    findings = [*examine(quick=quick), check_lsl()]
+    _tell([*examine(quick=quick), check_lsl()], "This machine", json)
+
+
+def _look_at_session(path: Path, json: bool) -> None:
+    from .flicker_lock import look
+    from .runtime.bundle import load_bundle
+    from .runtime.doctor import Finding
+    from .runtime.session import read_session
+
+    session = read_session(path)
+    card = load_bundle(session.model).card
+    model = f"{card.task}, {card.encoder}: {', '.join(card.classes)}"
+    findings = [
+        Finding(name="session", ok=True, got=f"{session.name!r}, source {session.source.kind}"),
+        Finding(name="model", ok=True, got=model),
+        look(session, card).finding(),
+    ]
+    _tell(findings, f"The session {path.name}", json)
+
+
+def _tell(findings: list[Finding], title: str, json: bool) -> None:
     if json:
         print_json({"findings": [asdict(finding) for finding in findings]})
     else:
-        out.print(findings_table(findings, "This machine"))
+        out.print(findings_table(findings, title))
 
 
 def _look_at_stream(config: LslConfig, seconds: float, line_hz: float, json: bool) -> None:

@@ -66,6 +66,10 @@ def run(
     recordings: Recordings = Path("recordings"),
     participant: Annotated[str, typer.Option(help="Pseudonym, never a name.")] = "",
     operator: Annotated[str, typer.Option(help="Who runs the session; a pseudonym.")] = "",
+    unlock_flicker: Annotated[
+        str,
+        typer.Option(help="Why the operator lets flicker pass that the profile refuses; recorded."),
+    ] = "",
     settings: Settings = None,
     json: AsJson = False,
 ) -> None:
@@ -85,6 +89,7 @@ def run(
             view=view and not json,
             decisions=decisions,
             recordings=recordings,
+            unlock_flicker=unlock_flicker,
         )
         _tell_run(run_session(checked, options), json)
 

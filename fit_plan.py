@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import typing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
+from .adapters.choosing import Fitted
 from .adapters.motor_imagery import MU_BETA
-from .adapters.task import Finished, Heard, Task
+from .adapters.task import Finished, Heard, Task, Way
 from .runtime.catalog import find
-from .runtime.collection import TrialSpan, WholeRecording
+from .runtime.collection import Collected, TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
+from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
+from .runtime.toml_file import read_toml
 from .runtime.windows import WindowConfig
 
 
@@ -44,8 +49,10 @@ class FitPlan:
         Length for training and serving, step for serving.
     aligned : bool
         See `Way`.
-    learn : callable, optional
+    learn, learns_from : callable and TrialSpan, optional
         See `Way`.
+    finish : callable, optional
+        See `Task`; the task's own if not given.
     training_step_s : float
         From one training window to the next: neighbours overlap, so a tenth of a second would
         multiply the work and add little. An encoder that streams hears every window all the same.
@@ -62,6 +69,8 @@ class FitPlan:
     promised_error: float = 0.0
     aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
+    learns_from: TrialSpan | None = None
+    finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
     window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
@@ -78,6 +87,60 @@ class FitPlan:
             )
 
 
+def read_options(task: str, path: str | Path) -> Any:
+    """Read what is chosen about a task itself.
+
+    Parameters
+    ----------
+    task : str
+        Name in the catalogue.
+    path : str or Path
+        A TOML file whose keys are the fields of the task's options; a path in it counts from the
+        file's folder.
+
+    Returns
+    -------
+    options : object
+        For `plans_for`.
+
+    Raises
+    ------
+    UnknownName
+        If there is no such task.
+    ConfigError
+        If the task has no options, or the file or a value cannot be used.
+    """
+    path, kind = Path(path), _options_of(find("task", task))
+    values, hints = read_toml(path, "file of options"), typing.get_type_hints(kind)
+    for name, value in values.items():
+        if hints.get(name) in (Path, Path | None) and isinstance(value, str):
+            values[name] = path.parent / value
+    try:
+        return build(kind, values, "options")
+    except ConfigError as error:
+        raise type(error)(f"{path.name}: {error}") from error
+
+
+def _options_of(task: Task) -> Any:
+    if task.options is None:
+        raise ConfigError(
+            f"The task {task.name} has no options of its own, and some were given: leave them out."
+        )
+    return task.options
+
+
+def _chosen(task: Task, options: Any) -> Task:
+    """The task as the options want it."""
+    if options is None:
+        return task
+    if not isinstance(options, _options_of(task)) or task.chosen is None:
+        raise ConfigError(
+            f"The task {task.name} takes {_options_of(task).__name__}, got "
+            f"{type(options).__name__}: read them with read_options."
+        )
+    return task.chosen(options)
+
+
 def plans_for(
     task: str,
     *,
@@ -90,6 +153,7 @@ def plans_for(
     conditioning: ConditionConfig | None = None,
     student: str = "",
     promised_error: float = 0.0,
+    options: Any = None,
 ) -> list[FitPlan]:
     """A task's ways to decode, as somebody asks for them.
 
@@ -109,6 +173,8 @@ def plans_for(
         A shipped one, or the path of one.
     promised_error : float
         Share of decisions that may be wrong; 0 promises nothing.
+    options : object, optional
+        Instance of the task's own options, see `read_options`.
 
     Returns
     -------
@@ -122,7 +188,7 @@ def plans_for(
     ConfigError
         If the task has no such way, or the windows do not fit.
     """
-    known: Task = find("task", task)
+    known = _chosen(find("task", task), options)
     span = replace(
         known.span,
         classes=classes or known.span.classes,
@@ -134,20 +200,6 @@ def plans_for(
         length_s=window_s or known.window.length_s,
         step_s=step_s or known.window.step_s,
     )
-    ways = known.ways(span.classes)
-    if encoder == "auto":
-        compared = tuple(way for way in ways if way.learn is None)
-        ways = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
-        ways = ways or known.ways(span.classes)[:1]
-    else:
-        named = tuple(way for way in ways if way.name == encoder)
-        ways = named or tuple(way for way in ways if way.encoder == encoder)[:1]
-    if not ways:
-        names = ", ".join(way.name or way.encoder for way in known.ways(span.classes))
-        raise ConfigError(
-            f"The task {task} has no way to decode called {encoder!r}; it has {names}: choose one, "
-            f"or auto for the one that does best."
-        )
     return [
         FitPlan(
             span=span,
@@ -161,10 +213,30 @@ def plans_for(
             promised_error=promised_error,
             aligned=way.aligned,
             learn=way.learn,
+            learns_from=way.learns_from,
+            finish=known.finish,
             conditioning=conditioning or way.conditioning,
             student=student,
             window=window,
             training_step_s=known.training_step_s,
         )
-        for way in ways
+        for way in _ways(known, span.classes, encoder)
     ]
+
+
+def _ways(task: Task, classes: tuple[str, ...], encoder: str) -> tuple[Way, ...]:
+    """Those that somebody asks for; raises `ConfigError` if there is none."""
+    known = task.ways(classes)
+    if encoder == "auto":
+        compared = tuple(way for way in known if way.learn is None)
+        able = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
+        return able or known[:1]
+    named = tuple(way for way in known if way.name == encoder)
+    found = named or tuple(way for way in known if way.encoder == encoder)[:1]
+    if not found:
+        names = ", ".join(way.name or way.encoder for way in known)
+        raise ConfigError(
+            f"The task {task.name} has no way to decode called {encoder!r}; it has {names}: choose "
+            f"one, or auto for the one that does best."
+        )
+    return found

@@ -132,7 +132,7 @@ def _collect(source: TrainingSource, plan: FitPlan, arrays: Arrays) -> Collected
         StreamConditioner(plan.conditioning, arrays),
         clock,
         window=plan.window if streams else replace(plan.window, step_s=plan.training_step_s),
-        span=plan.span,
+        span=plan.learns_from or plan.span,
         every_s=plan.training_step_s if streams else 0.0,
         make_encoder=(lambda spec: student_for(plan, spec)) if streams else None,
     )

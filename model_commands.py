@@ -230,6 +230,10 @@ def fit(
     encoder: Annotated[
         str, typer.Option(help="auto: the way that does best; or the name of one.")
     ] = "auto",
+    options: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with options of the task, as the menu of p300_speller."),
+    ] = None,
     student: Annotated[
         str, typer.Option(help="For encoder student: a shipped one or a path.")
     ] = "",
@@ -247,7 +251,7 @@ def fit(
     json: AsJson = False,
 ) -> None:
     """Fit a model on labelled recordings, in the way that does best; save it as a bundle."""
-    from .fit_plan import plans_for
+    from .fit_plan import plans_for, read_options
     from .runtime.session import read_conditioning
 
     with plain_errors(json):
@@ -265,6 +269,7 @@ def fit(
             conditioning=read_conditioning(conditioning) if conditioning else None,
             student=student,
             promised_error=promise,
+            options=read_options(task, options) if options else None,
         )
         sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
     if json:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,17 +17,21 @@ from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
 from .assembly import Model, assemble, open_session_model
 from .console import err, restore_terminal
+from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
 from .listening import hearing
 from .runtime.card import Card
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.decision_log import DecisionLog
+from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
 from .runtime.latency import LatencyReport
 from .runtime.loop import Loop
 from .runtime.messages import Event, EventKind
+from .runtime.paradigms.flicker import Unlock
 from .runtime.realtime import Grant, realtime
+from .runtime.record.audit import AuditKind
 from .runtime.session import SessionConfig
 from .runtime.stages import Clock, Watcher
 from .runtime.telemetry import Score, TelemetryPublisher
@@ -56,6 +60,9 @@ class RunOptions:
     recordings : Path, optional
         Folder in which the session gets a folder of its own, with recording, audit log, model and
         report; nothing is kept without it.
+    unlock_flicker : str
+        Why the session's operator lets flicker pass that the participant's profile refuses; empty
+        if nobody does. It goes on record, so there must be one.
     """
 
     seconds: float = 0.0
@@ -66,6 +73,7 @@ class RunOptions:
     decisions: Path | None = None
     reports: Path | None = None
     recordings: Path | None = None
+    unlock_flicker: str = ""
 
 
 _COUNTS = (
@@ -175,6 +183,7 @@ def run_session(
         Also written to ``options.reports``.
     """
     model = model or open_session_model(session)
+    unlock = _unlocked(session, model.card, options)
     for text in model.notes:
         err.print(text, highlight=False, markup=False)
     wall = MonotonicClock()
@@ -186,11 +195,12 @@ def run_session(
         scorer = scorer_for(model.card)
         scorer.on_change = _to_view(publisher)
         watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
-        if options.decisions:
-            watchers.append(DecisionLog(options.decisions))
         for watcher in watchers:
             unclosed.callback(watcher.close)
-        keeping = stack.enter_context(_keeping(session, model, clock, options))
+        if options.decisions:
+            watchers.append(DecisionLog(options.decisions))
+            unclosed.callback(watchers[-1].close)
+        keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
         loop = assemble(
             session,
@@ -199,13 +209,11 @@ def run_session(
             armed=options.armed,
             model=model,
             tape=keeping.tape if keeping else None,
+            unlock=unlock,
         )
         stack.enter_context(_hearing(model, loop, session, options, keeping))
         unclosed.pop_all()
-        if keeping:
-            keeping.link.tell = loop.tell
-        for text in model.notes:
-            loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
+        _introduce(loop, keeping, model.notes, clock)
         if publisher:
             stack.enter_context(_viewer(publisher.address, session.name))
         stack.enter_context(_stopped_by(loop, options.seconds))
@@ -257,6 +265,32 @@ def scorer_for(card: Card) -> Scorer:
     return task.scorer(card)
 
 
+def _unlocked(session: SessionConfig, card: Card, options: RunOptions) -> Unlock | None:
+    """Who lets locked flicker pass, if anybody has to and does; nobody does without a record."""
+    if not options.unlock_flicker:
+        allow(session, card)
+        return None
+    if options.recordings is None:
+        raise ConfigError(
+            "An unlock of flicker goes on record, and this run keeps none: name a folder with "
+            "--recordings."
+        )
+    if not session.operator.strip():
+        raise ConfigError(
+            "An unlock of flicker needs to know who takes responsibility, and the session names "
+            "no operator: give --operator."
+        )
+    return Unlock(operator=session.operator, reason=options.unlock_flicker)
+
+
+def _introduce(loop: Loop, keeping: Keeping | None, notes: Sequence[str], clock: Clock) -> None:
+    """Let the loop hear of what keeps it, and of how its engine was chosen."""
+    if keeping:
+        keeping.link.tell = loop.tell
+    for text in notes:
+        loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
+
+
 def _course(adapter: object) -> dict[str, Any]:
     """What an adapter keeps of a session, if it keeps anything."""
     record = getattr(adapter, "record", None)
@@ -266,14 +300,25 @@ def _course(adapter: object) -> dict[str, Any]:
 
 @contextmanager
 def _keeping(
-    session: SessionConfig, model: Model, clock: Clock, options: RunOptions
+    session: SessionConfig,
+    model: Model,
+    clock: Clock,
+    options: RunOptions,
+    unlock: Unlock | None,
 ) -> Iterator[Keeping | None]:
-    """What keeps the session, if it is to be kept."""
+    """What keeps the session, if it is to be kept; who unlocked flicker is told at once."""
     if options.recordings is None:
         yield None
         return
     root, live, armed = options.recordings, options.live, options.armed
     with keep(session, model, clock, root, live=live, armed=armed) as keeping:
+        if unlock:
+            keeping.audit.append(
+                AuditKind.OVERRIDE,
+                who=unlock.operator,
+                why=f"Flicker was unlocked: {unlock.reason}",
+                details=look(session, model.card).record(),
+            )
         yield keeping
 
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
-from ..runtime.errors import RecordingError
+from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.messages import Decision, Marker, Window
-from ..runtime.paradigms.letters import LetterModel, everyday
+from ..runtime.paradigms.letters import LetterModel, everyday, spell
 from ..runtime.paradigms.speller import (
     NONTARGET,
     TARGET,
@@ -35,7 +37,7 @@ from .folds import Trials
 from .linear import Floats
 from .scorer import Scorer
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
-from .task import Finished, Task, Way
+from .task import Finished, Task, Way, read_linearly
 from .trial_scorer import TrialScorer
 
 SLOW = ConditionConfig(
@@ -57,6 +59,43 @@ def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     )
 
 
+def _read_flashes(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """The linear reader; the card notes how fast the calibration flashed."""
+    finished = read_linearly(fitted, parts)
+    return dataclasses.replace(finished, report={"flash_hz": flash_rate_hz(parts)})
+
+
+def flash_rate_hz(parts: Sequence[Collected]) -> float:
+    """How often something flashed, in hertz.
+
+    Parameters
+    ----------
+    parts : sequence of Collected
+        Recordings of flashes, at least one with two.
+
+    Returns
+    -------
+    rate_hz : float
+        Of flashes that follow each other quickly: of ten waits one is shorter.
+    """
+    waits = [
+        wait / part.spec.rate_hz
+        for part in parts
+        for wait in np.diff(np.unique(part.cues)).tolist()
+    ]
+    return round(1 / float(np.quantile(waits, 0.1)), 2)
+
+
+def _rate_of_calibration(card: Card) -> tuple[float, ...]:
+    # Of a model from before this was noted: as fast as spellers usually flash.
+    return (card.scores.get("flash_hz", round(1 / SpellerPlan().soa_s, 2)),)
+
+
+def _rate_of_plan(card: Card) -> tuple[float, ...]:
+    plan = card.adapter_config.get("plan", {})
+    return (round(1 / plan.get("soa_s", SpellerPlan().soa_s), 2),)
+
+
 def _score_flashes(card: Card) -> Scorer:
     span = TrialSpan(classes=card.classes, start_s=0.0, stop_s=SECONDS)
     return DetectionScorer(span, TARGET)
@@ -70,6 +109,8 @@ P300 = Task(
     ways=flash_ways,
     priors="observed",
     feedback={"memory_s": 0.0, "dwell_s": 0.0, "refractory_s": 0.0},
+    finish=_read_flashes,
+    flashes_hz=_rate_of_calibration,
     scorer=_score_flashes,
     simulator={"task": "p300", "snr": 2.0},
 )
@@ -111,16 +152,60 @@ class SelectionSpan(TrialSpan):
         return -1
 
 
-def _spell(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SpellerOptions(SpellerConfig):
+    """What can be chosen about a speller before a model is fitted.
+
+    Parameters
+    ----------
+    letters : Path, optional
+        A text in UTF-8, one sentence a line, that says which letter follows which: best what the
+        person has written. Not given, it is everyday English for items that can write it, and
+        nothing for a menu of other items, which are then equally likely.
+    """
+
+    letters: Path | None = None
+
+    @property
+    def config(self) -> SpellerConfig:
+        """What the adapter is told of it."""
+        names = [field.name for field in dataclasses.fields(SpellerConfig)]
+        return SpellerConfig(**{name: getattr(self, name) for name in names})
+
+    def letter_model(self) -> LetterModel | None:
+        """What the text says of the items; raises `ConfigError` if it cannot be used."""
+        items = self.plan.items
+        text = everyday() if self.letters is None else _read(self.letters)
+        if self.letters is None and not spell(text, items):
+            return None
+        # An item is never less likely than half of what chance gives, however many there are.
+        return LetterModel.fit(text, items, 4, floor=min(0.004, 0.5 / len(items)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"letters names {path}, which cannot be read as UTF-8 text ({error}): name a text "
+            f"file, or leave it out."
+        ) from error
+
+
+def _spell(
+    fitted: Fitted[Any],
+    parts: Sequence[Collected],
+    *,
+    config: SpellerConfig,
+    letters: LetterModel | None,
+) -> Finished:
     """A speller from held-out flashes of selections whose item is known."""
-    plan = SpellerPlan()
-    known = known_selections(fitted.trials, fitted.held_out, parts, plan)
+    known = known_selections(fitted.trials, fitted.held_out, parts, config.plan)
     if not known:
         raise RecordingError(
-            "No selection says what was to be attended: calibrate with markers such as 'select:Q'."
+            f"No selection says what was to be attended: calibrate with markers such as "
+            f"'select:{config.plan.items[0]}'."
         )
-    letters = LetterModel.fit(everyday(), plan.items, 4)
-    config = SpellerConfig(plan=plan)
     arrays = speller_arrays(fitted.adapter.to_arrays(), known, letters, clip=config.clip)
     adapter = SpellerAdapter.from_arrays(config, arrays)
     scale = float(arrays["evidence_scale"][0])
@@ -128,6 +213,21 @@ def _spell(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
         kind="speller",
         adapter=adapter,
         report={"n_selections": len(known), "evidence_scale": scale},
+    )
+
+
+def _spell_letters(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
+    """A speller of the usual matrix."""
+    options = SpellerOptions()
+    return _spell(fitted, parts, config=options.config, letters=options.letter_model())
+
+
+def _chosen(options: SpellerOptions) -> Task:
+    """A speller of any menu; a text that cannot be used is refused before anything is fitted."""
+    return dataclasses.replace(
+        P300_SPELLER,
+        span=dataclasses.replace(FLASHES, plan=options.plan),
+        finish=partial(_spell, config=options.config, letters=options.letter_model()),
     )
 
 
@@ -191,16 +291,22 @@ def _score_selections(card: Card) -> Scorer:
     return TrialScorer(SelectionSpan(classes=card.classes, start_s=0.0, stop_s=60.0))
 
 
+FLASHES = FlashSpan(classes=(NONTARGET, TARGET), start_s=0.0, stop_s=SECONDS)
+"""Flashes of the usual matrix."""
+
 P300_SPELLER = Task(
     name="p300_speller",
     title="P300 speller",
-    span=FlashSpan(classes=(NONTARGET, TARGET), start_s=0.0, stop_s=SECONDS),
+    span=FLASHES,
     window=WindowConfig(length_s=SECONDS, lock_to=("*",)),
     ways=flash_ways,
     priors="observed",
     feedback={"memory_s": 0.0, "select_at": 0.5, "dwell_s": 0.0, "refractory_s": 0.0},
-    finish=_spell,
+    finish=_spell_letters,
     scorer=_score_selections,
+    flashes_hz=_rate_of_plan,
+    options=SpellerOptions,
+    chosen=_chosen,
     simulator={"task": "speller", "snr": 2.0},
 )
-"""A matrix of letters, rows and columns flash, and what is attended is selected."""
+"""A matrix of letters or any other menu flashes, and what is attended is selected."""

@@ -93,6 +93,8 @@ class Way:
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
+    learns_from : TrialSpan, optional
+        What is learnt from, where that is not what the decisions will be judged by.
     """
 
     encoder: str
@@ -103,6 +105,7 @@ class Way:
     scale: Literal["each", "common"] = "each"
     aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
+    learns_from: TrialSpan | None = None
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)
@@ -118,6 +121,11 @@ def score_trials(card: Card) -> Scorer:
     """Trials begin with the name of a class, and are judged where they were learnt from."""
     start_s, stop_s = card.scores.get("span_s", (0.5, 4.0))
     return TrialScorer(TrialSpan(classes=card.classes, start_s=start_s, stop_s=stop_s))
+
+
+def nothing_flashes(card: Card) -> tuple[float, ...]:
+    """No rate: the task shows no flicker."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +155,14 @@ class Task:
         From what was fitted, and the recordings it was fitted on, to the task's own adapter.
     scorer : callable
         From a model's card to who judges its decisions.
+    flashes_hz : callable
+        From a model's card to the rates at which something flickers before the person's eyes,
+        which the participant's profile must allow; none for a task that shows no flicker.
+    options : type, optional
+        Frozen dataclass of what can be chosen about the task itself, such as what is shown; None
+        if there is nothing to choose.
+    chosen : callable, optional
+        From such options to the task that follows them.
     simulator : mapping
         Settings of a simulated participant who does the task; empty if there is none.
     brief : mapping
@@ -163,5 +179,8 @@ class Task:
     feedback: Mapping[str, Any] = field(default_factory=dict)
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] = read_linearly
     scorer: Callable[[Card], Scorer] = score_trials
+    flashes_hz: Callable[[Card], tuple[float, ...]] = nothing_flashes
+    options: type[Any] | None = None
+    chosen: Callable[[Any], Task] | None = None
     simulator: Mapping[str, Any] = field(default_factory=dict)
     brief: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,29 @@ class Shown:
     label: str
 
 
+def items_of(text: str, items: Sequence[str]) -> list[str]:
+    """Write a text with the items of a menu.
+
+    Parameters
+    ----------
+    text : str
+        For letters ``"BRAIN_2"``, for a menu of words ``"yes help no"``.
+    items : sequence of str
+        The menu.
+
+    Returns
+    -------
+    wanted : list of str
+        Items from left to right, the longest that fits first; what is no item is passed over.
+    """
+    longest_first, wanted, place = sorted(items, key=len, reverse=True), [], 0
+    while place < len(text):
+        found = next((one for one in longest_first if text.startswith(one, place)), "")
+        wanted += [found] if found else []
+        place += len(found) or 1
+    return wanted
+
+
 class SpellerTimeline:
     """Selections without end, drawn as far as somebody asks.
 
@@ -37,7 +60,7 @@ class SpellerTimeline:
     plan : SpellerPlan
         What is shown, and how it flashes.
     text : str
-        What is spelled, over and over; characters that are not among the items are passed over.
+        What is spelled, over and over, see `items_of`.
     rate_hz : float
         Sampling rate, to place markers at samples.
     seed : int
@@ -46,7 +69,7 @@ class SpellerTimeline:
 
     def __init__(self, plan: SpellerPlan, text: str, rate_hz: float, seed: int) -> None:
         self._plan, self._rate_hz = plan, rate_hz
-        self._letters = [letter for letter in text if letter in plan.items]
+        self._wanted = items_of(text, plan.items)
         self._rng = np.random.default_rng([seed, _STREAM])
         self._shown: list[Shown] = []
         self._trials: list[Trial] = []
@@ -115,12 +138,12 @@ class SpellerTimeline:
 
     def _select_next(self) -> None:
         begin_s = self._next_s
-        letter = self._letters[len(self._spans) % len(self._letters)]
-        labels = timeline(self._plan, self._rng, letter)
+        item = self._wanted[len(self._spans) % len(self._wanted)]
+        labels = timeline(self._plan, self._rng, item)
         shown = [Shown(at_s=begin_s + at_s, label=label) for at_s, label in labels]
         self._trials += self._flashes(shown)
         self._shown += shown
-        self._spans.append((begin_s, shown[-1].at_s, letter))
+        self._spans.append((begin_s, shown[-1].at_s, item))
         self._next_s = shown[-1].at_s + self._plan.pause_s
 
     def _flashes(self, shown: list[Shown]) -> Iterator[Trial]:

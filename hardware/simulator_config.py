@@ -10,6 +10,7 @@ from ..runtime.errors import ConfigError
 from ..runtime.paradigms.speller import SpellerPlan
 from .montage import montage
 from .simulated_feedback import FeedbackPlan
+from .simulated_speller import items_of
 
 TASK_CLASSES: dict[str, tuple[str, ...]] = {
     "motor_imagery": ("left", "right"),
@@ -122,7 +123,7 @@ class SimulatorConfig:
     plan : SpellerPlan
         What a speller shows, and how it flashes.
     text : str
-        What is spelled, over and over.
+        What is spelled, over and over; for a menu of words, words of it.
     feedback : FeedbackPlan
         What the participant of the task ``"error"`` is shown, and how often it is wrong.
     faults : tuple of Fault
@@ -161,7 +162,7 @@ class SimulatorConfig:
         _check_choice("simulator.task", self.task, tuple(TASK_CLASSES))
         self._check_classes()
         scalp = all(channel.kind == "eeg" for channel in montage(self.montage))
-        if self.task == "speller" and not set(self.text) & set(self.plan.items):
+        if self.task == "speller" and not items_of(self.text, self.plan.items):
             raise ConfigError(
                 f"simulator.text must hold at least one item of the speller, got {self.text!r}: "
                 f"the items are {' '.join(self.plan.items)}."

@@ -17,9 +17,11 @@ from .catalog import CATALOG, find, nearest
 from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
+from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
+from .toml_file import read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class SessionConfig:
         empty for none.
     participant, operator : str
         Pseudonyms for the recording and its report; never names.
+    flicker : FlickerConfig
+        Who looks at what flickers, if anything does.
     """
 
     name: str
@@ -90,13 +94,17 @@ class SessionConfig:
     second_stage: str = ""
     participant: str = ""
     operator: str = ""
+    flicker: FlickerConfig = field(default_factory=FlickerConfig)
 
 
 _HEAD = ("name", "participant", "operator")
 _MODEL = {
     "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
 }  # fmt: skip
-_TABLES = ("session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning")
+_TABLES = (
+    "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
+    "flicker",
+)  # fmt: skip
 
 
 def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -> SessionConfig:
@@ -121,7 +129,7 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
         If the file is not there, is not TOML, or a value cannot be used.
     """
     path = Path(path)
-    tables = _read_toml(path)
+    tables = read_toml(path)
     for key, text in (overrides or {}).items():
         _override(tables, key, text)
     try:
@@ -148,22 +156,11 @@ def read_conditioning(path: str | Path) -> ConditionConfig:
     ConfigError
         If the file cannot be read, has no such table, or a value cannot be used.
     """
-    tables = _read_toml(Path(path))
+    tables = read_toml(Path(path))
     if "conditioning" not in tables:
         raise ConfigError(f"{path} has no table [conditioning]: add it, or leave the option out.")
     config: ConditionConfig = build(ConditionConfig, tables["conditioning"], "conditioning")
     return config
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"There is no session file {path}: check the name.") from error
-    except OSError as error:
-        raise ConfigError(f"The session file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The session file {path} is not valid TOML: {error}.") from error
 
 
 def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
@@ -213,6 +210,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         second_stage=model.get("second_stage", ""),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
+        flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
     )
 
 
@@ -246,6 +244,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
+        "flicker": dataclasses.asdict(session.flicker),
     }
 
 

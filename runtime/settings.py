@@ -11,6 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .catalog import nearest
@@ -146,6 +147,7 @@ def _plain_name(wanted: Any) -> str:
         float: "a number",
         int: "a whole number",
         bool: "true or false",
+        Path: "a path in quotes",
     }
     made_of = {tuple: "an array", Mapping: "a table"}
     return names.get(wanted) or made_of.get(typing.get_origin(wanted), str(wanted))

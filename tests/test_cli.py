@@ -195,6 +195,7 @@ def test_a_value_of_a_session_can_be_replaced(folder):
         (("fit", "{folder}/run.npz", "--classes", "left", "--out", "x.bundle"), "two labels"),
         (("fit", "{folder}/run.npz", "--classes", "up,down", "--out", "x.bundle"), "markers are"),
         (("fit", "{folder}/gone.npz", "--classes", "a,b", "--out", "x.bundle"), "gone.npz"),
+        (("fit", "{folder}/run.npz", "--options", "x", "--out", "x.bundle"), "no options"),
         (("bench", "loop", "--windows", "0"), "windows"),
         (("demo", "--montage", "eeg17", "--no-view"), "eeg17"),
     ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diverloop.fit_plan import FitPlan, plans_for
+from diverloop.adapters.p300 import SpellerOptions
+from diverloop.fit_plan import FitPlan, plans_for, read_options
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import ConfigError, UnknownName
@@ -50,6 +51,20 @@ def test_an_unknown_task_or_encoder_is_told_with_those_that_are():
     names = "filterbank_covariance, aligned_covariance, csp, student"
     with pytest.raises(ConfigError, match=f"it has {names}"):
         plans_for("motor_imagery", encoder="cps")
+
+
+def test_options_are_for_the_task_that_has_them(tmp_path):
+    path = tmp_path / "options.toml"
+    path.write_text("threshold = 0.95")
+    assert read_options("p300_speller", path) == SpellerOptions(threshold=0.95)
+    with pytest.raises(ConfigError, match="motor_imagery has no options of its own"):
+        read_options("motor_imagery", path)
+    with pytest.raises(ConfigError, match="motor_imagery has no options of its own"):
+        plans_for("motor_imagery", options=SpellerOptions())
+    with pytest.raises(ConfigError, match="takes SpellerOptions, got dict"):
+        plans_for("p300_speller", options={"threshold": 0.95})
+    with pytest.raises(ConfigError, match=r"no file of options .*none\.toml"):
+        read_options("p300_speller", tmp_path / "none.toml")
 
 
 def test_two_ways_with_one_encoder_are_told_apart_by_name():

@@ -17,6 +17,7 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
 from typing import Any, Literal
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from .profiles import GENERAL, Profile
+from .profiles import GENERAL, Profile, profile_named
 
 PREFIX = "flicker:"
 """Begins the label of a marker: ``"flicker:12"`` asks for attention to 12 Hz."""
@@ -72,6 +73,63 @@ def frequency_of(label: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) and found > 0 else None
+
+
+def refusal(profile: Profile, frequencies_hz: Iterable[float], contrast: float) -> str:
+    """What a profile refuses of several flickers.
+
+    Parameters
+    ----------
+    profile : Profile
+        Who looks at it.
+    frequencies_hz : iterable of float
+        What flickers.
+    contrast : float
+        Michelson contrast, 0 to 1.
+
+    Returns
+    -------
+    refusal : str
+        A sentence without its stop about the first that is refused; empty if none is.
+    """
+    for frequency_hz in frequencies_hz:
+        why = profile.objection(frequency_hz, contrast)
+        if why:
+            return (
+                f"Flicker at {frequency_hz:g} Hz and contrast {contrast:g} can provoke seizures "
+                f"and is locked: {why}"
+            )
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlickerConfig:
+    """What a session says of the person who looks at flicker, and of the screen.
+
+    Parameters
+    ----------
+    profile : str
+        ``"general"`` or ``"epilepsy"``, see `diverloop.runtime.paradigms.profiles`; empty takes
+        the one of epilepsy as soon as a channel lies inside the skull, else the general one.
+    contrast : float
+        Michelson contrast of what flickers, in (0, 1]; 1 is black and white.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such profile, or no such contrast.
+    """
+
+    profile: str = ""
+    contrast: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.profile:
+            profile_named(self.profile)
+        if not 0 < self.contrast <= 1:
+            raise ConfigError(
+                f"flicker.contrast must be in (0, 1], got {self.contrast}: 1 is black and white."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,15 +240,9 @@ class FlickerPlan:
 
     def _refused(self) -> str:
         """One sentence about what the profile refuses; empty if nothing."""
-        for frequency_hz in self.frequencies_hz:
-            why = self.profile.objection(frequency_hz, self.contrast)
-            if why:
-                return (
-                    f"Flicker at {frequency_hz:g} Hz and contrast {self.contrast:g} can provoke "
-                    f"seizures and is locked: {why}; change the plan, or have an operator unlock "
-                    f"it by name and with a reason."
-                )
-        return ""
+        refused = refusal(self.profile, self.frequencies_hz, self.contrast)
+        advice = "change the plan, or have an operator unlock it by name and with a reason"
+        return f"{refused}; {advice}." if refused else ""
 
     def shown_by(self, frequency_hz: float) -> Literal["frames", "sine"]:
         """How the screen shows a frequency.

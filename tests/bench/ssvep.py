@@ -15,7 +15,8 @@ SSVEP-exo are the subjects X01 X03 X04 X07 X10 X12 with 13, 17 and 21 Hz.
   encoder stand plain canonical correlation on the same windows, and the filter bank with its
   sub-bands cut by the conditioner's causal filters. How many sub-bands (of 3, 5, 6, 7), how many
   harmonics (3, 4, 5) and the high-pass were compared on all but the last run of each subject, at 1
-  and 2 s, so `last_run` holds the figures that nothing was chosen on.
+  and 2 s, so `last_run` holds the figures that nothing was chosen on. The product's temperature
+  follows those fitted on the same earlier runs at 1 to 3 s; both are judged on the last.
 - `calibrated`: fitted on the earlier runs, judged on the last, with three classes and with rest as
   a fourth. Scores of the filter bank with covariances beside them, or alone: that is chosen by
   cross-validation inside the earlier runs (`diverloop.adapters.choosing.preferred`), and the
@@ -57,6 +58,7 @@ from diverloop.adapters.cross_validation import CrossValidation, FitConfig
 from diverloop.adapters.folds import Trials, contiguous_folds
 from diverloop.adapters.reliability import calibration_error
 from diverloop.adapters.scores import bootstrap_ci, information_transfer_rate
+from diverloop.adapters.ssvep import untrained_temperature
 from diverloop.decoders.fbcca import FilterBankCca, FilterBankCcaConfig
 from diverloop.decoders.filterbank_covariance import (
     FilterbankCovariance,
@@ -437,7 +439,10 @@ def _softmax(scores: Floats) -> Floats:
 
 
 def _untrained_head(by_length: dict[float, dict[str, Cut]]) -> Any:
-    """Temperature of untrained scores from the earlier runs of all, judged on the last runs."""
+    """Temperature of untrained scores, judged on the last runs.
+
+    Fitted on the earlier runs of all, and the product's, a formula that follows those at 1 to 3 s.
+    """
     found = {}
     for length_s, cuts in by_length.items():
         early, late = [], []
@@ -451,14 +456,24 @@ def _untrained_head(by_length: dict[float, dict[str, Cut]]) -> Any:
         learnt = [np.concatenate(part) for part in zip(*early, strict=True)]
         temperature = fit_temperature(*learnt)
         scores, own = (np.concatenate(part) for part in zip(*late, strict=True))
-        error = calibration_error(_softmax(scores / temperature), own, n_bins=10)
         found[f"{length_s:g} s"] = {
-            "temperature": round(temperature, 3),
-            "calibration_error": round(error.error, 3),
-            "expected_if_perfect": round(error.expected_if_perfect, 3),
-            "p_value": round(error.p_value, 3),
+            name: _calibration(scores, own, one)
+            for name, one in (
+                ("fitted", temperature),
+                ("product", untrained_temperature(length_s)),
+            )
         }
     return found
+
+
+def _calibration(scores: Floats, own: NDArray[np.intp], temperature: float) -> dict[str, float]:
+    error = calibration_error(_softmax(scores / temperature), own, n_bins=10)
+    return {
+        "temperature": round(temperature, 3),
+        "calibration_error": round(error.error, 3),
+        "expected_if_perfect": round(error.expected_if_perfect, 3),
+        "p_value": round(error.p_value, 3),
+    }
 
 
 # --- parts ---------------------------------------------------------------------------------------

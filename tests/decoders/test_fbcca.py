@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.adapters.linear import LinearAdapter, LinearConfig
-from diverloop.decoders.fbcca import FilterBankCca, FilterBankCcaConfig, untrained_head
+from diverloop.decoders.fbcca import FilterBankCca, FilterBankCcaConfig
 from diverloop.runtime.conformance import check_encoder
 from diverloop.runtime.errors import BundleError, ConfigError, SchemaMismatch
 from diverloop.runtime.messages import Channel, StreamSpec, Window
@@ -94,19 +93,6 @@ def test_without_training_it_finds_what_is_attended_to():
     encoder = FilterBankCca.untrained(config(frequencies_hz=(8.0, 10.5, 13.0)), N_CHANNELS)
     found = np.array(CLASSES)[encoder.encode_many(windows).argmax(axis=1)]
     assert (found == labels).mean() > 0.9
-
-
-def test_an_untrained_head_decides_for_the_largest_score():
-    windows, labels = trials(20)
-    encoder = FilterBankCca.untrained(config(frequencies_hz=(8.0, 10.5, 13.0)), N_CHANNELS)
-    classes = ("13", "8", "10.5")
-    arrays = untrained_head(classes, encoder.frequencies_hz.tolist())
-    adapter = LinearAdapter.from_arrays(LinearConfig(classes=classes), arrays)
-    encoder.open(spec(), N_TIMES)
-    said = [adapter.decide(encoder.encode(window(one)), window(one)).label for one in windows]
-    assert (np.array(said) == labels).mean() > 0.9
-    with pytest.raises(ConfigError, match="after a calibration"):
-        untrained_head(("8", "rest"), [8.0, 13.0])
 
 
 def test_frequencies_come_from_the_labels_from_low_to_high_and_rest_names_none():

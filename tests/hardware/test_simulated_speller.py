@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from diverloop.hardware.simulated_speller import SpellerTimeline
+from diverloop.hardware.simulated_speller import SpellerTimeline, items_of
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError
@@ -25,6 +25,14 @@ def timeline() -> SpellerTimeline:
 def test_selections_ask_for_the_letters_of_the_text_over_and_over():
     asked = [attended(marker.label) for marker in timeline().markers(0, 12000)]
     assert [item for item in asked if item is not None][:4] == ["A", "B", "A", "B"]
+
+
+def test_a_text_is_read_as_items_of_the_menu_the_longest_first():
+    assert items_of("BRAIN_2!", PLAN.items) == list("BRAIN_2")
+    assert items_of("yes, no call nurse", ("no", "call nurse", "yes", "c")) == [
+        "yes", "no", "call nurse",
+    ]  # fmt: skip
+    assert items_of("?", PLAN.items) == []
 
 
 def test_markers_are_the_same_however_the_stream_is_cut():

@@ -22,6 +22,7 @@ from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.loop_config import LoopConfig
+from diverloop.runtime.paradigms.flicker import FlickerConfig
 from diverloop.runtime.realtime import RealtimeConfig
 from diverloop.runtime.session import (
     PartConfig,
@@ -250,7 +251,7 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    assert "feedback, loop, model, realtime, session, sinks, source." in text
+    assert "feedback, flicker, loop, model, realtime, session, sinks, source." in text
 
 
 @pytest.mark.parametrize(
@@ -564,6 +565,7 @@ SESSIONS_OF_ANY_KIND = st.builds(
     step_s=st.none() | st.sampled_from([0.05, 0.1, 1.0]),
     participant=st.text(max_size=4),
     operator=st.text(max_size=4),
+    flicker=made_of(FlickerConfig),
 )
 
 

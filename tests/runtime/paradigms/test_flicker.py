@@ -10,10 +10,12 @@ import pytest
 
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.paradigms.flicker import (
+    FlickerConfig,
     FlickerPlan,
     Unlock,
     frequency_of,
     label_of,
+    refusal,
 )
 from diverloop.runtime.paradigms.profiles import EPILEPSY, GENERAL
 
@@ -148,3 +150,21 @@ def test_a_record_is_plain_data():
 def test_settings_outside_their_range_are_refused(fields):
     with pytest.raises(ConfigError, match=f"{next(iter(fields))} must"):
         plan(**fields)
+
+
+def test_the_first_flicker_that_is_refused_is_named():
+    assert "at 15 Hz and contrast 0.5" in refusal(GENERAL, (8.0, 15.0, 20.0), 0.5)
+    assert refusal(GENERAL, (8.0, 15.0, 20.0), 0.2) == refusal(EPILEPSY, (), 1.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"profile": "none"}, "choose one of general, epilepsy"),
+        ({"contrast": 0.0}, r"flicker.contrast must be in \(0, 1\]"),
+        ({"contrast": math.nan}, r"flicker.contrast must be in \(0, 1\]"),
+    ],
+)
+def test_what_a_session_says_of_flicker_is_checked(fields, why):
+    with pytest.raises(ConfigError, match=why):
+        FlickerConfig(**fields)
