@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from .adapters.motor_imagery import MU_BETA
-from .adapters.task import Finished, Heard, Task
+from .adapters.task import Finished, Heard, Task, Way
 from .runtime.catalog import find
 from .runtime.collection import TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
@@ -44,6 +44,8 @@ class FitPlan:
         Length for training and serving, step for serving.
     learn : callable, optional
         See `Way`.
+    parts : tuple of Way
+        See `Way`; their conditioning does not count.
     training_step_s : float
         From one training window to the next: neighbours overlap, so a tenth of a second would
         multiply the work and add little. An encoder that streams hears every window all the same.
@@ -59,6 +61,7 @@ class FitPlan:
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
     learn: Callable[[Heard], Finished] | None = None
+    parts: tuple[Way, ...] = ()
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
     window: WindowConfig = field(default_factory=lambda: WindowConfig(length_s=2.0))
@@ -157,6 +160,7 @@ def plans_for(
             scale=way.scale,
             promised_error=promised_error,
             learn=way.learn,
+            parts=way.parts,
             conditioning=conditioning or way.conditioning,
             student=student,
             window=window,

@@ -33,7 +33,7 @@ from .choosing import Fitted
 from .folds import Trials
 from .linear import Floats
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
-from .task import Finished, Task, Way
+from .task import Finished, Task, Way, joined
 
 SLOW = ConditionConfig(
     bands_hz=((1.5, 20.0),), order=2, rate_hz=100.0, bad_channels=BadChannelConfig()
@@ -48,10 +48,9 @@ SECONDS = 0.8  # after a flash
 
 def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     """Ways to decode a response to a flash."""
-    return (
-        Way(encoder="xdawn", conditioning=SLOW, scale="common"),
-        Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda"),
-    )
+    covariance = Way(encoder="xdawn", conditioning=SLOW, scale="common")
+    epoch = Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda")
+    return joined(covariance, epoch), covariance, epoch
 
 
 P300 = Task(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
+from ..runtime.errors import ConfigError
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
@@ -88,6 +89,8 @@ class Way:
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
+    parts : tuple of Way
+        The ways that a joined one is made of, see `joined`.
     """
 
     encoder: str
@@ -97,6 +100,36 @@ class Way:
     classifier: Literal["logistic", "lda"] = "logistic"
     scale: Literal["each", "common"] = "each"
     learn: Callable[[Heard], Finished] | None = None
+    parts: tuple[Way, ...] = ()
+
+
+def joined(*ways: Way, name: str = "") -> Way:
+    """Several ways made one: each reads the window for itself, and the log-odds are averaged.
+
+    Parameters
+    ----------
+    *ways : Way
+        At least two, all served the same signal.
+    name : str
+        What people call it; ``"joined"`` if empty.
+
+    Returns
+    -------
+    way : Way
+        The joined one.
+
+    Raises
+    ------
+    ConfigError
+        If they are served different signals.
+    """
+    conditioning = ways[0].conditioning
+    if any(way.conditioning != conditioning for way in ways):
+        raise ConfigError(
+            f"Joined ways must be served the same signal, got {[way.encoder for way in ways]} with "
+            f"different conditioning: give them one."
+        )
+    return Way(encoder="joined", name=name, conditioning=conditioning, parts=ways)
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)

@@ -28,6 +28,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "csp": "decoders.common_spatial_patterns:CommonSpatialPatterns",
             "student": "decoders.student_encoder:StudentEncoder",
             "xdawn": "decoders.xdawn:XdawnCovariance",
+            "joined": "decoders.joined:Joined",
             "evoked_epoch": "decoders.evoked_epoch:EvokedEpoch",
             "fbcca": "decoders.fbcca:FilterBankCca",
             "trca": "decoders.trca:TaskRelatedComponents",

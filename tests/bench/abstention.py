@@ -57,7 +57,7 @@ from diverloop.adapters.agreement import Agreement, AgreementConfig
 from diverloop.adapters.calibration import fit_temperature
 from diverloop.adapters.choosing import Candidate, Fitted, choose
 from diverloop.adapters.conformal import ConformalConfig, ConformalSets, selective_threshold
-from diverloop.adapters.cross_validation import CrossValidation, FitConfig
+from diverloop.adapters.cross_validation import CrossValidation, FitConfig, Reading
 from diverloop.adapters.event_scores import (
     EventRun,
     Stretch,
@@ -533,7 +533,7 @@ def part_events(data: Path, shared: Callable[[], Model]) -> dict[str, Any]:
     calibration = []
     for place, recording in enumerate(runs(data, ("04", "06"), moves=True)):
         others = np.flatnonzero(np.array(trials.recordings) != place)
-        blind, weights = again.fit(others, cost)
+        blind, weights = again.fit(others, (Reading(cost=cost),))
         adapter = weights.adapter(trials.classes, FitConfig(), temperature)
         calibration.append(stream(model, recording, blind, adapter, move))
     judged = [

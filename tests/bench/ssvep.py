@@ -53,7 +53,7 @@ from numpy.typing import NDArray
 
 from diverloop.adapters.calibration import fit_temperature, soften
 from diverloop.adapters.choosing import Candidate, preferred
-from diverloop.adapters.cross_validation import CrossValidation, FitConfig
+from diverloop.adapters.cross_validation import CrossValidation, FitConfig, Reading
 from diverloop.adapters.folds import Trials, contiguous_folds
 from diverloop.adapters.reliability import calibration_error
 from diverloop.adapters.scores import bootstrap_ci, information_transfer_rate
@@ -386,7 +386,7 @@ def _way(candidate: Candidate, cut: Cut, judge: NDArray[np.intp], *, rehearse: b
     )  # fmt: skip
 
     def scores_from(chosen: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-        encoder, weights = validation.fit(chosen, None)
+        encoder, weights = validation.fit(chosen, (Reading(),))
         adapter = weights.adapter(trials.classes, candidate.config)
         return adapter.scores(encoder.encode_many(rows))
 
