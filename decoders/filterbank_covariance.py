@@ -129,6 +129,11 @@ class FilterbankCovariance:
                 f"the model again."
             )
 
+    @property
+    def n_channels(self) -> int:
+        """Channels of each band."""
+        return self._n_channels
+
     @classmethod
     def fit(
         cls, windows: Samples, labels: NDArray[Any] | None, config: FilterbankCovarianceConfig

@@ -31,6 +31,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "joined": "decoders.joined:Joined",
             "evoked_epoch": "decoders.evoked_epoch:EvokedEpoch",
             "fbcca": "decoders.fbcca:FilterBankCca",
+            "flicker_covariance": "decoders.flicker_covariance:FlickerCovariance",
             "trca": "decoders.trca:TaskRelatedComponents",
             "band_power": "decoders.band_power:BandPower",
             "envelope_frames": "decoders.envelope_frames:EnvelopeFrames",

@@ -577,6 +577,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "evoked_epoch": {"rate_hz": SPEC.rate_hz, "n_filters": 2},
     "fbcca": {"rate_hz": SPEC.rate_hz, "frequencies_hz": (10.0, 15.0), "top_hz": 40.0},
     "filterbank_covariance": {"n_bands": 2, "n_components": 2},
+    "flicker_covariance": {"rate_hz": SPEC.rate_hz, "frequencies_hz": (10.0, 15.0)},
     "joined": {
         "parts": (
             JoinedPart(encoder="xdawn"),
