@@ -259,5 +259,5 @@ def _projected(windows: Samples, waves: Floats) -> Floats:
     """What is around each frequency: (n_windows, n_bands * n_channels, n_waves), band-major."""
     # One band after the other for one window after the other: the very sums of serving.
     with np.errstate(over="ignore", invalid="ignore"):
-        around = np.matmul(windows[:, None], waves)
+        around: Floats = np.matmul(windows[:, None], waves)
     return around.reshape(len(windows), -1, waves.shape[2])
