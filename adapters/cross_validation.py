@@ -24,8 +24,8 @@ from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, log_loss
 from .folds import Indices, Trials, contiguous_folds
-from .linear import Floats, LinearAdapter, LinearConfig
-from .outliers import Outliers
+from .linear import Floats
+from .weights import Reading, Weights, fit_classifier, mean_of
 
 
 class WindowEncoder(Protocol):
@@ -105,94 +105,6 @@ class FitConfig:
             )
         if not self.costs or min(self.costs) <= 0:
             raise ConfigError(f"costs must be positive, got {self.costs}: give at least one.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """One linear classifier, before calibration.
-
-    Parameters
-    ----------
-    mean, scale : ndarray, shape (n_features,)
-        Standardisation.
-    weights : ndarray, shape (n_classes, n_features) or (1, n_features)
-        See `LinearAdapter`.
-    bias : ndarray, shape (n_classes,) or (1,)
-        Likewise.
-    """
-
-    mean: Floats
-    scale: Floats
-    weights: Floats
-    bias: Floats
-
-    def adapter(
-        self,
-        classes: tuple[str, ...],
-        config: FitConfig,
-        temperature: float = 1.0,
-        outliers: Outliers | None = None,
-    ) -> LinearAdapter:
-        """The adapter that these weights make.
-
-        Parameters
-        ----------
-        classes : tuple of str
-            In the order of the rows.
-        config : FitConfig
-            When to abstain.
-        temperature : float
-            From `fit_temperature`.
-        outliers : Outliers, optional
-            What calibration looked like.
-
-        Returns
-        -------
-        adapter : LinearAdapter
-            Ready to decide.
-        """
-        return LinearAdapter(
-            LinearConfig(
-                classes=classes,
-                abstain_below=config.abstain_below,
-                promised_error=config.promised_error,
-                min_quality=config.min_quality,
-            ),
-            mean=self.mean,
-            scale=self.scale,
-            weights=self.weights,
-            bias=self.bias,
-            temperature=temperature,
-            outliers=outliers,
-        )
-
-
-def _mean_of(fits: Sequence[Weights], readings: Sequence[Reading]) -> Weights:
-    """One classifier on all features, whose scores are the mean of the parts' at their own ease."""
-    shares = [1 / (len(fits) * reading.temperature) for reading in readings]
-    pairs = list(zip(fits, shares, strict=True))
-    return Weights(
-        mean=np.concatenate([each.mean for each in fits]),
-        scale=np.concatenate([each.scale for each in fits]),
-        weights=np.concatenate([share * each.weights for each, share in pairs], axis=1),
-        bias=np.sum([share * each.bias for each, share in pairs], axis=0),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How the features of one part are read.
-
-    Parameters
-    ----------
-    cost : float or None
-        Inverse strength of the penalty; None for a classifier without.
-    temperature : float
-        What its scores are divided by before the parts are averaged; 1 where there is one part.
-    """
-
-    cost: float | None = None
-    temperature: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,7 +265,7 @@ class CrossValidation(Generic[E]):
             self._weights(features, labels, reading.cost, part)
             for features, reading, part in zip(learnt, readings, self._parts, strict=True)
         ]
-        return encoder, fits[0] if len(fits) == 1 else _mean_of(fits, readings)
+        return encoder, fits[0] if len(fits) == 1 else mean_of(fits, readings)
 
     def choose_readings(self, chosen: Indices) -> tuple[Reading, ...]:
         """Those under which the chosen trials, held out in turn, are most probable."""
@@ -373,7 +285,7 @@ class CrossValidation(Generic[E]):
         if config.scale == "common":
             scale[:] = np.sqrt(np.mean(scale**2))
         equal = config.priors == "equal"
-        weights, bias = _fit_linear((features - mean) / scale, labels, cost, equal=equal)
+        weights, bias = fit_classifier((features - mean) / scale, labels, cost, equal=equal)
         return Weights(mean=mean, scale=scale, weights=weights, bias=bias)
 
     def _learn(self, chosen: Indices) -> tuple[E, list[Floats], NDArray[np.str_]]:
@@ -405,21 +317,3 @@ class CrossValidation(Generic[E]):
         scores = weights.adapter(self._trials.classes, self._config).scores(features)
         means: Floats = np.add.reduceat(scores[order], starts, axis=0) / counts[:, None]
         return means
-
-
-def _fit_linear(
-    features: Floats, labels: NDArray[np.str_], cost: float | None, *, equal: bool
-) -> tuple[Floats, Floats]:
-    """Weights and bias from standardised features."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.linear_model import LogisticRegression
-
-    n_classes = len(np.unique(labels))
-    if cost is None:
-        priors = np.full(n_classes, 1 / n_classes) if equal else None
-        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
-    else:
-        weight = "balanced" if equal else None
-        model = LogisticRegression(C=cost, class_weight=weight, max_iter=2000)
-    model.fit(features, labels)
-    return model.coef_, model.intercept_

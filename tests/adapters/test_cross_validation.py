@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from diverloop.adapters.calibration import fit_temperature
-from diverloop.adapters.cross_validation import CrossValidation, FitConfig, Reading
+from diverloop.adapters.cross_validation import CrossValidation, FitConfig
 from diverloop.adapters.fitting import fit_linear
 from diverloop.adapters.folds import Trials
+from diverloop.adapters.weights import Reading
 from diverloop.runtime.errors import ConfigError
 
 SIZES = (3, 12)

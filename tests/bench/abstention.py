@@ -57,7 +57,7 @@ from diverloop.adapters.agreement import Agreement, AgreementConfig
 from diverloop.adapters.calibration import fit_temperature
 from diverloop.adapters.choosing import Candidate, Fitted, choose
 from diverloop.adapters.conformal import ConformalConfig, ConformalSets, selective_threshold
-from diverloop.adapters.cross_validation import CrossValidation, FitConfig, Reading
+from diverloop.adapters.cross_validation import CrossValidation, FitConfig
 from diverloop.adapters.event_scores import (
     EventRun,
     Stretch,
@@ -72,6 +72,7 @@ from diverloop.adapters.outliers import Outliers, noise_like
 from diverloop.adapters.permutation import go_no_go, permute_accuracy, permute_auc
 from diverloop.adapters.rates import auc, auc_interval, selective_gain
 from diverloop.adapters.reliability import calibration_error
+from diverloop.adapters.weights import Reading
 from diverloop.fit_plan import FitPlan
 from diverloop.gathering import Gathered, gather
 from diverloop.hardware.recordings import Recording, read_recording
