@@ -185,11 +185,12 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
         student = student_for(plan, parts[0].conditioned)
         heard = [part.features for part in parts if part.features is not None]
         return np.concatenate(heard), lambda features, _: student.taught(features)
-    settings = _settings(gathered, plan.encoder, plan.settings)
-    if plan.parts:
-        made = [(way.encoder, _settings(gathered, way.encoder, way.settings)) for way in plan.parts]
-        named = [{"encoder": name, "settings": dataclasses.asdict(one)} for name, one in made]
-        settings = build(encoder.Config, {"parts": named}, plan.name)
+    made = [(way.encoder, _settings(gathered, way.encoder, way.settings)) for way in plan.parts]
+    named = [{"encoder": name, "settings": dataclasses.asdict(one)} for name, one in made]
+    if named:
+        settings = build(encoder.Config, {"parts": named}, plan.encoder)
+    else:
+        settings = _settings(gathered, plan.encoder, plan.settings)
     windows = np.concatenate([part.windows for part in parts])
     return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
 
