@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from .runtime.bundle import Bundle, join_parts
 from .runtime.card import Card, CardData, CardInput, CardWindow, versions_now
 from .runtime.catalog import find
 from .runtime.messages import Samples, StreamSpec
+from .runtime.settings import build
 from .training_sources import Progress, TrainingSource
 
 
@@ -161,6 +162,13 @@ def _joined(gathered: Gathered, name: str) -> np.ndarray[Any, Any]:
 def _candidate(gathered: Gathered) -> Candidate:
     plan, places = gathered.plan, _place(gathered)
     inputs, fit_encoder = _learning(gathered)
+    config = FitConfig(
+        classifier=plan.classifier,
+        priors=plan.priors,
+        scale=plan.scale,
+        promised_error=plan.promised_error,
+    )
+    parts = [replace(config, classifier=way.classifier, scale=way.scale) for way in plan.parts]
     # A cue's sample names a trial within its recording.
     trials = Trials.of(
         _joined(gathered, "labels"), _joined(gathered, "cues"), places, n_windows=len(places)
@@ -171,12 +179,7 @@ def _candidate(gathered: Gathered) -> Candidate:
         trials=trials,
         fit_encoder=fit_encoder,
         aligned=plan.aligned,
-        config=FitConfig(
-            classifier=plan.classifier,
-            priors=plan.priors,
-            scale=plan.scale,
-            promised_error=plan.promised_error,
-        ),
+        config=replace(config, parts=tuple(parts)),
     )
 
 
@@ -188,22 +191,34 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
         student = student_for(plan, parts[0].conditioned)
         heard = [part.features for part in parts if part.features is not None]
         return np.concatenate(heard), lambda features, _: student.taught(features)
-    conditioned, n_bands = parts[0].conditioned, max(1, len(plan.conditioning.bands_hz))
-    follows = {
-        "n_bands": n_bands,
-        "rate_hz": conditioned.rate_hz,
-        # Of three electrodes come no two pairs of filters.
-        "n_pairs": max(1, min(2, conditioned.n_channels // n_bands // 2)),
-    }
-    fields = {field.name for field in dataclasses.fields(encoder.Config)}
-    given = {name: value for name, value in follows.items() if name in fields}
-    settings = encoder.Config(**{**given, **plan.settings})
+    made = [(way.encoder, _settings(gathered, way.encoder, way.settings)) for way in plan.parts]
+    named = [{"encoder": name, "settings": dataclasses.asdict(one)} for name, one in made]
+    if named:
+        settings = build(encoder.Config, {"parts": named}, plan.encoder)
+    else:
+        settings = _settings(gathered, plan.encoder, plan.settings)
     windows = np.concatenate([part.windows for part in parts])
     if plan.aligned:
         return windows, lambda windows, labels, recordings: encoder.fit(
             windows, labels, settings, recordings
         )
     return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
+
+
+def _settings(gathered: Gathered, encoder: str, chosen: Mapping[str, Any]) -> Any:
+    """An encoder's settings: what was chosen, and what follows from the signal it is served."""
+    conditioned = gathered.parts[0].conditioned
+    n_bands = max(1, len(gathered.plan.conditioning.bands_hz))
+    follows = {
+        "n_bands": n_bands,
+        "rate_hz": conditioned.rate_hz,
+        # Of three electrodes come no two pairs of filters.
+        "n_pairs": max(1, min(2, conditioned.n_channels // n_bands // 2)),
+    }
+    config = find("encoder", encoder).Config
+    fields = {field.name for field in dataclasses.fields(config)}
+    given = {name: value for name, value in follows.items() if name in fields}
+    return config(**{**given, **chosen})
 
 
 def _card(

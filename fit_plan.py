@@ -51,6 +51,8 @@ class FitPlan:
         See `Way`.
     learn, learns_from : callable and TrialSpan, optional
         See `Way`.
+    parts : tuple of Way
+        See `Way`; their conditioning does not count.
     finish : callable, optional
         See `Task`; the task's own if not given.
     training_step_s : float
@@ -70,6 +72,7 @@ class FitPlan:
     aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
+    parts: tuple[Way, ...] = ()
     finish: Callable[[Fitted[Any], Sequence[Collected]], Finished] | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
@@ -214,6 +217,7 @@ def plans_for(
             aligned=way.aligned,
             learn=way.learn,
             learns_from=way.learns_from,
+            parts=way.parts,
             finish=known.finish,
             conditioning=conditioning or way.conditioning,
             student=student,

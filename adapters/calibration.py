@@ -1,4 +1,4 @@
-"""Temperature: make a probability of 0.8 right eight times in ten.
+"""Temperature, and slope with offset: make a probability of 0.8 right eight times in ten.
 
 The temperature divides the scores before the softmax [1]_. It is fitted on trials that were held
 out, against targets softened by one imagined trial of another class [2]_: a few trials without
@@ -46,6 +46,41 @@ def fit_temperature(scores: Floats, targets: NDArray[np.integer]) -> float:
         options={"xatol": 1e-6},
     )
     return float(np.exp(found.x))
+
+
+def platt(margins: Floats, real: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset that make calibrated log odds of margins, targets softened as Platt did.
+
+    A temperature alone would pull doubtful windows towards one half; with an offset they end at
+    the share of the class.
+
+    Parameters
+    ----------
+    margins : ndarray, shape (n_trials,)
+        Scores for a class less scores against it, by weights that had not seen the trial.
+    real : ndarray of bool, shape (n_trials,)
+        Whether it was that class.
+
+    Returns
+    -------
+    slope, offset : float
+        Log odds are ``slope * margin + offset``. The slope is positive, and next to nothing where
+        margins say nothing, or the opposite: that may be chance, and must not be acted on.
+    """
+    from scipy.optimize import minimize
+
+    scale = float(margins.std()) or 1.0
+    standard, soft = margins / scale, soften(real.astype(np.intp), 2)[:, 1]
+
+    def loss(free: Floats) -> tuple[float, Floats]:
+        odds = free[0] * standard + free[1]
+        wrong = 1 / (1 + np.exp(-odds)) - soft
+        value = np.logaddexp(0, odds).mean() - (soft * odds).mean()
+        return float(value), np.array([(wrong * standard).mean(), wrong.mean()])
+
+    start = np.array([1.0, np.log((real.sum() + 1) / ((~real).sum() + 1))])
+    found = minimize(loss, start, jac=True, bounds=[(1e-3, None), (None, None)]).x
+    return float(found[0]) / scale, float(found[1])
 
 
 def log_loss(scores: Floats, targets: NDArray[np.integer], temperature: float = 1.0) -> float:

@@ -1,4 +1,15 @@
-"""Encoder and weights fitted again and again, without the trials that they are then judged on."""
+"""Encoder and weights fitted again and again, without the trials that they are then judged on.
+
+Where an encoder joins others, each part of its features is read by itself, as if it were alone, and
+the log-odds are averaged, each at the temperature that held-out trials asked for: readers that err
+differently correct each other [1]_, and no second reader is needed, which could only learn from
+what the first ones said of trials that they knew. All readers are linear, so their mean is one.
+
+References
+----------
+.. [1] Kittler, Hatef, Duin, Matas. On combining classifiers. IEEE Trans. Pattern Anal. Mach.
+   Intell., 1998.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +24,8 @@ from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, log_loss
 from .folds import Indices, Trials, contiguous_folds
-from .linear import Floats, LinearAdapter, LinearConfig
-from .outliers import Outliers
+from .linear import Floats
+from .weights import Reading, Weights, fit_classifier, mean_of
 
 
 class WindowEncoder(Protocol):
@@ -79,6 +90,9 @@ class FitConfig:
         from held-out trials, if they allow such a promise. 0 promises nothing.
     abstain_below, min_quality : float
         Passed on to `LinearConfig`.
+    parts : tuple of FitConfig
+        How each part of a joined encoder is read: classifier, priors, scale and costs of these
+        count. Empty reads all features as one.
     """
 
     classifier: Literal["logistic", "lda"] = "logistic"
@@ -89,6 +103,7 @@ class FitConfig:
     promised_error: float = 0.0
     abstain_below: float = 0.0
     min_quality: float = 0.5
+    parts: tuple[FitConfig, ...] = ()
 
     def __post_init__(self) -> None:
         if self.classifier not in ("logistic", "lda"):
@@ -108,83 +123,28 @@ class FitConfig:
             )
         if self.n_folds < 2:
             raise ConfigError(f"n_folds must be at least 2, got {self.n_folds}: raise it.")
+        if len(self.parts) == 1 or any(part.parts for part in self.parts):
+            raise ConfigError(
+                f"parts must be none or at least 2, and none with parts of its own, got "
+                f"{len(self.parts)}: name each reading once."
+            )
         if not self.costs or min(self.costs) <= 0:
             raise ConfigError(f"costs must be positive, got {self.costs}: give at least one.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """One linear classifier, before calibration.
-
-    Parameters
-    ----------
-    mean, scale : ndarray, shape (n_features,)
-        Standardisation.
-    weights : ndarray, shape (n_classes, n_features) or (1, n_features)
-        See `LinearAdapter`.
-    bias : ndarray, shape (n_classes,) or (1,)
-        Likewise.
-    """
-
-    mean: Floats
-    scale: Floats
-    weights: Floats
-    bias: Floats
-
-    def adapter(
-        self,
-        classes: tuple[str, ...],
-        config: FitConfig,
-        temperature: float = 1.0,
-        outliers: Outliers | None = None,
-    ) -> LinearAdapter:
-        """The adapter that these weights make.
-
-        Parameters
-        ----------
-        classes : tuple of str
-            In the order of the rows.
-        config : FitConfig
-            When to abstain.
-        temperature : float
-            From `fit_temperature`.
-        outliers : Outliers, optional
-            What calibration looked like.
-
-        Returns
-        -------
-        adapter : LinearAdapter
-            Ready to decide.
-        """
-        return LinearAdapter(
-            LinearConfig(
-                classes=classes,
-                abstain_below=config.abstain_below,
-                promised_error=config.promised_error,
-                min_quality=config.min_quality,
-            ),
-            mean=self.mean,
-            scale=self.scale,
-            weights=self.weights,
-            bias=self.bias,
-            temperature=temperature,
-            outliers=outliers,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What a cost did on trials that were held out in turn.
+    """What the best readings did on trials that were held out in turn.
 
     Parameters
     ----------
-    cost : float or None
-        The one under which they were most probable; None for a classifier without.
+    readings : tuple of Reading
+        Of every part, those under which the trials were most probable.
     scores : ndarray, shape (n_trials, n_classes)
         Before temperature and softmax.
     """
 
-    cost: float | None
+    readings: tuple[Reading, ...]
     scores: Floats
 
 
@@ -225,7 +185,8 @@ class CrossValidation(Generic[E]):
         self._windows, self._trials, self._fit_encoder = windows, trials, fit_encoder
         self._config, self._step = config, step
         self._places = trials.recording_of_window if aligned else None
-        self._costs = (None,) if config.classifier == "lda" else config.costs
+        self._parts = config.parts or (config,)
+        self._costs = [(None,) if p.classifier == "lda" else p.costs for p in self._parts]
 
     def predict(self, folds: Sequence[Indices]) -> Floats:
         """Scores of every trial from the others' weights.
@@ -265,11 +226,11 @@ class CrossValidation(Generic[E]):
         """
         others = np.setdiff1d(np.arange(len(self._trials.labels)), fold)
         rehearsal = self.rehearse(others) if rehearse else self._cheapest_rehearsal(others)
-        encoder, weights = self.fit(others, rehearsal.cost)
-        return self._predict(encoder, [weights], fold)[0], rehearsal
+        encoder, weights = self.fit(others, rehearsal.readings)
+        return self._means(weights, self._encode(encoder, fold), fold), rehearsal
 
     def rehearse(self, chosen: Indices) -> Rehearsal:
-        """Hold the chosen trials out in turn, under every cost.
+        """Hold the chosen trials out in turn, each part under every cost of its own.
 
         Parameters
         ----------
@@ -279,28 +240,51 @@ class CrossValidation(Generic[E]):
         Returns
         -------
         rehearsal : Rehearsal
-            The best cost, judged as it will serve: after calibration.
+            The best costs, judged as they will serve: after calibration.
         """
         folds = contiguous_folds(self._trials.labels[chosen], self._config.n_folds)
-        scores = np.empty((len(self._costs), len(chosen), len(self._trials.classes)))
+        shape = (len(chosen), len(self._trials.classes))
+        scores = [np.empty((len(costs), *shape)) for costs in self._costs]
         for fold in folds:
-            encoder, features, labels = self._encode(np.delete(chosen, fold))
-            fits = [self._weights(features, labels, cost) for cost in self._costs]
-            scores[:, fold] = self._predict(encoder, fits, chosen[fold])
+            encoder, learnt, labels = self._learn(np.delete(chosen, fold))
+            held_out = self._split(encoder, self._encode(encoder, chosen[fold]))
+            for place, part in enumerate(self._parts):
+                for row, cost in enumerate(self._costs[place]):
+                    weights = self._weights(learnt[place], labels, cost, part)
+                    means = self._means(weights, held_out[place], chosen[fold])
+                    scores[place][row, fold] = means
         targets = self._trials.targets[chosen]
-        losses = [log_loss(each, targets, fit_temperature(each, targets)) for each in scores]
-        best = int(np.argmin(losses))
-        return Rehearsal(cost=self._costs[best], scores=scores[best])
+        taken = [self._best(each, targets, place) for place, each in enumerate(scores)]
+        if len(taken) == 1:
+            ((reading, only),) = taken
+            return Rehearsal(readings=(Reading(cost=reading.cost),), scores=only)
+        return Rehearsal(
+            readings=tuple(reading for reading, _ in taken),
+            scores=np.mean([each / reading.temperature for reading, each in taken], axis=0),
+        )
 
-    def fit(self, chosen: Indices, cost: float | None) -> tuple[E, Weights]:
+    def _best(
+        self, scores: Floats, targets: NDArray[np.integer], part: int
+    ) -> tuple[Reading, Floats]:
+        """The cost of a part under which targets are most probable; scores are (n_costs, ...)."""
+        temperatures = [fit_temperature(each, targets) for each in scores]
+        losses = [
+            log_loss(each, targets, temperature)
+            for each, temperature in zip(scores, temperatures, strict=True)
+        ]
+        best = int(np.argmin(losses))
+        reading = Reading(cost=self._costs[part][best], temperature=temperatures[best])
+        return reading, scores[best]
+
+    def fit(self, chosen: Indices, readings: Sequence[Reading]) -> tuple[E, Weights]:
         """Encoder and weights from the chosen trials alone.
 
         Parameters
         ----------
         chosen : ndarray of int
             Trials.
-        cost : float or None
-            From `rehearse`.
+        readings : sequence of Reading
+            From `rehearse`, one for each part.
 
         Returns
         -------
@@ -309,36 +293,47 @@ class CrossValidation(Generic[E]):
         weights : Weights
             Fitted on its features.
         """
-        encoder, features, labels = self._encode(chosen)
-        return encoder, self._weights(features, labels, cost)
+        encoder, learnt, labels = self._learn(chosen)
+        fits = [
+            self._weights(features, labels, reading.cost, part)
+            for features, reading, part in zip(learnt, readings, self._parts, strict=True)
+        ]
+        return encoder, fits[0] if len(fits) == 1 else mean_of(fits, readings)
 
-    def choose_cost(self, chosen: Indices) -> float | None:
-        """The cost under which the chosen trials, held out in turn, are most probable."""
-        return self._cheapest_rehearsal(chosen).cost
+    def choose_readings(self, chosen: Indices) -> tuple[Reading, ...]:
+        """Those under which the chosen trials, held out in turn, are most probable."""
+        return self._cheapest_rehearsal(chosen).readings
 
     def _cheapest_rehearsal(self, chosen: Indices) -> Rehearsal:
-        if len(self._costs) > 1:
+        if len(self._parts) > 1 or len(self._costs[0]) > 1:
             return self.rehearse(chosen)
-        return Rehearsal(cost=self._costs[0], scores=np.empty((0, len(self._trials.classes))))
+        nothing = np.empty((0, len(self._trials.classes)))
+        return Rehearsal(readings=(Reading(cost=self._costs[0][0]),), scores=nothing)
 
-    def _weights(self, features: Floats, labels: NDArray[np.str_], cost: float | None) -> Weights:
+    def _weights(
+        self, features: Floats, labels: NDArray[np.str_], cost: float | None, config: FitConfig
+    ) -> Weights:
         mean, scale = features.mean(axis=0), features.std(axis=0)
         scale[scale == 0] = 1.0
-        if self._config.scale == "common":
+        if config.scale == "common":
             scale[:] = np.sqrt(np.mean(scale**2))
-        equal = self._config.priors == "equal"
-        weights, bias = _fit_linear((features - mean) / scale, labels, cost, equal=equal)
+        equal = config.priors == "equal"
+        weights, bias = fit_classifier((features - mean) / scale, labels, cost, equal=equal)
         return Weights(mean=mean, scale=scale, weights=weights, bias=bias)
 
-    def _encode(self, chosen: Indices) -> tuple[E, Floats, NDArray[np.str_]]:
+    def _learn(self, chosen: Indices) -> tuple[E, list[Floats], NDArray[np.str_]]:
+        """An encoder, and features and labels of the windows that it was fitted on."""
         rows = self._trials.windows_of(chosen)
         labels = self._trials.labels[self._trials.of_window[rows]]
         if self._places is None:
             encoder = self._fit_encoder(self._windows[rows], labels)
-            return encoder, encoder.encode_many(self._windows[rows]), labels
+            return encoder, self._split(encoder, encoder.encode_many(self._windows[rows])), labels
         encoder = self._fit_encoder(self._windows[rows], labels, self._places[rows])
         seen = cast(AlignedEncoder, encoder).encode_many(self._windows[rows], self._places[rows])
-        return encoder, seen, labels
+        return encoder, self._split(encoder, seen), labels
+
+    def _encode(self, encoder: E, chosen: Indices) -> Floats:
+        return self._unseen(encoder, self._trials.windows_of(chosen))
 
     def _unseen(self, encoder: E, rows: Indices) -> Floats:
         """Features of windows that were not fitted on."""
@@ -356,38 +351,22 @@ class CrossValidation(Generic[E]):
                 )
         return features
 
-    def _predict(self, encoder: E, fits: Sequence[Weights], chosen: Indices) -> Floats:
-        """Mean scores over each chosen trial's windows, (n_fits, n_chosen, n_classes).
+    def _split(self, encoder: Any, features: Floats) -> list[Floats]:
+        """Features of each part, if the parts are read one by one."""
+        if len(self._parts) == 1:
+            return [features]
+        return np.split(features, np.cumsum(encoder.sizes)[:-1], axis=1)
+
+    def _means(self, weights: Weights, features: Floats, chosen: Indices) -> Floats:
+        """Mean scores over each chosen trial's windows, (n_chosen, n_classes).
 
         Trials come in ascending order. Means of scores and means of log-probabilities differ by
         the same number for all classes.
         """
-        rows = self._trials.windows_of(chosen)
-        features, trials = self._unseen(encoder, rows), self._trials.of_window[rows]
+        trials = self._trials.of_window[self._trials.windows_of(chosen)]
         order = np.argsort(trials, kind="stable")
         starts = np.searchsorted(trials[order], chosen)
         counts = np.bincount(trials, minlength=chosen.max() + 1)[chosen]
-        found = []
-        for weights in fits:
-            scores = weights.adapter(self._trials.classes, self._config).scores(features)
-            sums = np.add.reduceat(scores[order], starts, axis=0)
-            found.append(sums / counts[:, None])
-        return np.array(found)
-
-
-def _fit_linear(
-    features: Floats, labels: NDArray[np.str_], cost: float | None, *, equal: bool
-) -> tuple[Floats, Floats]:
-    """Weights and bias from standardised features."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.linear_model import LogisticRegression
-
-    n_classes = len(np.unique(labels))
-    if cost is None:
-        priors = np.full(n_classes, 1 / n_classes) if equal else None
-        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=priors)
-    else:
-        weight = "balanced" if equal else None
-        model = LogisticRegression(C=cost, class_weight=weight, max_iter=2000)
-    model.fit(features, labels)
-    return model.coef_, model.intercept_
+        scores = weights.adapter(self._trials.classes, self._config).scores(features)
+        means: Floats = np.add.reduceat(scores[order], starts, axis=0) / counts[:, None]
+        return means

@@ -26,7 +26,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
@@ -34,10 +33,10 @@ from ..runtime.messages import Decision, Marker
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
-from .calibration import soften
+from .calibration import platt
 from .choosing import Fitted
 from .detection_scorer import DetectionScorer
-from .linear import Floats, LinearAdapter
+from .linear import LinearAdapter
 from .rates import auc
 from .scorer import Scorer
 from .task import Finished, Task, Way
@@ -95,42 +94,6 @@ def error_probability(decision: Decision) -> float:
             f"of the task error_potential."
         )
     return float(decision.probabilities[decision.classes.index(WRONG)])
-
-
-def platt(margins: Floats, real: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that make calibrated log odds of margins [1]_.
-
-    A temperature alone would pull doubtful windows towards one half; with an offset they end at
-    the share of errors.
-
-    Parameters
-    ----------
-    margins : ndarray, shape (n_trials,)
-        Scores for an error less scores against, by weights that had not seen the trial.
-    real : ndarray of bool, shape (n_trials,)
-        Whether it was one; some must be, and some not.
-
-    Returns
-    -------
-    slope, offset : float
-        Log odds are ``slope * margin + offset``; the slope is 0 where margins say nothing.
-
-    References
-    ----------
-    .. [1] Platt. Probabilistic outputs for support vector machines and comparisons to regularized
-       likelihood methods. Advances in Large Margin Classifiers, 1999.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    scale = float(margins.std()) or 1.0
-    soft = soften(real.astype(np.int64), 2)
-    twice = np.concatenate([margins, margins])[:, None] / scale
-    sides = np.repeat([0, 1], len(margins))
-    # All but without penalty, which would blur what has been softened already.
-    model = LogisticRegression(C=1e4).fit(twice, sides, sample_weight=soft.T.ravel())
-    if model.coef_[0, 0] <= 0:
-        return 0.0, math.log(real.mean() / (1 - real.mean()))
-    return float(model.coef_[0, 0]) / scale, float(model.intercept_[0])
 
 
 def _calibrate(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:

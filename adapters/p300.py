@@ -37,7 +37,7 @@ from .folds import Trials
 from .linear import Floats
 from .scorer import Scorer
 from .speller import KnownSelection, SpellerAdapter, SpellerConfig, speller_arrays
-from .task import Finished, Task, Way, read_linearly
+from .task import Finished, Task, Way, joined, read_linearly
 from .trial_scorer import TrialScorer
 
 SLOW = ConditionConfig(
@@ -53,10 +53,9 @@ SECONDS = 0.8  # after a flash
 
 def flash_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     """Ways to decode a response to a flash."""
-    return (
-        Way(encoder="xdawn", conditioning=SLOW, scale="common"),
-        Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda"),
-    )
+    covariance = Way(encoder="xdawn", conditioning=SLOW, scale="common")
+    epoch = Way(encoder="evoked_epoch", conditioning=SLOW, classifier="lda")
+    return joined(covariance, epoch), covariance, epoch
 
 
 def _read_flashes(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:

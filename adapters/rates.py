@@ -167,14 +167,18 @@ def _scored(scores: ArrayLike, truth: ArrayLike) -> tuple[Floats, NDArray[np.boo
     return said, real
 
 
-def mutual_information(confusion: ArrayLike, *, corrected: bool = True) -> float:
-    """Bits that one selection carries about what was meant.
+def mutual_information(
+    counts: ArrayLike, prior: ArrayLike | None = None, *, corrected: bool = True
+) -> float:
+    """Bits that one selection tells about what was meant, whatever the errors look like.
 
     Parameters
     ----------
-    confusion : array-like of int, shape (n_meant, n_decided)
-        Counts, rows the truth, columns the decision. A last column for "no decision" is welcome:
-        it is an outcome like others.
+    counts : array-like, shape (n_meant, n_outcomes)
+        How often each meaning gave each outcome; "no decision" may be an outcome like any other.
+    prior : array-like, shape (n_meant,), optional
+        How often each is meant, by a language; as often as in the counts if None. Meanings without
+        a count are left out.
     corrected : bool
         Take off what so few selections would seem to carry by chance. Without, 30 selections of
         two classes at chance carry 0.02 bits; never below 0.
@@ -182,28 +186,45 @@ def mutual_information(confusion: ArrayLike, *, corrected: bool = True) -> float
     Returns
     -------
     bits : float
-        For meanings as frequent as they were here.
+        At least 0.
 
     Raises
     ------
     ValueError
-        If it is no matrix of counts, or empty.
+        If it is no matrix of counts, or empty, or a prior does not fit.
+
+    Notes
+    -----
+    Each entropy is short by (cells that occur - 1) / 2n nats. Where every outcome follows every
+    meaning that adds up to the degrees of freedom of a test of independence; where most confusions
+    never occur, as among 36 letters, those would take off more than there is. With less than some
+    ten selections for each meaning the figure is coarse all the same.
     """
-    counts = np.asarray(confusion, dtype=np.float64)
-    if counts.ndim != 2 or not counts.sum() > 0 or counts.min() < 0:
+    table = np.asarray(counts, dtype=np.float64)
+    if table.ndim != 2 or not table.sum() > 0 or table.min() < 0:
         raise ValueError(
-            f"A confusion matrix holds counts and at least one, got shape {counts.shape} and sum "
-            f"{counts.sum():g}."
+            f"A confusion matrix holds counts and at least one, got shape {table.shape} and sum "
+            f"{table.sum():g}."
         )
-    n, joint = counts.sum(), counts / counts.sum()
-    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0)
-    seen = joint > 0
-    bits = float((joint[seen] * np.log2(joint[seen] / independent[seen])).sum())
+    meant = table.sum(axis=1) if prior is None else np.asarray(prior, dtype=np.float64)
+    if meant.shape != table.shape[:1] or meant.min() < 0:
+        raise ValueError(f"A prior needs {len(table)} shares, got shape {meant.shape}.")
+    seen = (table.sum(axis=1) > 0) & (meant > 0)
+    if not seen.any():
+        raise ValueError("No meaning with a count has a prior: give another prior.")
+    table, meant = table[seen], meant[seen] / meant[seen].sum()
+    joint = table / table.sum(axis=1, keepdims=True) * meant[:, None]
+    outcome = joint.sum(axis=0)
+    bits = _entropy(outcome) + _entropy(meant) - _entropy(joint)
     if corrected:
-        # As many free cells as a test of independence has degrees of freedom.
-        rows, columns = (int((counts.sum(axis=axis) > 0).sum()) for axis in (1, 0))
-        bits -= (rows - 1) * (columns - 1) / (2 * float(n) * math.log(2))
-    return max(0.0, bits)
+        cells = np.count_nonzero(joint) - np.count_nonzero(outcome) - np.count_nonzero(meant) + 1
+        bits -= max(0, cells) / (2 * math.log(2) * table.sum())
+    return max(0.0, float(bits))
+
+
+def _entropy(shares: Floats) -> float:
+    some = shares[shares > 0]
+    return float(-(some * np.log2(some)).sum())
 
 
 def information_rate(confusion: ArrayLike, selection_s: float, *, corrected: bool = True) -> float:
@@ -211,10 +232,12 @@ def information_rate(confusion: ArrayLike, selection_s: float, *, corrected: boo
 
     Parameters
     ----------
-    confusion, corrected
-        As for `mutual_information`.
+    confusion : array-like of int, shape (n_meant, n_outcomes)
+        Counts, as for `mutual_information`.
     selection_s : float
         Time from one selection to the next, pauses included, in seconds.
+    corrected : bool
+        As for `mutual_information`.
 
     Returns
     -------

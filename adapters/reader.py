@@ -44,10 +44,12 @@ def fit_reader(
     """
     trials, config = candidate.trials, candidate.config
     everything = np.arange(len(trials.labels))
-    cost = validation.choose_cost(everything)
-    encoder, weights = validation.fit(everything, cost)
+    readings = validation.choose_readings(everything)
+    encoder, weights = validation.fit(everything, readings)
     temperature = fit_temperature(judged, trials.targets)
-    report: dict[str, Any] = {"temperature": temperature, "cost": cost}
+    report: dict[str, Any] = {"temperature": temperature, "cost": readings[0].cost}
+    if len(readings) > 1:
+        report |= {"cost": None, "parts": [dataclasses.asdict(each) for each in readings]}
     if config.promised_error:
         promise = selective_threshold(
             softmax(judged, temperature),

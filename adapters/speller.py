@@ -42,6 +42,7 @@ from ..runtime.paradigms.speller import (
     lit,
 )
 from ..runtime.stages import Adapter
+from .calibration import platt
 from .linear import Floats, LinearAdapter, LinearConfig
 
 
@@ -349,7 +350,7 @@ def speller_arrays(
 
     """
     target = np.concatenate([each.lit[:, each.item] for each in known])
-    slope, offset = _logistic(np.concatenate([each.scores for each in known]), target)
+    slope, offset = platt(np.concatenate([each.scores for each in known]), target)
     odds = math.log((target.sum() + 1) / ((~target).sum() + 1))
     ratios = [
         replace(each, scores=np.clip(slope * each.scores + offset - odds, -clip, clip))
@@ -391,23 +392,3 @@ def fit_evidence_scale(known: Sequence[KnownSelection]) -> float:
 
     bounds = (math.log(0.1), math.log(1.5))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
-
-
-def _logistic(scores: Floats, target: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset that turn scores into log odds, targets softened as Platt did."""
-    from scipy.optimize import minimize
-
-    n_target, n_nontarget = target.sum(), (~target).sum()
-    soft = np.where(target, (n_target + 1) / (n_target + 2), 1 / (n_nontarget + 2))
-
-    def loss(free: Floats) -> tuple[float, Floats]:
-        odds = free[0] * scores + free[1]
-        wrong = 1 / (1 + np.exp(-odds)) - soft
-        value = np.logaddexp(0, odds).mean() - (soft * odds).mean()
-        return float(value), np.array([(wrong * scores).mean(), wrong.mean()])
-
-    start = np.array([1 / scores.std(), math.log((n_target + 1) / (n_nontarget + 1))])
-    # Scores that point the wrong way are worth nothing, not the opposite.
-    least = 1e-3 / scores.std()
-    found = minimize(loss, start, jac=True, bounds=[(least, None), (None, None)])
-    return float(found.x[0]), float(found.x[1])

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .linear import Floats
+from .rates import mutual_information
 from .reliability import expected_calibration_error
 from .scores import information_transfer_rate, wilson_interval
 
@@ -145,58 +146,6 @@ def spelling_report(selections: Sequence[Selection], items: Sequence[str]) -> Sp
     )
 
 
-def mutual_information(counts: ArrayLike, prior: ArrayLike | None = None) -> float:
-    """Bits that one selection tells about what was wanted, whatever the errors look like [1]_.
-
-    Parameters
-    ----------
-    counts : array-like, shape (n_wanted, n_outcomes)
-        How often each item gave each outcome; "no selection" may be an outcome like any other.
-    prior : array-like, shape (n_wanted,), optional
-        How often each item is wanted, by a language; as often as in the counts if None. Items
-        without a count are left out.
-
-    Returns
-    -------
-    bits : float
-        At least 0.
-
-    Raises
-    ------
-    ValueError
-        If nothing was counted, or a prior does not fit.
-
-    Notes
-    -----
-    Shares from few selections look more informative than they are; the mean of that bias is
-    subtracted [2]_. With less than some ten selections for each item that occurs the figure is
-    coarse all the same, and usually low.
-
-    References
-    ----------
-    .. [1] Speier, Arnold, Pouratian. Evaluating true BCI communication rate through mutual
-       information and language models. PLoS ONE, 2013.
-    .. [2] Miller. Note on the bias of information estimates. Information Theory in Psychology,
-       1955.
-    """
-    table = np.asarray(counts, dtype=np.float64)
-    if table.ndim != 2 or not table.sum() > 0 or table.min() < 0:
-        raise ValueError(f"Counts of wanted and outcome are needed, got shape {table.shape}.")
-    wanted = table.sum(axis=1) if prior is None else np.asarray(prior, dtype=np.float64)
-    if wanted.shape != table.shape[:1] or wanted.min() < 0:
-        raise ValueError(f"A prior needs {len(table)} shares, got shape {wanted.shape}.")
-    seen = (table.sum(axis=1) > 0) & (wanted > 0)
-    if not seen.any():
-        raise ValueError("No item with a count has a prior: give another prior.")
-    table, wanted = table[seen], wanted[seen] / wanted[seen].sum()
-    joint = table / table.sum(axis=1, keepdims=True) * wanted[:, None]
-    outcome = joint.sum(axis=0)
-    bits = _entropy(outcome) + _entropy(wanted) - _entropy(joint)
-    # Miller and Madow: each entropy is short by (cells that occur - 1) / 2n nats.
-    cells = np.count_nonzero(joint) - np.count_nonzero(outcome) - np.count_nonzero(wanted) + 1
-    return max(0.0, float(bits - max(0, cells) / (2 * math.log(2) * table.sum())))
-
-
 def accuracy_by_repetition(
     evidence: Floats, wanted: NDArray[np.integer], log_prior: Floats | None = None
 ) -> Floats:
@@ -221,8 +170,3 @@ def accuracy_by_repetition(
     hit = np.take_along_axis(best, np.asarray(wanted)[:, None, None], axis=2)[..., 0]
     shares: Floats = (hit / best.sum(axis=2)).mean(axis=0)
     return shares
-
-
-def _entropy(shares: Floats) -> float:
-    some = shares[shares > 0]
-    return float(-(some * np.log2(some)).sum())

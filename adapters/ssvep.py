@@ -13,7 +13,7 @@ from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .linear import Floats, LinearAdapter, LinearConfig
-from .task import Finished, Heard, Task, Way
+from .task import Finished, Heard, Task, Way, joined
 
 FLICKER = ConditionConfig(high_pass_hz=3.0, line_hz=50.0, order=2, bad_channels=BadChannelConfig())
 """Above slow rhythms, without mains hum, no reference: few electrodes, all at the back.
@@ -108,10 +108,18 @@ def _untrained(heard: Heard) -> Finished:
     )
 
 
+TOGETHER = joined(
+    Way(encoder="fbcca", conditioning=FLICKER, settings={"n_bands": 5}, classifier="lda"),
+    Way(encoder="flicker_covariance", conditioning=FLICKER, classifier="lda"),
+)
+"""How well each flicker is followed, and with which electrodes."""
+
+
 def flicker_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
     """Ways to decode an attended flicker."""
     named: dict[str, object] = {"n_bands": 5, "frequencies_hz": frequencies_of(classes)}
     return (
+        TOGETHER,
         Way(encoder="fbcca", conditioning=FLICKER, settings={"n_bands": 5}),
         Way(
             encoder="fbcca",

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
+from ..runtime.errors import ConfigError
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
@@ -95,6 +96,8 @@ class Way:
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
     learns_from : TrialSpan, optional
         What is learnt from, where that is not what the decisions will be judged by.
+    parts : tuple of Way
+        The ways that a joined one is made of, see `joined`.
     """
 
     encoder: str
@@ -106,6 +109,36 @@ class Way:
     aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
+    parts: tuple[Way, ...] = ()
+
+
+def joined(*ways: Way, name: str = "") -> Way:
+    """Several ways made one: each reads the window for itself, and the log-odds are averaged.
+
+    Parameters
+    ----------
+    *ways : Way
+        At least two, all served the same signal.
+    name : str
+        What people call it; ``"joined"`` if empty.
+
+    Returns
+    -------
+    way : Way
+        The joined one.
+
+    Raises
+    ------
+    ConfigError
+        If they are served different signals.
+    """
+    conditioning = ways[0].conditioning
+    if any(way.conditioning != conditioning for way in ways):
+        raise ConfigError(
+            f"Joined ways must be served the same signal, got {[way.encoder for way in ways]} with "
+            f"different conditioning: give them one."
+        )
+    return Way(encoder="joined", name=name, conditioning=conditioning, parts=ways)
 
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)

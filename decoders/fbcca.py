@@ -19,7 +19,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from ..runtime.paradigms.flicker import frequency_of
 from .bands import Floats, check_announced, check_stream, embed, encode_each
+from .flicker_frequencies import check_frequencies, named_frequencies
 from .missing import LEAST_SHARE
 from .sub_bands import SubBandConfig, SubBands
 
@@ -75,20 +75,7 @@ class FilterBankCcaConfig(SubBandConfig):
                 f"neighbour_hz must be in [0, 5] Hz, got {self.neighbour_hz} Hz: 1 is usual, 0 "
                 f"leaves it out."
             )
-        _check_frequencies(self.frequencies_hz, self.rate_hz)
-
-
-def _check_frequencies(frequencies_hz: Sequence[float], rate_hz: float) -> None:
-    if len(set(frequencies_hz)) < len(frequencies_hz):
-        raise ConfigError(
-            f"frequencies_hz must all be different, got {list(frequencies_hz)}: name each once."
-        )
-    for frequency_hz in frequencies_hz:
-        if not 1 <= frequency_hz < rate_hz / 2:
-            raise ConfigError(
-                f"frequencies_hz must be in [1, {rate_hz / 2:g}) Hz at a rate of {rate_hz:g} Hz, "
-                f"got {frequency_hz:g} Hz: leave it out, or raise conditioning.rate_hz."
-            )
+        check_frequencies(self.frequencies_hz, self.rate_hz)
 
 
 class FilterBankCca:
@@ -187,15 +174,7 @@ class FilterBankCca:
         n_channels = windows.shape[1]
         if config.frequencies_hz:
             return cls.untrained(config, n_channels)
-        named = {frequency_of(str(label)) for label in np.unique([] if labels is None else labels)}
-        found = sorted(one for one in named if one is not None)
-        if len(found) < 2:
-            raise ConfigError(
-                f"The labels must name at least 2 frequencies, got {found}: label trials with "
-                f'their frequency, such as "12", or name them in frequencies_hz.'
-            )
-        _check_frequencies(found, config.rate_hz)
-        return cls(config, np.array(found), n_channels)
+        return cls(config, named_frequencies((), labels, config.rate_hz), n_channels)
 
     @classmethod
     def from_arrays(cls, config: FilterBankCcaConfig, arrays: Mapping[str, NDArray[Any]]) -> Self:

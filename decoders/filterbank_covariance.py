@@ -106,7 +106,7 @@ class FilterbankCovariance:
         self._check_shapes(covariance)
         self._missing = MissingChannels(covariance, filters)
         n_bands, n_components, _ = whiteners.shape
-        self._n_channels = n_components if filters is None else filters.shape[2]
+        self._n_channels: int = n_components if filters is None else filters.shape[2]
         row, column = np.triu_indices(n_components)
         # Off-diagonal elements count twice in the matrix norm, and the vector keeps the norm.
         self._scale = np.where(row == column, 1.0, np.sqrt(2.0))
@@ -128,6 +128,11 @@ class FilterbankCovariance:
                 f"{covariance.shape} do not fit each other and {self.config.n_bands} bands: fit "
                 f"the model again."
             )
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of each band."""
+        return self._n_channels
 
     @classmethod
     def fit(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from diverloop.adapters.motor_imagery import MU_BETA
-from diverloop.assembly import open_model
+from diverloop.adapters.task import Way, joined
+from diverloop.assembly import open_encoder, open_model
 from diverloop.calibration import fit_best, fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.fit_plan import FitPlan, plans_for
@@ -71,6 +72,30 @@ def test_recordings_without_the_classes_cannot_be_fitted(recording):
 def test_a_window_that_does_not_fit_the_trial_is_refused():
     with pytest.raises(ConfigError, match=r"A window of 4 s does not fit between 0\.75 and 4\.25"):
         FitPlan(span=SPAN, window=WindowConfig(length_s=4.0))
+
+
+def test_a_joined_way_is_fitted_saved_and_opened_like_any_other(tmp_path):
+    way = joined(
+        Way(encoder="filterbank_covariance", conditioning=MU_BETA),
+        Way(encoder="csp", conditioning=MU_BETA, classifier="lda"),
+    )
+    plan = FitPlan(span=SPAN, encoder=way.encoder, parts=way.parts)
+    bundle = fit_model([block(seconds=60.0)], plan)
+    covariance, patterns = bundle.card.encoder_config["parts"]
+    assert (covariance["encoder"], patterns["encoder"]) == ("filterbank_covariance", "csp")
+    assert covariance["settings"]["n_bands"] == patterns["settings"]["n_bands"] == 4
+    assert [part["cost"] is None for part in bundle.card.scores["parts"]] == [False, True]
+    save_bundle(bundle, tmp_path / "joined.bundle")
+    again = load_bundle(tmp_path / "joined.bundle")
+    windows = np.random.default_rng(0).standard_normal((2, len(again.card.conditioned_rows), 500))
+    features = open_encoder(again).encode_many(windows)
+    assert features.shape[1] == again.part("adapter")["mean"].size
+
+
+def test_ways_that_are_served_other_signals_cannot_be_joined():
+    steeper = Way(encoder="csp", conditioning=replace(MU_BETA, order=4))
+    with pytest.raises(ConfigError, match="must be served the same signal"):
+        joined(Way(encoder="csp", conditioning=MU_BETA), steeper)
 
 
 def test_the_card_says_what_was_fitted():

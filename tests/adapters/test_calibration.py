@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from diverloop.adapters.calibration import fit_temperature, log_loss, soften
+from diverloop.adapters.calibration import fit_temperature, log_loss, platt, soften
 
 
 def drawn(n_trials: int = 20000, n_classes: int = 3, seed: int = 0):
@@ -50,3 +52,24 @@ def test_softened_targets_worked_out_by_hand():
 def test_equal_scores_lose_the_logarithm_of_the_number_of_classes():
     targets = np.array([0, 1, 2, 3])
     assert log_loss(np.zeros((4, 4)), targets) == pytest.approx(np.log(4))
+
+
+def test_calibrated_odds_find_the_truth_behind_stretched_and_shifted_margins():
+    rng = np.random.default_rng(0)
+    real = rng.random(4000) < 0.25
+    margins = 5 * (rng.standard_normal(4000) + 1.5 * real) + 20
+    slope, offset = platt(margins, real)
+    # Two normal densities 1.5 apart: log odds rise by 1.5 a standard deviation, here 5.
+    assert slope == pytest.approx(0.3, abs=0.02)
+    probable = 1 / (1 + np.exp(-(slope * margins + offset)))
+    assert probable.mean() == pytest.approx(real.mean(), abs=0.01)
+    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 1.0)):
+        inside = (probable >= low) & (probable < high)
+        assert probable[inside].mean() == pytest.approx(real[inside].mean(), abs=0.04)
+
+
+def test_margins_that_say_nothing_leave_the_share_of_errors():
+    real = np.arange(40) % 4 == 0
+    slope, offset = platt(-1.0 * real, real)
+    assert 0 < slope < 0.01
+    assert 1 / (1 + math.exp(-offset)) == pytest.approx(0.25, abs=0.01)

@@ -17,7 +17,6 @@ from diverloop.adapters.error_potential import (
     SLOW,
     FeedbackSpan,
     error_probability,
-    platt,
 )
 from diverloop.adapters.linear import LinearAdapter
 from diverloop.assembly import open_model
@@ -113,27 +112,6 @@ def test_a_decision_tells_how_probable_an_error_is():
     other = Decision(classes=("left", "right"), probabilities=np.full(2, 0.5), label="left")
     with pytest.raises(ValueError, match="error_potential"):
         error_probability(other)
-
-
-def test_calibrated_odds_find_the_truth_behind_stretched_and_shifted_margins():
-    rng = np.random.default_rng(0)
-    real = rng.random(4000) < 0.25
-    margins = 5 * (rng.standard_normal(4000) + 1.5 * real) + 20
-    slope, offset = platt(margins, real)
-    # Two normal densities 1.5 apart: log odds rise by 1.5 a standard deviation, here 5.
-    assert slope == pytest.approx(0.3, abs=0.02)
-    probable = 1 / (1 + np.exp(-(slope * margins + offset)))
-    assert probable.mean() == pytest.approx(real.mean(), abs=0.01)
-    for low, high in ((0.0, 0.2), (0.2, 0.5), (0.5, 1.0)):
-        inside = (probable >= low) & (probable < high)
-        assert probable[inside].mean() == pytest.approx(real[inside].mean(), abs=0.04)
-
-
-def test_margins_that_say_nothing_leave_the_share_of_errors():
-    real = np.arange(40) % 4 == 0
-    slope, offset = platt(-1.0 * real, real)
-    assert slope == 0
-    assert 1 / (1 + math.exp(-offset)) == pytest.approx(0.25)
 
 
 def test_one_line_in_the_catalogue_is_enough_to_fit_a_model(bundle):

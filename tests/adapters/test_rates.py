@@ -102,6 +102,39 @@ def test_few_selections_at_chance_carry_almost_nothing_after_the_correction():
     assert np.mean(corrected) < 0.4 * np.mean(plain)
 
 
+def test_perfect_spelling_of_equal_items_carries_the_logarithm_of_their_number():
+    assert mutual_information(np.eye(4) * 1000) == pytest.approx(2.0, abs=0.01)
+    assert mutual_information(np.eye(4) * 1000, [0.7, 0.1, 0.1, 0.1]) == pytest.approx(
+        -0.7 * math.log2(0.7) - 0.3 * math.log2(0.1), abs=0.01
+    )
+
+
+def test_no_selection_as_an_outcome_carries_less_than_a_right_one_and_more_than_a_wrong_one():
+    some = np.hstack([np.eye(4) * 800, np.full((4, 1), 200.0)])
+    assert mutual_information(some) == pytest.approx(1.6, abs=0.01)
+    wrong = np.eye(4) * 800 + (1 - np.eye(4)) * 200 / 3
+    assert mutual_information(wrong) < 1.2
+
+
+@pytest.mark.parametrize(
+    ("counts", "prior"),
+    [
+        (np.zeros((2, 2)), None),
+        (np.ones(3), None),
+        (np.eye(2), [1.0]),
+        (np.array([[1.0, 0.0], [0.0, 0.0]]), [0.0, 1.0]),
+    ],
+)
+def test_counts_or_priors_that_say_nothing_are_refused(counts, prior):
+    with pytest.raises(ValueError, match=r"at least one|needs|prior"):
+        mutual_information(counts, prior)
+
+
+def test_confusions_that_never_occur_are_not_corrected_for():
+    # Two right selections of each of 36 letters: by degrees of freedom 12 bits would come off.
+    assert mutual_information(2 * np.eye(36)) == pytest.approx(math.log2(36))
+
+
 def test_accuracy_against_coverage_is_a_hand_count():
     curve = coverage_curve([0.9, 0.6, 0.8, 0.6, 0.7], [True, False, True, True, False])
     assert curve.thresholds.tolist() == [0.9, 0.8, 0.7, 0.6]

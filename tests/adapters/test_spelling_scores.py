@@ -11,7 +11,6 @@ from diverloop.adapters.scores import information_transfer_rate, wilson_interval
 from diverloop.adapters.spelling_scores import (
     Selection,
     accuracy_by_repetition,
-    mutual_information,
     spelling_report,
 )
 
@@ -65,53 +64,6 @@ def test_a_report_of_nothing_selected_has_no_bits_and_no_certainty_to_judge():
 def test_what_cannot_be_scored_is_refused(selections, says):
     with pytest.raises(ValueError, match=says):
         spelling_report(selections, ITEMS)
-
-
-def test_perfect_spelling_of_equal_items_carries_the_logarithm_of_their_number():
-    assert mutual_information(np.eye(4) * 1000) == pytest.approx(2.0, abs=0.01)
-    assert mutual_information(np.eye(4) * 1000, [0.7, 0.1, 0.1, 0.1]) == pytest.approx(
-        -0.7 * math.log2(0.7) - 0.3 * math.log2(0.1), abs=0.01
-    )
-
-
-def test_even_errors_carry_what_wolpaw_says_and_uneven_ones_more():
-    even = np.full((4, 4), 100.0) + np.eye(4) * 600
-    wolpaw = information_transfer_rate(0.7, 4, 60.0)
-    assert mutual_information(even) == pytest.approx(wolpaw, abs=0.01)
-    swapped = 700 * np.eye(4) + 300 * np.roll(np.eye(4), 1, axis=1)
-    assert mutual_information(swapped) > wolpaw + 0.3
-
-
-def test_guessing_carries_nothing_even_when_there_are_few_selections():
-    rng = np.random.default_rng(0)
-    found = []
-    for _ in range(200):
-        counts = np.zeros((4, 4))
-        np.add.at(counts, (rng.integers(4, size=40), rng.integers(4, size=40)), 1)
-        found.append(mutual_information(counts))
-    # Without the correction the mean is 0.16 bits; what is left is scatter, cut off at 0.
-    assert np.mean(found) < 0.09
-
-
-def test_no_selection_as_an_outcome_carries_less_than_a_right_one_and_more_than_a_wrong_one():
-    some = np.hstack([np.eye(4) * 800, np.full((4, 1), 200.0)])
-    assert mutual_information(some) == pytest.approx(1.6, abs=0.01)
-    wrong = np.eye(4) * 800 + (1 - np.eye(4)) * 200 / 3
-    assert mutual_information(wrong) < 1.2
-
-
-@pytest.mark.parametrize(
-    ("counts", "prior"),
-    [
-        (np.zeros((2, 2)), None),
-        (np.ones(3), None),
-        (np.eye(2), [1.0]),
-        (np.array([[1.0, 0.0], [0.0, 0.0]]), [0.0, 1.0]),
-    ],
-)
-def test_counts_that_say_nothing_are_refused(counts, prior):
-    with pytest.raises(ValueError, match=r"needed|needs|prior"):
-        mutual_information(counts, prior)
 
 
 def test_accuracy_grows_with_repetitions_and_ties_give_chance():

@@ -72,6 +72,7 @@ from diverloop.adapters.outliers import Outliers, noise_like
 from diverloop.adapters.permutation import go_no_go, permute_accuracy, permute_auc
 from diverloop.adapters.rates import auc, auc_interval, selective_gain
 from diverloop.adapters.reliability import calibration_error
+from diverloop.adapters.weights import Reading
 from diverloop.fit_plan import FitPlan
 from diverloop.gathering import Gathered, gather
 from diverloop.hardware.recordings import Recording, read_recording
@@ -533,7 +534,7 @@ def part_events(data: Path, shared: Callable[[], Model]) -> dict[str, Any]:
     calibration = []
     for place, recording in enumerate(runs(data, ("04", "06"), moves=True)):
         others = np.flatnonzero(np.array(trials.recordings) != place)
-        blind, weights = again.fit(others, cost)
+        blind, weights = again.fit(others, (Reading(cost=cost),))
         adapter = weights.adapter(trials.classes, FitConfig(), temperature)
         calibration.append(stream(model, recording, blind, adapter, move))
     judged = [

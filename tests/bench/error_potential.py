@@ -33,8 +33,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diverloop.adapters.calibration import platt
 from diverloop.adapters.cross_validation import CrossValidation, FitConfig
-from diverloop.adapters.error_potential import ERROR_POTENTIAL, SECONDS, SLOW, WRONG, platt
+from diverloop.adapters.error_potential import ERROR_POTENTIAL, SECONDS, SLOW, WRONG
 from diverloop.adapters.folds import Trials, contiguous_folds
 from diverloop.adapters.rates import auc
 from diverloop.adapters.scores import bootstrap_ci
@@ -109,7 +110,7 @@ def judge(way: Way, teachers: list[Person], judged: Person) -> tuple[float, floa
     held_out = validation.predict(contiguous_folds(trials.labels, config.n_folds))
     taught = trials.labels == WRONG
     slope, offset = platt(held_out[:, 1] - held_out[:, 0], taught)
-    fitted, weights = validation.fit(np.arange(n), validation.choose_cost(np.arange(n)))
+    fitted, weights = validation.fit(np.arange(n), validation.choose_readings(np.arange(n)))
     scores = weights.adapter(trials.classes, config).scores(fitted.encode_many(judged.windows))
     margins, real = scores[:, 1] - scores[:, 0], judged.labels == WRONG
     found = slope * margins + offset > np.log(taught.mean() / (1 - taught.mean()))

@@ -16,12 +16,12 @@ causal conditioner (`conditioning`); all methods get the same windows.
 ``xdawn_lda``   the same features, shrinkage LDA
 ``epoch``       the product's `EvokedEpoch` of all channels, shrinkage LDA
 ``epoch_xdawn`` the same behind xDAWN filters
-``mean``        of the log-odds of ``xdawn`` and ``epoch_xdawn``, each at its own temperature
-``weighed``     both, weighed by a logistic regression on what they said in the folds
+``joined``      the first way of the product's task: ``xdawn`` and ``epoch_xdawn``, their log-odds
+                averaged, costs and temperatures from the product's folds of the training part
 
-Temperatures and weights come from folds inside the training part (blocks of time, or recordings
-where there are several). ``--choose`` prints what the settings in this file were chosen by: the
-scores in those very folds, of every candidate in `CANDIDATES`; no judged window is looked at. (That
+``--choose`` prints what the settings in this file were chosen by: the
+scores in folds of the training part (blocks of time, or recordings where there are several), of
+every candidate in `CANDIDATES`; no judged window is looked at. (That
 loud moments are held was tried because judged scores of M1 disappointed; how, was chosen in the
 folds.) Settings are the same for everybody. All of it takes about two minutes of one core,
 ``--choose`` as long for two candidates. ``encode_us`` is the median time of one window of 16
@@ -36,6 +36,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,11 @@ from decoding_heads import Judge, Outcome, auc, interval
 from evoked_windows import PARTS, Flashes, flashes
 from numpy.typing import NDArray
 
-from diverloop.adapters.calibration import fit_temperature
+from diverloop.adapters.cross_validation import CrossValidation, FitConfig
+from diverloop.adapters.folds import Trials
+from diverloop.adapters.p300 import P300
 from diverloop.decoders.evoked_epoch import EvokedEpoch, EvokedEpochConfig
+from diverloop.decoders.joined import Joined, JoinedConfig, JoinedPart
 from diverloop.decoders.xdawn import XdawnConfig, XdawnCovariance
 from diverloop.runtime.messages import Channel, StreamSpec, Window
 from diverloop.runtime.signal.condition_config import ConditionConfig
@@ -170,7 +174,6 @@ def scores(
     return found
 
 
-JOINED = ("xdawn", "epoch_xdawn")
 CHOSEN_AMONG = ("rival", "xdawn", "epoch", "epoch_xdawn")
 
 
@@ -196,16 +199,28 @@ def judged(some: Flashes) -> dict[str, Floats]:
     task = some.task
     x, z = (part.astype(np.float64) for part in (task.windows_train, task.windows_test))
     found = scores(x, task.y_train, z, some.rate_hz, ("rival", *METHODS))
-    rehearsed = held_out(some, JOINED)
-    cooled = [
-        found[name] / fit_temperature(two_columns(log_odds), task.y_train)
-        for name, log_odds in rehearsed.items()
+    return found | {"joined": joined(x, task.y_train, z, some.rate_hz)}
+
+
+def joined(x: Floats, y: Ints, z: Floats, rate_hz: float) -> Floats:
+    """Log-odds of windows z by the product's first way, fitted on windows x as it is."""
+    way, config = P300.ways(())[0], FitConfig(priors=P300.priors)
+    parts = [JoinedPart(encoder="xdawn"), JoinedPart(
+        encoder="evoked_epoch", settings={"rate_hz": rate_hz}
+    )]  # fmt: skip
+    assert [(part.encoder, part.settings) for part in way.parts] == [
+        (part.encoder, {}) for part in parts
     ]
-    both = np.stack([rehearsed[name] for name in JOINED], axis=1)
-    spread = both.std(axis=0)
-    reader = logistic(both / spread, task.y_train)
-    weighed = reader.decision_function(np.stack([found[name] for name in JOINED], axis=1) / spread)
-    return found | {"mean": np.mean(cooled, axis=0), "weighed": weighed}
+    readers = [replace(config, classifier=p.classifier, scale=p.scale) for p in way.parts]
+    settings, everything = JoinedConfig(parts=tuple(parts)), np.arange(len(y))
+    trials = Trials.of(y.astype(str), everything, None, n_windows=len(y))
+    validation = CrossValidation(
+        x, trials, lambda some, names: Joined.fit(some, names, settings),
+        replace(config, parts=tuple(readers)),
+    )  # fmt: skip
+    encoder, weights = validation.fit(everything, validation.choose_readings(everything))
+    found = weights.adapter(trials.classes, config).scores(encoder.encode_many(z))
+    return found[:, 1] - found[:, 0]
 
 
 def report(

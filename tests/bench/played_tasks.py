@@ -7,7 +7,7 @@ session runs as a process of its own, is recorded, and then proved: replayed to 
 
 Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (Muse M1, session
 1 and then 2), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then
-2; its amplitudes are taken for microvolts), neurofeedback (EEGMMIDB S001, eyes open and then
+2; its amplitudes are taken for millivolts), neurofeedback (EEGMMIDB S001, eyes open and then
 closed).
 Of error potentials and of speech no recording could be had: there a simulated person is recorded,
 and that file is played (``"real": false``).
@@ -145,7 +145,7 @@ def _p300(data: Path, folder: Path) -> Case:
 def _ssvep(data: Path, folder: Path) -> Case:
     def hertz(stored: dict[str, Any]) -> dict[str, Any]:
         labels = [label.removesuffix("Hz") for label in stored["ev_label"].tolist()]
-        return {"ev_label": np.array(labels), "units": np.array("uV")}
+        return {"ev_label": np.array(labels), "units": np.array("mV")}
 
     runs = [
         _copy(data / "ssvep" / f"exo_X01_run{run}.npz", folder / f"exo_X01_run{run}.npz", hertz)

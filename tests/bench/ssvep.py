@@ -18,13 +18,17 @@ SSVEP-exo are the subjects X01 X03 X04 X07 X10 X12 with 13, 17 and 21 Hz.
   and 2 s, so `last_run` holds the figures that nothing was chosen on. The product's temperature
   follows those fitted on the same earlier runs at 1 to 3 s; both are judged on the last.
 - `calibrated`: fitted on the earlier runs, judged on the last, with three classes and with rest as
-  a fourth. Scores of the filter bank with covariances beside them, or alone: that is chosen by
-  cross-validation inside the earlier runs (`diverloop.adapters.choosing.preferred`), and the
-  temperature comes from there too. Beside it minimum distance to Riemannian mean on the three
-  bands (Kalunga 2016), plain and re-centred; re-centring takes the mean of the whole last run,
-  without labels, which no causal system could know. With three classes the untrained encoder is
-  judged on the same run. That covariances come first in preference was settled after a look at the
-  last runs and is what the loss in the earlier runs says at 1 and 2 s, not at 3 s.
+  a fourth. `joined` is the product's first way: scores of the filter bank and covariances around
+  each flicker (`FlickerCovariance`), each read by itself, log-odds averaged; `fbcca` its second.
+  `chosen` is the one that is taken by cross-validation inside the earlier runs
+  (`diverloop.adapters.choosing.preferred`); temperatures come from there too. Width, shrinkage and
+  harmonics of the covariances were compared in folds of the earlier runs alone. `side_by_side`
+  puts both sets of features in front of one reader, `covariance` is the second part alone, and
+  `narrow_covariance` the covariance of bands of 2 Hz that the conditioner filters, which ring with
+  what came before the window. Beside them minimum distance to Riemannian mean on the three bands
+  (Kalunga 2016), plain and re-centred; re-centring takes the mean of the whole last run, without
+  labels, which no causal system could know. With three classes the untrained encoder is judged on
+  the same run.
 
 *muse*: subject V1, 30 against 20 Hz, with and without the auxiliary electrode; `calibrated` is
 fitted on runs 1 and 2 and judged on 3 and 4.
@@ -45,7 +49,7 @@ import os
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +68,7 @@ from diverloop.decoders.filterbank_covariance import (
     FilterbankCovariance,
     FilterbankCovarianceConfig,
 )
+from diverloop.decoders.flicker_covariance import FlickerCovariance, FlickerCovarianceConfig
 from diverloop.decoders.trca import TaskRelatedComponents, TaskRelatedComponentsConfig
 from diverloop.hardware.recordings import read_recording
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
@@ -210,42 +215,45 @@ def _filtered_bank(cut: Cut) -> Floats:
 class _Looked:
     """An encoder of window numbers: looks up what was computed once, and fits the rest."""
 
-    def __init__(self, scores: Floats | None, narrow: Floats | None, rows: Any) -> None:
-        self._scores, self._narrow = scores, narrow
-        self._tangent = None
-        if narrow is not None:
-            n_bands = narrow.shape[1]
-            config = FilterbankCovarianceConfig(n_bands=n_bands)
-            flat = narrow[rows].reshape(len(rows), -1, narrow.shape[3])
-            self._tangent = FilterbankCovariance.fit(flat, None, config)
+    def __init__(self, scores: Floats | None, fitted: Any, windows: Floats) -> None:
+        self._scores, self._fitted, self._windows = scores, fitted, windows
+        sizes = [] if scores is None else [scores.shape[1]]
+        self.sizes = (*sizes, *([] if fitted is None else [fitted.n_features]))
 
     def encode_many(self, rows: Any) -> Floats:
         parts = [] if self._scores is None else [self._scores[rows]]
-        if self._tangent is not None and self._narrow is not None:
-            flat = self._narrow[rows].reshape(len(rows), -1, self._narrow.shape[3])
-            parts.append(self._tangent.encode_many(flat))
+        if self._fitted is not None:
+            parts.append(self._fitted.encode_many(self._windows[rows]))
         return np.hstack(parts)
 
 
 def _candidates(cut: Cut, learn: NDArray[np.intp], summed: Floats) -> list[Candidate]:
-    """Ways in order of preference, each an encoder of window numbers."""
-    n_bands = 2 * len(cut.frequencies_hz)
-    narrow = cut.narrow.reshape(len(cut.narrow), n_bands, -1, cut.narrow.shape[2])
-    parts = _fbcca(cut, per_band=True).encode_many(cut.broad)
+    """Ways, those of the product first and in order of preference; encoders of window numbers."""
+    around = FlickerCovarianceConfig(rate_hz=cut.rate_hz, frequencies_hz=cut.frequencies_hz)
+    narrow = FilterbankCovarianceConfig(n_bands=2 * len(cut.frequencies_hz))
+
+    def fit_around(rows: Any) -> Any:
+        return FlickerCovariance.fit(cut.broad[rows], cut.labels[rows], around)
+
+    def fit_narrow(rows: Any) -> Any:
+        return FilterbankCovariance.fit(cut.narrow[rows], None, narrow)
+
+    read = FitConfig(classifier="lda", n_folds=6)
     ways = {
-        "fbcca+covariance": (parts, narrow),
-        "fbcca": (summed, None),
-        "covariance": (None, narrow),
+        "joined": (summed, fit_around, cut.broad, replace(read, parts=(read, read))),
+        "fbcca": (summed, None, cut.broad, read),
+        "side_by_side": (summed, fit_around, cut.broad, read),
+        "covariance": (None, fit_around, cut.broad, read),
+        "narrow_covariance": (None, fit_narrow, cut.narrow, read),
     }
     trials = Trials.of(cut.labels[learn], cut.trials[learn], cut.runs[learn], n_windows=len(learn))
 
-    def way(scores: Floats | None, banded: Floats | None) -> Any:
-        return lambda rows, _: _Looked(scores, banded, rows)
+    def way(scores: Floats | None, fit: Any, windows: Floats) -> Any:
+        return lambda rows, _: _Looked(scores, fit and fit(rows), windows)
 
-    config = FitConfig(classifier="lda", n_folds=6)
     return [
         Candidate(name=name, windows=learn, trials=trials, fit_encoder=way(*of), config=config)
-        for name, of in ways.items()
+        for name, (*of, config) in ways.items()
     ]
 
 
@@ -334,11 +342,11 @@ def _calibrated(cuts: dict[str, Cut], length_s: float, n_test_runs: int, rest: b
         summed = _fbcca(cut).encode_many(cut.broad)
         candidates = _candidates(cut, learn, summed)
         ways = [_way(each, cut, judge) for each in candidates[:2]]
-        alone = _way(candidates[2], cut, judge, rehearse=False)
+        others = [_way(each, cut, judge, rehearse=False) for each in candidates[2:]]
         place = preferred([way.losses for way in ways])
         own = np.searchsorted(ways[0].classes, cut.labels[judge])
         found = {"chosen": ways[place].scores.argmax(axis=1) == own}
-        found |= {way.name: way.scores.argmax(axis=1) == own for way in (*ways, alone)}
+        found |= {way.name: way.scores.argmax(axis=1) == own for way in (*ways, *others)}
         for way in ways:
             rehearsed.setdefault(way.name, []).append(float(way.losses.mean()))
         found |= _minimum_distance(cut, learn, judge)
@@ -387,12 +395,14 @@ def _way(candidate: Candidate, cut: Cut, judge: NDArray[np.intp], *, rehearse: b
         candidate.windows, candidate.trials, candidate.fit_encoder, candidate.config
     )  # fmt: skip
 
+    everything, held_out, rows = np.arange(len(trials.labels)), [], []
+    readings = validation.choose_readings(everything)
+
     def scores_from(chosen: NDArray[np.intp], rows: NDArray[np.intp]) -> Floats:
-        encoder, weights = validation.fit(chosen, None)
+        encoder, weights = validation.fit(chosen, readings)
         adapter = weights.adapter(trials.classes, candidate.config)
         return adapter.scores(encoder.encode_many(rows))
 
-    everything, held_out, rows = np.arange(len(trials.labels)), [], []
     if not rehearse:
         return _Way(
             name=candidate.name,

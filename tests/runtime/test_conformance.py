@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diverloop.decoders.joined import JoinedPart
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.conditioned import Conditioned
@@ -576,6 +577,13 @@ SETTINGS: dict[str, dict[str, object]] = {
     "evoked_epoch": {"rate_hz": SPEC.rate_hz, "n_filters": 2},
     "fbcca": {"rate_hz": SPEC.rate_hz, "frequencies_hz": (10.0, 15.0), "top_hz": 40.0},
     "filterbank_covariance": {"n_bands": 2, "n_components": 2},
+    "flicker_covariance": {"rate_hz": SPEC.rate_hz, "frequencies_hz": (10.0, 15.0)},
+    "joined": {
+        "parts": (
+            JoinedPart(encoder="xdawn"),
+            JoinedPart(encoder="band_power", settings={"n_bands": 2}),
+        )
+    },
     "trca": {"rate_hz": SPEC.rate_hz, "top_hz": 40.0},
     "xdawn": {"n_filters": 2},
 }
