@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -36,6 +37,9 @@ class FitPlan:
         See `FitConfig`.
     promised_error : float
         See `FitConfig`.
+    false_per_min : float
+        False activations that are wished at most in a minute of rest: the feedback's settings
+        follow from recordings that are held out whole. 0 leaves them as the task has them.
     conditioning : ConditionConfig
         Picks every brain channel unless it names some.
     student : str
@@ -58,6 +62,7 @@ class FitPlan:
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
+    false_per_min: float = 0.0
     learn: Callable[[Heard], Finished] | None = None
     conditioning: ConditionConfig = MU_BETA
     student: str = ""
@@ -65,6 +70,11 @@ class FitPlan:
     training_step_s: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 <= self.false_per_min < math.inf:
+            raise ConfigError(
+                f"false_per_min must be 0 or more, got {self.false_per_min}: 2 allows two false "
+                f"activations in a minute of rest, 0 asks for nothing."
+            )
         length_s = self.window.length_s
         within_s = self.span.stop_s - self.span.start_s
         slides = not self.window.lock_to and not isinstance(self.span, WholeRecording)
@@ -87,6 +97,7 @@ def plans_for(
     conditioning: ConditionConfig | None = None,
     student: str = "",
     promised_error: float = 0.0,
+    false_per_min: float = 0.0,
 ) -> list[FitPlan]:
     """A task's ways to decode, as somebody asks for them.
 
@@ -106,6 +117,8 @@ def plans_for(
         A shipped one, or the path of one.
     promised_error : float
         Share of decisions that may be wrong; 0 promises nothing.
+    false_per_min : float
+        False activations in a minute of rest that are wished at most; 0 wishes nothing.
 
     Returns
     -------
@@ -156,6 +169,7 @@ def plans_for(
             priors=known.priors,
             scale=way.scale,
             promised_error=promised_error,
+            false_per_min=false_per_min,
             learn=way.learn,
             conditioning=conditioning or way.conditioning,
             student=student,

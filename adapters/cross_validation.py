@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, log_loss
-from .folds import Indices, Trials, contiguous_folds
+from .folds import Indices, Trials, held_out_folds
 from .linear import Floats, LinearAdapter, LinearConfig
 from .outliers import Outliers
 
@@ -40,7 +40,7 @@ class FitConfig:
         ``"logistic"``: logistic regression, its cost chosen by inner folds; for many features.
         ``"lda"``: linear discriminant with Ledoit-Wolf shrinkage; for few, such as CSP's.
     n_folds : int
-        Blocks of trials for cross-validation, at least 2.
+        Recordings, or blocks of trials, for cross-validation, at least 2.
     costs : tuple of float
         Inverse strengths of the penalty to choose from; logistic only.
     priors : str
@@ -248,7 +248,7 @@ class CrossValidation(Generic[E]):
         rehearsal : Rehearsal
             The best cost, judged as it will serve: after calibration.
         """
-        folds = contiguous_folds(self._trials.labels[chosen], self._config.n_folds)
+        folds = held_out_folds(self._trials, self._config.n_folds, chosen)
         scores = np.empty((len(self._costs), len(chosen), len(self._trials.classes)))
         for fold in folds:
             encoder, features, labels = self._encode(np.delete(chosen, fold))
