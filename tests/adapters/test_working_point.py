@@ -17,7 +17,7 @@ from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.messages import Decision, Marker
 
-RATE_HZ, STEP_S, TRIAL_S, N_TRIALS = 100.0, 0.25, 4.0, 12
+RATE_HZ, STEP_S, TRIAL_S, N_TRIALS = 100.0, 0.5, 4.0, 10
 SPAN = TrialSpan(classes=("move", "rest"), start_s=0.5, stop_s=TRIAL_S)
 MARKERS = [
     Marker(label="move" if n % 2 else "rest", sample=round(RATE_HZ * (2 + n * TRIAL_S)))
