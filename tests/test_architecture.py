@@ -25,7 +25,7 @@ DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "checking.py", "cleaning.py", "cli.py",
     "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
     "fit_plan.py", "gathering.py", "keeping.py", "model_commands.py", "proving.py",
-    "record_commands.py", "reporting.py", "running.py", "training_sources.py",
+    "record_commands.py", "rehearsal.py", "reporting.py", "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
