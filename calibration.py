@@ -16,6 +16,7 @@ from .adapters.folds import Trials
 from .adapters.task import Finished, Heard, Task
 from .fit_plan import FitPlan
 from .gathering import Gathered, gather, picked_electrodes, student_for
+from .rehearsal import refuse_without_idle, refuse_without_spare, with_working_point
 from .runtime.bundle import Bundle, join_parts
 from .runtime.card import Card, CardData, CardInput, CardWindow, versions_now
 from .runtime.catalog import find
@@ -62,16 +63,22 @@ def fit_best(
     BundleError
         If the recordings' channels or rates differ.
     ConfigError
-        If a class has too few trials.
+        If a class has too few trials, or false activations are to be kept seldom and there is no
+        idle class, or no recording that could be held out whole.
     """
     task: Task = find("task", plans[0].task)
     if len(sources) == 1:
         plans = [plan for plan in plans if not plan.aligned] or plans
+    if plans[0].false_per_min:
+        refuse_without_idle(plans[0])
     if plans[0].learn is not None:
         return _learnt(gather(sources, plans[0], progress), sources, plans[0].learn, progress)
     gathered = _shared(_gathered(sources, plans, progress))
+    candidates = [_candidate(each) for each in gathered]
+    if plans[0].false_per_min:
+        refuse_without_spare(candidates[0].trials)
     choice = choose(
-        [_candidate(each) for each in gathered],
+        candidates,
         progress=lambda done, of: progress("fitting", done, of),
     )
     names = [each.name for each in choice.comparisons]
@@ -79,7 +86,10 @@ def fit_best(
     finish = taken.plan.finish or task.finish
     finished = finish(choice.fitted, taken.parts)
     finished = replace(finished, report={**choice.fitted.report, **finished.report})
-    return _bundle(taken, sources, task, choice.fitted.encoder, finished)
+    bundle = _bundle(taken, sources, task, choice.fitted.encoder, finished)
+    if not plans[0].false_per_min:
+        return bundle
+    return with_working_point(bundle, sources, plans[names.index(choice.name)], fit_model, progress)
 
 
 def _learnt(

@@ -197,8 +197,8 @@ def tell_scores(scores: dict[str, Any]) -> None:
         out.print(compared_table(scores["compared"], scores["chosen"]))
         out.print(scores["chosen_because"], highlight=False)
     for key, words in (
-        ("nested_choice", "Choosing and decoding, left-out blocks of trials"),
-        ("cross_validation", "The model, left-out blocks of trials"),
+        ("nested_choice", "Choosing and decoding, left-out trials"),
+        ("cross_validation", "The model, left-out trials"),
         ("leave_one_recording_out", "Left-out recordings"),
     ):
         if key in scores:
@@ -206,6 +206,9 @@ def tell_scores(scores: dict[str, Any]) -> None:
     for key in ("alignment", "verdict", "promise"):
         if key in scores:
             out.print(scores[key], highlight=False)
+    for key in ("confounded", "working_point"):
+        if key in scores:
+            out.print(scores[key]["sentence"], highlight=False)
     if left_out := scores.get("electrodes_left_out"):
         out.print(f"Left out, bad too often: {', '.join(left_out)}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,9 @@ class FitPlan:
         See `FitConfig`.
     promised_error : float
         See `FitConfig`.
+    false_per_min : float
+        False activations that are wished at most in a minute of rest: the feedback's settings
+        follow from recordings that are held out whole. 0 leaves them as the task has them.
     conditioning : ConditionConfig
         Picks every brain channel unless it names some.
     student : str
@@ -69,6 +73,7 @@ class FitPlan:
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
+    false_per_min: float = 0.0
     aligned: bool = False
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
@@ -80,6 +85,11 @@ class FitPlan:
     training_step_s: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 <= self.false_per_min < math.inf:
+            raise ConfigError(
+                f"false_per_min must be 0 or more, got {self.false_per_min}: 2 allows two false "
+                f"activations in a minute of rest, 0 asks for nothing."
+            )
         length_s = self.window.length_s
         within_s = self.span.stop_s - self.span.start_s
         slides = not self.window.lock_to and not isinstance(self.span, WholeRecording)
@@ -156,6 +166,7 @@ def plans_for(
     conditioning: ConditionConfig | None = None,
     student: str = "",
     promised_error: float = 0.0,
+    false_per_min: float = 0.0,
     options: Any = None,
 ) -> list[FitPlan]:
     """A task's ways to decode, as somebody asks for them.
@@ -176,6 +187,8 @@ def plans_for(
         A shipped one, or the path of one.
     promised_error : float
         Share of decisions that may be wrong; 0 promises nothing.
+    false_per_min : float
+        False activations in a minute of rest that are wished at most; 0 wishes nothing.
     options : object, optional
         Instance of the task's own options, see `read_options`.
 
@@ -214,6 +227,7 @@ def plans_for(
             priors=known.priors,
             scale=way.scale,
             promised_error=promised_error,
+            false_per_min=false_per_min,
             aligned=way.aligned,
             learn=way.learn,
             learns_from=way.learns_from,

@@ -244,6 +244,10 @@ def fit(
     promise: Annotated[
         float, typer.Option(help="Share of decisions that may be wrong; unsure ones are neutral.")
     ] = 0.0,
+    false_per_minute: Annotated[
+        float,
+        typer.Option(help="Activations wished at most in a minute of rest; sets the feedback."),
+    ] = 0.0,
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
@@ -269,6 +273,7 @@ def fit(
             conditioning=read_conditioning(conditioning) if conditioning else None,
             student=student,
             promised_error=promise,
+            false_per_min=false_per_minute,
             options=read_options(task, options) if options else None,
         )
         sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)

@@ -1,9 +1,10 @@
 """Several ways to decode, one calibration: which of them serves this person.
 
-Every way is cross-validated on the same trials in the same blocks of time. The choice itself is
-judged by nesting [1]_: for each block that is held out, the way is chosen again by rehearsing on
-the other blocks alone, so the accuracy that is reported is that of *choosing and then decoding*,
-not that of the luckiest of several ways.
+Every way is cross-validated on the same trials with the same ones held out: whole recordings
+where every class is in enough of them, blocks of time otherwise. The choice itself is judged by
+nesting [1]_: for each part that is held out, the way is chosen again by rehearsing on the others
+alone, so the accuracy that is reported is that of *choosing and then decoding*, not that of the
+luckiest of several ways.
 
 A few dozen trials do not tell good ways apart. Ways are therefore given in order of preference,
 and the first that is not clearly worse than the best is taken [2]_.
@@ -29,8 +30,9 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, trial_losses
+from .confounding import confounding
 from .cross_validation import ALIGNED, CrossValidation, E, FitConfig, FitEncoder
-from .folds import Indices, Trials, contiguous_folds, recording_folds
+from .folds import Indices, Trials, held_out_folds, recording_folds
 from .linear import Floats, LinearAdapter
 from .reader import fit_reader
 
@@ -163,9 +165,11 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
         If there is no way, their trials differ, or a class has too few trials for two folds.
     """
     trials = _shared(candidates)
-    folds = contiguous_folds(trials.labels, candidates[0].config.n_folds)
+    folds = held_out_folds(trials, candidates[0].config.n_folds)
     by_recording = recording_folds(trials)
-    step = _counted(progress, len(candidates) * len(folds) + len(by_recording) + 1)
+    # More recordings than folds: some were held out together.
+    again = by_recording if len(by_recording) > len(folds) else []
+    step = _counted(progress, len(candidates) * len(folds) + len(again) + 1)
     validations = [
         CrossValidation(
             each.windows, each.trials, each.fit_encoder, each.config, step, aligned=each.aligned
@@ -181,12 +185,14 @@ def choose(candidates: Sequence[Candidate], progress: Progress | None = None) ->
         trials, chosen.config, scores[taken], n_windows=len(chosen.windows), n_folds=len(folds)
     )
     judged = scores[taken]
+    if again:
+        judged = validation.predict(again)
     if by_recording:
-        # Recordings differ more than blocks of one do: what is promised must hold across them.
-        judged = validation.predict(by_recording)
         report["leave_one_recording_out"] = trials.report(judged)
         if chosen.aligned:
             report["alignment"] = ALIGNED
+    if confounded := confounding(trials, judged):
+        report["confounded"] = confounded
     nested = trials.report(_nested(scores, rehearsed, trials, folds))
     reason = _reason(comparisons, taken)
     encoder, adapter, learnt = fit_reader(chosen, validation, judged)
@@ -276,7 +282,7 @@ def _nested(
     trials: Trials,
     folds: Sequence[Indices],
 ) -> Floats:
-    """Scores of each trial by the way that would have been taken without its block."""
+    """Scores of each trial by the way that would have been taken without its fold."""
     found = np.empty_like(scores[0])
     for place, fold in enumerate(folds):
         others = np.delete(trials.targets, fold)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
 from .calibration import fit_temperature, log_loss
-from .folds import Indices, Trials, contiguous_folds
+from .folds import Indices, Trials, held_out_folds
 from .linear import Floats
 from .weights import Reading, Weights, fit_classifier, mean_of
 
@@ -76,7 +76,7 @@ class FitConfig:
         ``"logistic"``: logistic regression, its cost chosen by inner folds; for many features.
         ``"lda"``: linear discriminant with Ledoit-Wolf shrinkage; for few, such as CSP's.
     n_folds : int
-        Blocks of trials for cross-validation, at least 2.
+        Recordings, or blocks of trials, for cross-validation, at least 2.
     costs : tuple of float
         Inverse strengths of the penalty to choose from; logistic only.
     priors : str
@@ -242,7 +242,7 @@ class CrossValidation(Generic[E]):
         rehearsal : Rehearsal
             The best costs, judged as they will serve: after calibration.
         """
-        folds = contiguous_folds(self._trials.labels[chosen], self._config.n_folds)
+        folds = held_out_folds(self._trials, self._config.n_folds, chosen)
         shape = (len(chosen), len(self._trials.classes))
         scores = [np.empty((len(costs), *shape)) for costs in self._costs]
         for fold in folds:

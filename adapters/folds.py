@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -149,6 +149,45 @@ def contiguous_folds(labels: NDArray[np.str_], n_folds: int) -> list[Indices]:
     return [np.sort(np.concatenate(fold)) for fold in zip(*pieces, strict=True)]
 
 
+def held_out_folds(trials: Trials, n_folds: int, chosen: Indices | None = None) -> list[Indices]:
+    """Whole recordings if every class can be learnt from the others, blocks of time if not.
+
+    Recordings differ more than blocks of one do, and what is chosen has to hold in the next.
+
+    Parameters
+    ----------
+    trials : Trials
+        The groups.
+    n_folds : int
+        How many folds at most; of more recordings, neighbours are held out together.
+    chosen : ndarray of int, optional
+        The trials in question; all if None.
+
+    Returns
+    -------
+    folds : list of ndarray of int
+        Places in `chosen`; together all, each once.
+
+    Raises
+    ------
+    ConfigError
+        If a class has fewer than two trials.
+    """
+    rows = np.arange(len(trials.labels)) if chosen is None else chosen
+    some = replace(
+        trials,
+        labels=trials.labels[rows],
+        recordings=tuple(trials.recordings[row] for row in rows),
+    )
+    recordings = recording_folds(some)
+    if not recordings:
+        return contiguous_folds(some.labels, n_folds)
+    groups = np.array_split(np.arange(len(recordings)), min(n_folds, len(recordings)))
+    folds = [np.sort(np.concatenate([recordings[at] for at in group])) for group in groups]
+    enough = all(_learnable(some, fold) for fold in folds)
+    return folds if enough else contiguous_folds(some.labels, n_folds)
+
+
 def recording_folds(trials: Trials) -> list[Indices]:
     """One fold for each recording.
 
@@ -166,6 +205,11 @@ def recording_folds(trials: Trials) -> list[Indices]:
     names = list(dict.fromkeys(trials.recordings))
     here = np.array([names.index(recording) for recording in trials.recordings])
     folds = [np.flatnonzero(here == index) for index in range(len(names))]
-    left = [np.delete(trials.labels, fold) for fold in folds]
-    enough = all((rest == name).sum() >= 2 for rest in left for name in trials.classes)
+    enough = all(_learnable(trials, fold) for fold in folds)
     return folds if len(folds) > 1 and enough else []
+
+
+def _learnable(trials: Trials, fold: Indices) -> bool:
+    """Whether every class has two trials at least without a fold."""
+    rest = np.delete(trials.labels, fold)
+    return all((rest == name).sum() >= 2 for name in trials.classes)

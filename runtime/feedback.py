@@ -23,6 +23,10 @@ class FeedbackConfig:
         How long it has to stay there before it is selected, 0 to 60 s.
     refractory_s : float
         How long after a selection no other is made, 0 to 60 s.
+    once : bool
+        Whether a class that was selected has to let another lead, an idle one for example, before
+        it is selected again: an intention that lasts is one command. A hole in the signal is no
+        letting go.
     idle : tuple of str
         Classes that mean that nothing is intended: they gather evidence like any other, and
         command nothing.
@@ -32,6 +36,7 @@ class FeedbackConfig:
     select_at: float = 0.8
     dwell_s: float = 0.5
     refractory_s: float = 1.0
+    once: bool = False
     idle: tuple[str, ...] = ("rest", "idle")
 
     def __post_init__(self) -> None:
@@ -79,6 +84,7 @@ class EvidenceFeedback:
         self._last_ns = 0
         self._held: tuple[str, int] | None = None
         self._free_at_ns = 0
+        self._spent: str | None = None
 
     def advance(self, decision: Decision, now_ns: int) -> Command:
         """Take one decision into account.
@@ -103,6 +109,8 @@ class EvidenceFeedback:
         strengths = self._accumulate(decision.probabilities.tolist(), now_ns)
         strength = max(strengths)
         label = decision.classes[strengths.index(strength)]
+        if label != self._spent:
+            self._spent = None
         if label in self._config.idle:
             self._held = None
             return Command(label=None, strength=strength, reason=IDLE)
@@ -125,7 +133,8 @@ class EvidenceFeedback:
         return [weight / total for weight in weights]
 
     def _select(self, label: str, strength: float, now_ns: int) -> bool:
-        if strength < self._config.select_at or now_ns < self._free_at_ns:
+        too_soon = now_ns < self._free_at_ns or label == self._spent
+        if strength < self._config.select_at or too_soon:
             self._held = None
             return False
         if self._held is None or self._held[0] != label:
@@ -133,5 +142,6 @@ class EvidenceFeedback:
         if now_ns - self._held[1] < self._config.dwell_s * 1e9:
             return False
         self._held = None
+        self._spent = label if self._config.once else None
         self._free_at_ns = now_ns + round(self._config.refractory_s * 1e9)
         return True

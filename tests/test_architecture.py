@@ -26,7 +26,7 @@ DOORS = (
     "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
     "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "keeping.py",
     "listening.py", "model_commands.py", "proving.py", "recentring.py", "record_commands.py",
-    "reporting.py", "running.py", "training_sources.py",
+    "rehearsal.py", "reporting.py", "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diverloop.adapters.folds import Trials, contiguous_folds, recording_folds
+from diverloop.adapters.folds import Trials, contiguous_folds, held_out_folds, recording_folds
 from diverloop.runtime.errors import ConfigError
 
 
@@ -87,3 +87,36 @@ def test_each_recording_is_held_out_where_the_others_suffice():
     assert recording_folds(trials_of(labels, trials)) == []
     lopsided = trials_of(labels, trials, np.array(["a"] * 10 + ["b"] * 2))
     assert recording_folds(lopsided) == []
+
+
+def of_recordings(labels: list[str], recordings: list[int]) -> Trials:
+    return Trials(
+        classes=tuple(sorted(set(labels))),
+        of_window=np.arange(len(labels)),
+        labels=np.array(labels),
+        recordings=tuple(recordings),
+    )
+
+
+def test_whole_recordings_are_held_out_where_every_class_is_in_the_others():
+    trials = of_recordings(["a", "b"] * 9, [0] * 6 + [1] * 6 + [2] * 6)
+    folds = held_out_folds(trials, 5)
+    assert [fold.tolist() for fold in folds] == [list(range(n, n + 6)) for n in (0, 6, 12)]
+
+
+def test_many_recordings_are_held_out_with_their_neighbours():
+    trials = of_recordings(["a", "b"] * 8, [n // 2 for n in range(16)])
+    folds = held_out_folds(trials, 4)
+    assert [fold.tolist() for fold in folds] == [list(range(n, n + 4)) for n in (0, 4, 8, 12)]
+
+
+def test_blocks_of_time_are_held_out_where_a_recording_holds_a_class_alone():
+    trials = of_recordings(["a"] * 4 + ["b"] * 4, [0] * 4 + [1] * 4)
+    folds = held_out_folds(trials, 2)
+    assert [fold.tolist() for fold in folds] == [[0, 1, 4, 5], [2, 3, 6, 7]]
+
+
+def test_folds_of_some_trials_count_places_among_them():
+    trials = of_recordings(["a", "b"] * 9, [0] * 6 + [1] * 6 + [2] * 6)
+    folds = held_out_folds(trials, 5, np.arange(6, 18))
+    assert [fold.tolist() for fold in folds] == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]

@@ -52,7 +52,7 @@ class Tangent:
 class _Power:
     def __init__(self, task: Task, rows: Ints) -> None:
         self._task = task
-        config = FilterbankCovarianceConfig(n_bands=task.n_bands)
+        config = FilterbankCovarianceConfig(n_bands=task.n_bands, n_components=12)
         windows = task.banded_train[rows].astype(np.float64)
         self._encoder = FilterbankCovariance.fit(windows, None, config)
 

@@ -91,7 +91,7 @@ def decoders(n_channels: int) -> dict[str, Any]:
     """Name -> fit of the encoder, and the classifier that goes with it."""
     n_bands = len(BANDS_HZ)
     alone = tuple((row,) for row in range(n_channels))
-    tangent = FilterbankCovarianceConfig(n_bands=n_bands)
+    tangent = FilterbankCovarianceConfig(n_bands=n_bands, n_components=12)
     patterns = CommonSpatialPatternsConfig(n_bands=n_bands)
     power = BandPowerConfig(n_bands=n_bands, regions=alone)
     return {

@@ -28,13 +28,13 @@ The classes and ``rest``; every run is judged whole, rest included, with everyth
 others. Runs `switch`: R04, R06, R08, R10, all movements renamed to ``move``, so that anything
 intended is told from nothing. `online_fists`: R05, R06, R09, R10, where odd runs are executed
 movements, and `online_hands`: R03, R04, R07, R08; scores are also given over the imagined runs
-alone. The operating point (`select_at`, `dwell_s`; memory and refractory time as they are by
-default) is picked by leaving one of the fitted runs out in turn: most hits with at most two false
-activations in a minute of rest, or, if no point has so few, the one with the fewest. The run that
-is judged then goes through the loop with that point, and what it `selected` is scored. A trial
-lasts from its cue to the end of the movement's cue (4.1 s); ``late`` counts the first second of
-rest to the trial before it as well, because a window of 2 s still holds imagery there.
-``trade_off`` holds every point on the judged runs, for a picture: nothing was picked from it.
+alone. The feedback's settings are those that ``fit --false-per-minute 2`` picks by leaving each of
+the fitted runs out in turn. The run that is judged then goes through the loop with them, and what
+it `selected` is scored. A trial lasts from its cue to the end of the movement's cue (4.1 s);
+``late`` counts the first second of rest to the trial before it as well, because a window of 2 s
+still holds imagery there. ``at_wish`` holds the judged runs with settings picked, on the fitted
+runs, for other wishes. That a class has to be let go before it is selected again, and how many
+components a covariance keeps, was decided on the runs of executed movements (R03, R05, R07, R09).
 
 Intervals are at 95 %: Wilson's over trials, and, for events, a bootstrap over 2 to 4 runs, which is
 no more than a hint. It is one person, in one session.
@@ -237,7 +237,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", default="")
     parser.add_argument("--fast", action="store_true", help="without the student")
-    parser.add_argument("--encoder", default="csp", help="for the asynchronous parts")
+    parser.add_argument(
+        "--encoder", default="filterbank_covariance", help="for the asynchronous parts"
+    )
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     remember_collected()

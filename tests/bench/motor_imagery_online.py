@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import numpy as np
-from motor_imagery_runs import Run, Turns, note, play
+from motor_imagery_runs import STEP_S, Run, Turns, note, play
 from numpy.typing import NDArray
 
+import diverloop.calibration as calibration
+import diverloop.rehearsal as rehearsal
 from diverloop.adapters.event_scores import EventRun, Stretch, event_scores, nmcc, selections_of
-from diverloop.calibration import fit_best
-from diverloop.fit_plan import plans_for
+from diverloop.adapters.working_point import Rehearsed, choose_working_point
+from diverloop.fit_plan import FitPlan, plans_for
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.messages import Turn
+from diverloop.training_sources import TrainingSource
 
 MOVEMENT_S, GRACE_S = 4.1, 1.0
 MOST_FALSE_PER_MIN = 2.0
-POINTS = tuple(product((0.5, 0.6, 0.7, 0.8, 0.9, 0.95), (0.0, 0.25, 0.5, 1.0, 1.5)))
-"""Pairs of `select_at` and `dwell_s`."""
-
-Point = tuple[float, float]
+WISHES = (1.0, 2.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,84 +33,91 @@ class Heard:
     run: Run
     turns: list[Turn]
 
-    def played(self, point: Point) -> list[Turn]:
-        """The same decisions with another operating point: what the loop would have done."""
-        feedback = EvidenceFeedback(_config(point))
+    def played(self, config: FeedbackConfig) -> list[Turn]:
+        """The same decisions with other settings: what the loop would have done."""
+        feedback = EvidenceFeedback(config)
         return [
             replace(turn, command=feedback.advance(turn.decision, turn.times.decided_ns))
             for turn in self.turns
         ]
 
 
-def _commands(heard: Heard, point: Point) -> list[Any]:
-    return [turn.command for turn in heard.played(point)]
-
-
-def _config(point: Point) -> FeedbackConfig:
-    return FeedbackConfig(select_at=point[0], dwell_s=point[1])
-
-
 def online(runs: Sequence[Run], classes: tuple[str, ...], imagined: set[str], encoder: str) -> Any:
     """Each run judged with everything chosen on the others."""
-    plans = plans_for("motor_imagery", encoder=encoder, classes=(*classes, "rest"))
-    fit: Callable[[Sequence[Run]], Bundle] = _remembering(
-        lambda some: fit_best([run.training for run in some], plans)
+    plans = plans_for(
+        "motor_imagery",
+        encoder=encoder,
+        classes=(*classes, "rest"),
+        stop_s=MOVEMENT_S,
+        step_s=STEP_S,
+        false_per_min=MOST_FALSE_PER_MIN,
     )
+    calibration.fit_model = _remembering(calibration.fit_model)
+    rehearsed = _remember_rehearsed()
     picked, judged, alike = [], [], []
+    at_wish: dict[float, list[EventRun]] = {wish: [] for wish in WISHES}
     for place, run in enumerate(runs):
-        others = [other for other in runs if other is not run]
-        rehearsed = [_heard(fit([one for one in others if one is not out]), out) for out in others]
-        point, seen = _pick(rehearsed)
-        bundle = fit(others)
-        judged.append(_heard(bundle, run, point))
-        alike.append([turn.command for turn in judged[-1].turns] == _commands(judged[-1], point))
-        picked.append({"run": run.name, "select_at": point[0], "dwell_s": point[1], **seen})
+        rehearsed.clear()
+        began_s = time.process_time()
+        bundle = calibration.fit_best([one.training for one in runs if one is not run], plans)
+        took_s = time.process_time() - began_s
+        config = FeedbackConfig(**bundle.card.feedback)
+        judged.append(_heard(bundle, run, config))
+        alike.append(_commands(judged[-1].turns) == _commands(judged[-1].played(config)))
+        for wish in WISHES:
+            wished = choose_working_point(rehearsed, wish).feedback
+            at_wish[wish].append(_events(run, judged[-1].played(wished)))
+        found = bundle.card.scores["working_point"]
+        kept = {name: found[name] for name in ("feedback", "rehearsed", "promised", "sentence")}
+        picked.append({"run": run.name, "processor_s": round(took_s, 1), **kept})
         note(f"online {run.name} {place + 1}/{len(runs)}")
     said = {"encoder": encoder, "picked": picked, "all": _scores(judged, len(classes))}
     if len(imagined) < len(runs):
-        kept = [one for one in judged if one.run.name in imagined]
-        said["imagined"] = _scores(kept, len(classes))
-    # Other points are computed from the decisions, which only holds if this one comes out.
+        kept_runs = [one for one in judged if one.run.name in imagined]
+        said["imagined"] = _scores(kept_runs, len(classes))
+    # Other wishes are computed from the decisions, which only holds if this one comes out.
     said["computed_as_in_the_loop"] = all(alike)
-    said["trade_off"] = [
-        {"select_at": point[0], "dwell_s": point[1]}
-        | _two([_events(one.run, one.played(point)) for one in judged])
-        for point in POINTS
-    ]
+    said["at_wish"] = [{"most_per_min": wish} | _two(found) for wish, found in at_wish.items()]
     return said
 
 
-def _remembering(fit: Callable[[Sequence[Run]], Bundle]) -> Callable[[Sequence[Run]], Bundle]:
+def _commands(turns: Sequence[Turn]) -> list[Any]:
+    return [turn.command for turn in turns]
+
+
+def _remember_rehearsed() -> list[Rehearsed]:
+    """What the fits from now on rehearse, as they do."""
+    kept: list[Rehearsed] = []
+    rehearse = rehearsal.rehearse
+
+    def remembered(*args: Any) -> Rehearsed:
+        kept.append(rehearse(*args))
+        return kept[-1]
+
+    rehearsal.rehearse = remembered
+    return kept
+
+
+Fit = Callable[[Sequence[TrainingSource], FitPlan], Bundle]
+
+
+def _remembering(fit: Fit) -> Fit:
     """Two runs that are left out together are left out twice, for one model."""
     known: dict[str, Bundle] = {}
 
-    def fitted(some: Sequence[Run]) -> Bundle:
-        key = " ".join(run.name for run in some)
+    def fitted(some: Sequence[TrainingSource], plan: FitPlan) -> Bundle:
+        key = " ".join(one.name for one in some)
         if key not in known:
-            known[key] = fit(some)
+            known[key] = fit(some, plan)
         return known[key]
 
     return fitted
 
 
-def _heard(bundle: Bundle, run: Run, point: Point | None = None) -> Heard:
+def _heard(bundle: Bundle, run: Run, config: FeedbackConfig) -> Heard:
     watcher = Turns()
-    play(bundle, run, [watcher], None if point is None else _config(point))
+    play(bundle, run, [watcher], config)
     return Heard(run=run, turns=watcher.turns)
-
-
-def _pick(rehearsed: Sequence[Heard]) -> tuple[Point, dict[str, Any]]:
-    """The operating point for a run that nobody has looked at."""
-    found = [_two([_events(one.run, one.played(point)) for one in rehearsed]) for point in POINTS]
-
-    def worth(place: int) -> tuple[float, float, float]:
-        hits, false = found[place]["hit_rate"], found[place]["false_per_min"]
-        if false <= MOST_FALSE_PER_MIN:
-            return 1.0, hits, -false
-        return 0.0, -false, hits
-
-    best = max(range(len(POINTS)), key=worth)
-    return POINTS[best], {f"rehearsed_{name}": value for name, value in found[best].items()}
 
 
 def _events(run: Run, turns: Sequence[Turn], grace_s: float = 0.0) -> EventRun:
@@ -139,6 +146,7 @@ def _two(runs: Sequence[EventRun]) -> dict[str, float]:
         "hit_rate": round(scores.hit_rate, 3),
         "false_per_min": round(scores.false_per_min, 2),
         "wrong_rate": round(scores.wrong_rate, 3),
+        "delay_median_s": round(scores.delay_median_s, 2),
     }
 
 

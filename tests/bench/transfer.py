@@ -72,7 +72,7 @@ Floats = NDArray[np.float64]
 PAIRS = ((4, 8), (8, 4), (6, 10), (10, 6))
 FLICKER_RUNS = {"X01": 2, "X03": 2, "X04": 2, "X07": 2, "X10": 4, "X12": 3}
 BANDS_HZ = ((12.0, 14.0), (16.0, 18.0), (20.0, 22.0))
-IMAGERY = FilterbankCovarianceConfig(n_bands=4)
+IMAGERY = FilterbankCovarianceConfig(n_bands=4, n_components=12)
 FLICKER = FilterbankCovarianceConfig(n_bands=3, n_components=None)
 COST = 0.01
 N_PERSONS, N_SIMULATED, FULL, RATE_HZ = 4, 32, 15, 128.0

@@ -190,3 +190,23 @@ def test_while_an_idle_class_leads_nothing_is_commanded_and_evidence_is_kept():
 def test_which_classes_are_idle_can_be_said():
     decision = decided(0.9, 0.1, classes=("rest", "left"))
     assert feedback(idle=()).advance(decision, 0).label == "rest"
+
+
+def test_once_a_class_is_selected_again_only_after_another_has_led():
+    rule = feedback(memory_s=0, dwell_s=0, refractory_s=0, once=True)
+    commands = play(rule, [SURE, SURE, NEUTRAL, SURE, OTHER, SURE])
+    assert [command.selected for command in commands] == [True, False, False, False, True, True]
+    assert commands[1].label == "left"
+
+
+def test_without_once_a_class_that_lasts_is_selected_again_and_again():
+    rule = feedback(memory_s=0, dwell_s=0, refractory_s=0)
+    assert [command.selected for command in play(rule, [SURE, SURE, SURE])] == [True] * 3
+
+
+def test_once_an_idle_class_lets_go_of_what_was_selected():
+    resting = decided(0.05, 0.95, classes=("left", "rest"))
+    moving = decided(0.95, 0.05, classes=("left", "rest"))
+    rule = feedback(memory_s=0, dwell_s=0, refractory_s=0, once=True)
+    commands = play(rule, [moving, moving, resting, moving])
+    assert [command.selected for command in commands] == [True, False, False, True]
