@@ -14,6 +14,7 @@ from .adapters.choosing import Candidate, choose, shared_trials
 from .adapters.cross_validation import FitConfig
 from .adapters.folds import Trials
 from .adapters.task import Finished, Heard, Task
+from .cleaning import raw_signal
 from .fit_plan import FitPlan
 from .gathering import Gathered, gather, picked_electrodes, student_for
 from .rehearsal import refuse_without_idle, refuse_without_spare, with_working_point
@@ -72,7 +73,7 @@ def fit_best(
     if plans[0].false_per_min:
         refuse_without_idle(plans[0])
     if plans[0].learn is not None:
-        return _learnt(gather(sources, plans[0], progress), sources, plans[0].learn, progress)
+        return _learnt(sources, plans[0], plans[0].learn, progress)
     gathered = _shared(_gathered(sources, plans, progress))
     candidates = [_candidate(each) for each in gathered]
     if plans[0].false_per_min:
@@ -93,12 +94,14 @@ def fit_best(
 
 
 def _learnt(
-    gathered: Gathered,
     sources: Sequence[TrainingSource],
+    plan: FitPlan,
     learn: Callable[[Heard], Finished],
     progress: Progress,
 ) -> Bundle:
     """A model of a task in which no window is right or wrong."""
+    plan, found = _tuned(sources, plan)
+    gathered = gather(sources, plan, progress)
     windows, fit_encoder = _learning(gathered)
     encoder = fit_encoder(windows, _joined(gathered, "labels"))
     stops = np.cumsum([len(part.labels) for part in gathered.parts])[:-1]
@@ -110,7 +113,18 @@ def _learnt(
         progress=progress,
     )
     task: Task = find("task", gathered.plan.task)
-    return _bundle(gathered, sources, task, encoder, learn(heard))
+    finished = learn(heard)
+    finished = replace(finished, report={**found, **finished.report})
+    return _bundle(gathered, sources, task, encoder, finished)
+
+
+def _tuned(sources: Sequence[TrainingSource], plan: FitPlan) -> tuple[FitPlan, dict[str, Any]]:
+    """The plan with the person's own conditioning, and what was found."""
+    if plan.tune is None:
+        return plan, {}
+    samples, spec = raw_signal(sources, plan.conditioning.pick)
+    found = plan.tune(samples, spec.rate_hz, plan.conditioning)
+    return replace(plan, conditioning=found.conditioning), found.report
 
 
 def _bundle(

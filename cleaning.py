@@ -49,7 +49,7 @@ def learn_to_clean(
     from .decoders.cleaning_fit import fit_eog_regression, fit_eye_ica
     from .decoders.line_projection import fit_line_projection
 
-    samples, spec = _raw_signal(sources, config.pick)
+    samples, spec = raw_signal(sources, config.pick)
     arrays: dict[str, Any] = {}
     for place, name in enumerate(config.clean):
         progress(f"learning to clean: {name}", place, len(config.clean))
@@ -67,10 +67,30 @@ def learn_to_clean(
     return arrays
 
 
-def _raw_signal(
+def raw_signal(
     sources: Sequence[TrainingSource], pick: tuple[str, ...]
 ) -> tuple[Samples, StreamSpec]:
-    """All that the sources hold of the picked rows, one behind the other; holes closed up."""
+    """All that recordings hold of the picked rows, one behind the other; holes closed up.
+
+    Parameters
+    ----------
+    sources : sequence of TrainingSource
+        Recordings.
+    pick : tuple of str
+        Electrodes; empty for every brain channel.
+
+    Returns
+    -------
+    samples : ndarray, shape (n_channels, n_times)
+        In microvolts.
+    spec : StreamSpec
+        Of the picked rows.
+
+    Raises
+    ------
+    RecordingError
+        If there is no signal.
+    """
     parts, spec = [], None
     for one in sources:
         source = one.make(VirtualClock())
@@ -85,5 +105,5 @@ def _raw_signal(
                 parts.append(picked[:, np.isfinite(picked).all(axis=0)])
         source.close()
     if spec is None or not parts:
-        raise RecordingError("There is no signal to learn cleaning from: name a recording.")
+        raise RecordingError("There is no signal to learn from: name a recording.")
     return np.concatenate(parts, axis=1).astype(np.float64), spec

@@ -203,7 +203,7 @@ def tell_scores(scores: dict[str, Any]) -> None:
     ):
         if key in scores:
             out.print(f"{words}: {score_text(scores[key])}")
-    for key in ("alignment", "verdict", "promise"):
+    for key in ("rhythm", "alignment", "verdict", "promise"):
         if key in scores:
             out.print(scores[key], highlight=False)
     for key in ("confounded", "working_point"):

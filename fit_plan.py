@@ -12,10 +12,11 @@ from typing import Any, Literal
 
 from .adapters.choosing import Fitted
 from .adapters.motor_imagery import MU_BETA
-from .adapters.task import Finished, Heard, Task, Way
+from .adapters.task import Finished, Heard, Task, Tuned, Way
 from .runtime.catalog import find
 from .runtime.collection import Collected, TrialSpan, WholeRecording
 from .runtime.errors import ConfigError
+from .runtime.messages import Samples
 from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.toml_file import read_toml
@@ -53,7 +54,7 @@ class FitPlan:
         Length for training and serving, step for serving.
     aligned : bool
         See `Way`.
-    learn, learns_from : callable and TrialSpan, optional
+    tune, learn, learns_from : callables and TrialSpan, optional
         See `Way`.
     parts : tuple of Way
         See `Way`; their conditioning does not count.
@@ -75,6 +76,7 @@ class FitPlan:
     promised_error: float = 0.0
     false_per_min: float = 0.0
     aligned: bool = False
+    tune: Callable[[Samples, float, ConditionConfig], Tuned] | None = None
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
     parts: tuple[Way, ...] = ()
@@ -229,6 +231,7 @@ def plans_for(
             promised_error=promised_error,
             false_per_min=false_per_min,
             aligned=way.aligned,
+            tune=None if conditioning else way.tune,
             learn=way.learn,
             learns_from=way.learns_from,
             parts=way.parts,

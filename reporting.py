@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .adapters.performance import judge
+from .adapters.scorer import Scorer
 from .adapters.trial_scorer import TrialScorer
 from .hardware.recordings import Recording, read_recording
 from .running import scorer_for
@@ -72,13 +73,30 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
     """
     record = open_any(path)
     html = html or record.path.with_name(_report_name(record))
-    performance = None
+    performance, judged = None, ""
     if record.card is not None:
         scorer = scorer_for(record.card)
-        if isinstance(scorer, TrialScorer):
+        if type(scorer) is TrialScorer:
             performance = judge(record.spec, record.markers, record.turns, scorer.span)
-    written = write_report(record, html, performance=performance, audit=_audit_words(record))
+        elif record.turns:
+            judged = _in_words(scorer, record)
+    written = write_report(
+        record, html, performance=performance, judged=judged, audit=_audit_words(record)
+    )
     return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)
+
+
+def _in_words(scorer: Scorer, record: Record) -> str:
+    """What a scorer says of a session that is over."""
+    nothing = np.empty((record.spec.n_channels, 0), np.float32)
+    scorer.watch(record.spec)
+    scorer.watch(
+        Chunk(samples=nothing, first_sample=0, arrived_ns=0, markers=tuple(record.markers))
+    )
+    for turn in record.turns:
+        scorer.watch(turn)
+    found = scorer.report()
+    return found.sentence() if found else scorer.why_nothing()
 
 
 def _report_name(record: Record) -> str:

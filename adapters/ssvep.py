@@ -142,7 +142,7 @@ def flicker_ways(classes: tuple[str, ...]) -> tuple[Way, ...]:
 SSVEP = Task(
     name="ssvep",
     title="SSVEP",
-    span=TrialSpan(classes=("8", "10", "12", "15"), start_s=0.5, stop_s=4.5),
+    span=TrialSpan(classes=("8", "10", "12", "14"), start_s=0.5, stop_s=4.5),
     window=WindowConfig(length_s=2.0, step_s=0.2),
     ways=flicker_ways,
     flashes_hz=lambda card: frequencies_of(card.classes),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ..runtime.card import Card
 from ..runtime.collection import Collected, TrialSpan
 from ..runtime.errors import ConfigError
+from ..runtime.messages import Samples
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
@@ -73,6 +74,22 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """Conditioning that suits a person.
+
+    Parameters
+    ----------
+    conditioning : ConditionConfig
+        What is served.
+    report : dict
+        What was found, for the card.
+    """
+
+    conditioning: ConditionConfig
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """One way to decode.
 
@@ -91,6 +108,9 @@ class Way:
     aligned : bool
         Whether the encoder sees each recording from a reference of its own, so that other days
         and other people help; tried where there are two recordings or more.
+    tune : callable, optional
+        From raw signal, its rate and the conditioning to the person's own; before anything is
+        learnt, and unless somebody names a conditioning.
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
         the place of cross-validation and of `Task.finish`, and is not compared with other ways.
@@ -107,6 +127,7 @@ class Way:
     classifier: Literal["logistic", "lda"] = "logistic"
     scale: Literal["each", "common"] = "each"
     aligned: bool = False
+    tune: Callable[[Samples, float, ConditionConfig], Tuned] | None = None
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
     parts: tuple[Way, ...] = ()

@@ -16,7 +16,7 @@ TASK_CLASSES: dict[str, tuple[str, ...]] = {
     "motor_imagery": ("left", "right"),
     "p300": ("target", "nontarget"),
     "speller": ("target", "nontarget"),
-    "ssvep": ("8", "10", "12", "15"),
+    "ssvep": ("8", "10", "12", "14"),
     "error": ("right", "wrong"),
     "neurofeedback": ("reward", "no reward"),
     "rest": (),

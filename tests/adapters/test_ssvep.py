@@ -64,7 +64,7 @@ def test_a_recording_at_rest_is_enough_to_decode_flicker_well_above_chance(repor
 def test_its_decisions_are_judged_by_the_markers_of_flickers_as_a_calibrated_ones_are(bundle):
     scorer = scorer_for(bundle.card)
     assert isinstance(scorer, TrialScorer)
-    assert scorer.span == TrialSpan(classes=("8", "10", "12", "15"), start_s=0.5, stop_s=4.5)
+    assert scorer.span == TrialSpan(classes=("8", "10", "12", "14"), start_s=0.5, stop_s=4.5)
 
 
 def test_the_card_says_that_nothing_was_learnt(bundle):
@@ -72,7 +72,7 @@ def test_the_card_says_that_nothing_was_learnt(bundle):
     assert "cross_validation" not in scores
     assert "Nothing was learnt" in scores["verdict"]
     assert scores["temperature"] == pytest.approx(untrained_temperature(2.0))
-    assert bundle.card.encoder_config["frequencies_hz"] == (8.0, 10.0, 12.0, 15.0)
+    assert bundle.card.encoder_config["frequencies_hz"] == (8.0, 10.0, 12.0, 14.0)
 
 
 def test_frequencies_that_somebody_names_are_decoded_in_their_order():

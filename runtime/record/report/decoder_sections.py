@@ -50,6 +50,8 @@ def calibration(facts: Facts) -> list[Part]:
         return [missing("No model was found beside this recording, so its calibration is unknown.")]
     found = [Score.from_plain(name, card.scores.get(key)) for key, name in _CALIBRATION.items()]
     scores = [score for score in found if score is not None]
+    if not scores and "verdict" in card.scores:
+        return [element("p", str(card.scores["verdict"]))]
     if not scores:
         return [missing("The model carries no scores of its own calibration.")]
     first = scores[0]
@@ -69,6 +71,8 @@ def calibration(facts: Facts) -> list[Part]:
 def accuracy(facts: Facts) -> list[Part]:
     """How often the decoder was right, block by block."""
     performance = facts.performance
+    if performance is None and facts.judged:
+        return [element("p", facts.judged)]
     if performance is None:
         return [missing(_why_unscored(facts))]
     overall = performance.overall

@@ -34,7 +34,9 @@ class Facts:
     course : Course
         What happened.
     performance : Performance, optional
-        How the decoder did.
+        How the decoder did, trial by trial.
+    judged : str
+        The same in words, for a task whose decisions are judged in another way.
     """
 
     record: Record
@@ -42,6 +44,7 @@ class Facts:
     survey: Survey
     course: Course
     performance: Performance | None
+    judged: str = ""
 
     @property
     def timed(self) -> bool:
@@ -91,6 +94,8 @@ def accuracy(facts: Facts) -> str:
         return score_sentence(facts.performance.overall)
     if facts.performance is not None:
         return "The decoder gave no answer in any trial, so there is no accuracy to report."
+    if facts.judged:
+        return facts.judged
     if not facts.record.turns:
         return "No decoder ran, or its decisions are not in this file, so nothing is said of it."
     if facts.cues is None:

@@ -28,6 +28,7 @@ def write_report(
     path: str | Path,
     *,
     performance: Performance | None = None,
+    judged: str = "",
     audit: Mapping[str, str] | None = None,
     written_utc: str = "",
 ) -> Path:
@@ -42,6 +43,8 @@ def write_report(
     performance : Performance, optional
         How the decoder did, as its scorer computed it; without it the report says why nothing
         is said of it.
+    judged : str
+        How it did in words, for a task that is not judged trial by trial.
     audit : mapping of str to str, optional
         What checking the audit log gave, in words: shown as it is.
     written_utc : str
@@ -68,6 +71,7 @@ def write_report(
         survey=survey,
         course=Course(record, survey.lost),
         performance=performance,
+        judged=judged,
     )
     page = _page(facts, audit, written_utc or utc_now())
     try:

@@ -19,6 +19,7 @@ from diverloop.hardware.simulated_speech import (
     SimulatedSpeakerConfig,
 )
 from diverloop.proving import verify
+from diverloop.reporting import make_report
 from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import save_bundle
 from diverloop.runtime.errors import RecordingError
@@ -93,6 +94,9 @@ def test_who_let_it_listen_is_on_record_and_the_replay_is_exact(tmp_path, bundle
     assert began.text == "The decoder listens to speech: asked by p1."
     log = (report.kept / "audit.jsonl").read_text(encoding="utf-8")
     assert '"what":"listening"' in log.replace(" ", "")
+    page = make_report(report.kept, pdf=False)[0].read_text(encoding="utf-8")
+    assert report.score.sentence() in page
+    assert bundle.card.scores["verdict"] in page
     found = verify(report.kept)
     assert found.ok, found.sentences()
     assert any(turn.decision.label for turn in record.turns)
