@@ -19,9 +19,9 @@ from .running import RunOptions, RunReport, run_session
 from .runtime.bundle import Bundle
 from .runtime.catalog import CATALOG, find
 from .runtime.collection import TrialSpan
+from .runtime.deciding import Hears
 from .runtime.errors import ConfigError
 from .runtime.session import PartConfig, SessionConfig
-from .runtime.stages import Hears
 from .training_sources import TrainingSource
 
 CLASSES = ("left", "right")

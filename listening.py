@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .console import err
+from .runtime.deciding import Hears
 from .runtime.errors import ConfigError, RecordingError
 from .runtime.inbox import Inbox, Kind, Told
 from .runtime.record.contents import Note
 from .runtime.record.note_server import NoteServer, send_note
 from .runtime.session import SessionConfig
-from .runtime.stages import Adapter, Hears
+from .runtime.stages import Adapter
 
 DOOR = "listening.json"
 """Where a session leaves word of how to reach its decoder."""
@@ -129,4 +130,9 @@ def ask_to(what: Kind, folder: Path, who: str = "") -> None:
     RecordingError
         If no session runs there whose decoder hears.
     """
+    if not (folder / DOOR).exists():
+        raise RecordingError(
+            f"No session whose decoder hears runs in {folder}: give the folder that the session "
+            f"named when it began; only models of the task speech can listen."
+        )
     send_note(folder, str(what), who, file=DOOR)

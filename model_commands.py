@@ -234,9 +234,7 @@ def fit(
         Path | None,
         typer.Option(help="TOML file with options of the task, as the menu of p300_speller."),
     ] = None,
-    student: Annotated[
-        str, typer.Option(help="For encoder student: a shipped one or a path.")
-    ] = "",
+    student: Annotated[str, typer.Option(help="For student: a shipped one, or a path.")] = "",
     start_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,
     stop_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,
     window_s: Annotated[float | None, typer.Option(help="Length of a window.")] = None,

@@ -13,7 +13,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from .deciding import Follows, Hears, Tells
 from .errors import ConformanceError, SchemaMismatch
+from .inbox import Inbox
 from .messages import (
     Channel,
     Chunk,
@@ -243,6 +245,35 @@ def check_adapter(adapter: Adapter, n_features: int, *, seed: int = 0) -> None:
     _demand(decision.epoch == adapter.epoch, "a decision names its weights")
     lost = adapter.decide(Embedding(values=np.full(n_features, np.nan)), window)
     _demand(lost.label is None and bool(lost.reason), "an embedding of NaN gives neutral, and why")
+    _check_talk(adapter, Embedding(values=values), window)
+
+
+def _check_talk(adapter: Adapter, embedding: Embedding, window: Window) -> None:
+    """Try what an adapter may offer beside deciding."""
+    if isinstance(adapter, Hears):
+        inbox = Inbox()
+        adapter.hear(inbox)
+        inbox.listen("somebody")
+        adapter.decide(embedding, window)
+        _demand(not inbox.take(), "an adapter that hears looks once for each window")
+    if isinstance(adapter, Tells):
+        told = adapter.take_events()
+        _demand(all(isinstance(one, Event) for one in told), "an adapter tells events")
+        _demand(not adapter.take_events(), "an event is told once")
+    if isinstance(adapter, Follows):
+        adapter.follow(_Stranger())
+        after = adapter.decide(embedding, window)
+        _demand(after.epoch == adapter.epoch, "an adapter of another kind is not followed")
+
+
+class _Stranger:
+    """An adapter that has nothing that another could go on with."""
+
+    classes = ("no", "yes")
+    epoch = 0
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        raise NotImplementedError
 
 
 def check_feedback(feedback: Feedback) -> None:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from .events import Event
 from .inbox import Inbox
 from .messages import Decision, Embedding, Promotion, Window
 from .promotion import Promotions
-from .stages import Adapter, Follows, Hears, Tells
+from .stages import Adapter
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """An adapter that is told things while it decides; it looks once for each window."""
+
+    def hear(self, inbox: Inbox) -> None:
+        """Look into this inbox from now on."""
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """An adapter that has more to tell people than its decisions."""
+
+    def take_events(self) -> tuple[Event, ...]:
+        """What happened since the last call. The loop adds place and time."""
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """An adapter that goes on where the one before it stopped."""
+
+    def follow(self, before: Adapter) -> None:
+        """Take on what the adapter before has not finished. Called before the next window."""
 
 
 class Decider:
@@ -76,4 +101,4 @@ class Decider:
         self._adapter = adapter
         self._teller = adapter if isinstance(adapter, Tells) else None
         if isinstance(adapter, Hears):
-            adapter.inbox = self._inbox
+            adapter.hear(self._inbox)

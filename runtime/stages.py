@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from .conditioned import Conditioned
-from .inbox import Inbox
-from .messages import Chunk, Command, Decision, Embedding, Event, Message, StreamSpec, Window
+from .messages import Chunk, Command, Decision, Embedding, Message, StreamSpec, Window
 
 
 @runtime_checkable
@@ -108,29 +107,6 @@ class Adapter(Protocol):
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
         """Probabilities and label; label None to abstain."""
-
-
-@runtime_checkable
-class Hears(Protocol):
-    """An adapter that is told things while it decides; it looks once for each window."""
-
-    inbox: Inbox
-
-
-@runtime_checkable
-class Tells(Protocol):
-    """An adapter that has more to tell people than its decisions."""
-
-    def take_events(self) -> tuple[Event, ...]:
-        """What happened since the last call. The loop adds place and time."""
-
-
-@runtime_checkable
-class Follows(Protocol):
-    """An adapter that goes on where the one before it stopped."""
-
-    def follow(self, before: Adapter) -> None:
-        """Take on what the adapter before has not finished. Called before the next window."""
 
 
 @runtime_checkable

@@ -57,7 +57,7 @@ def test_whoever_may_write_into_the_folder_can_reach_it_while_it_runs(tmp_path):
     assert [(one.kind, one.text) for one in told] == [
         (Kind.LISTEN, "nurse-2"), (Kind.IGNORE, "the operator")
     ]  # fmt: skip
-    with pytest.raises(RecordingError, match="No session that takes this runs"):
+    with pytest.raises(RecordingError, match="No session whose decoder hears runs"):
         ask_to(LISTEN, tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_a_second_stage_beyond_this_machine_is_refused():
     from diverloop.adapters.speech.adapter import SpeechAdapter
 
     speech = object.__new__(SpeechAdapter)
-    speech.inbox, speech.second_stage = Inbox(), None
+    speech.second_stage = None
     with (
         pytest.raises(ConfigError, match="must be on this machine"),
         entered(speech, Inbox(), live=True, second_stage="tcp://10.0.0.1:5"),

@@ -59,7 +59,7 @@ class SpeechAdapter:
     Attributes
     ----------
     inbox : Inbox
-        What it is told: to listen or not, corrections. The loop gives it one of its own.
+        What it is told: to listen or not, corrections; see `hear`.
     second_stage : SecondStage, optional
         Who may correct; none unless given before the first window.
     """
@@ -190,6 +190,10 @@ class SpeechAdapter:
         self._take_in(np.asarray(embedding.values, dtype=np.float64))
         return self._say(window)
 
+    def hear(self, inbox: Inbox) -> None:
+        """Be told things through this inbox from now on."""
+        self.inbox = inbox
+
     def take_events(self) -> tuple[Event, ...]:
         """Whether it began to listen or stopped, and corrections, since the last call."""
         events, self._events = tuple(self._events), []
@@ -209,8 +213,6 @@ class SpeechAdapter:
         self._texts, self._utterance = before._texts, before._utterance
         self._events = before._events
         self._reader.due.extend(before._reader.due)
-
-    # --------------------------------------------------------------------------- from outside
 
     def _look(self) -> None:
         if self.second_stage is not None:

@@ -130,8 +130,8 @@ def send_note(
         address, token = card["address"], card["token"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RecordingError(
-            f"No session that takes this runs in {folder}: give the folder that the session named "
-            f"when it began."
+            f"Nothing is being recorded in {folder}: give the folder that the session named when "
+            f"it began."
         ) from error
     context = zmq.Context()
     socket = context.socket(zmq.REQ)

@@ -43,6 +43,9 @@ class Talking(Plain):
     def take_events(self):
         return tuple(Event(kind=EventKind.LISTENING, text=told.text) for told in self.heard)
 
+    def hear(self, inbox):
+        self.inbox = inbox
+
     def follow(self, before):
         self.before = before
 
