@@ -24,7 +24,8 @@ def riemannian_mean(covariances: Floats) -> Floats:
         from pyriemann.geometry.mean import mean_riemann
     except ImportError:  # pyriemann before 0.12 keeps it elsewhere
         from pyriemann.utils.mean import mean_riemann
-    mean: Floats = mean_riemann(covariances)
+    # It is where features are seen from: further steps change them by less than a millionth.
+    mean: Floats = mean_riemann(covariances, tol=1e-5)
     return mean
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -101,7 +104,14 @@ def save(folder: Path, n_rows: int = 4, seed: int = 0) -> Bundle:
 
 
 def compiled(folder: Path, n_rows: int = 4, seed: int = 0) -> Bundle:
-    """The same, compiled to FP32."""
-    bundle = save(folder, n_rows, seed)
-    compile_bundle(encoder(n_rows, seed), bundle)
-    return bundle
+    """The same, compiled to FP32: a copy of what was made once."""
+    shutil.copytree(_compiled(n_rows, seed), folder)
+    return load_bundle(folder)
+
+
+@functools.cache
+def _compiled(n_rows: int, seed: int) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="diverloop-compiled-")) / "one.bundle"
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    compile_bundle(encoder(n_rows, seed), save(folder, n_rows, seed))
+    return folder

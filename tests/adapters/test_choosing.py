@@ -61,8 +61,8 @@ def test_the_preferred_way_stays_unless_it_is_clearly_worse():
 
 def test_choosing_the_luckiest_of_many_blind_ways_is_reported_at_chance():
     nested, flattered = [], []
-    for person in range(12):
-        ways = [candidate(f"way {n}", 0.0, seed=100 * person + n) for n in range(8)]
+    for person in range(6):
+        ways = [candidate(f"way {n}", 0.0, seed=100 * person + n) for n in range(6)]
         choice = choose(ways)
         nested.append(choice.nested["accuracy"])
         flattered.append(max(each.accuracy["accuracy"] for each in choice.comparisons))
