@@ -62,8 +62,9 @@ def calibrate(
     out.print(NOTICE)
     for sentence in report.sentences():
         out.print(sentence, highlight=False, markup=False)
-    out.print(f"Recorded {recording}, {report.seconds:.0f} s. Next:", highlight=False)
-    out.print(f"  {report.fit_command}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"Recorded {recording}, {report.seconds:.0f} s.", highlight=False)
+    if report.can_be_fitted:
+        out.print(f"Next: {report.fit_command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def recentre(

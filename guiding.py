@@ -12,29 +12,25 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from .fit_plan import FitPlan
-from .guiding_look import SoFar, look_at, way_of
+from .guiding_look import SoFar, Submit, at_once, look_at, way_of
+from .guiding_report import GuidedReport
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
-from .runtime.errors import ConfigError, DiverloopError, RecordingError
+from .runtime.errors import ConfigError, RecordingError
 from .runtime.guide_file import GuideConfig
 from .runtime.marking import MarkedSource
 from .runtime.messages import Chunk
 from .runtime.paradigms.guided import GuidedCalibration
 from .runtime.paradigms.guided_course import GuidedCourse, Scene
-from .runtime.paradigms.guided_outcome import GuidedSummary
 from .runtime.paradigms.guided_plan import REJECT, GuidedPhase, GuidedTrial
 from .runtime.record.plain_recording import PlainRecording
 from .runtime.stages import Clock, Source
 from .runtime.trial_watch import TrialWatch
-
-Look = Callable[[], tuple[int, int]]
-Submit = Callable[[Look], "Future[tuple[int, int]]"]
 
 _PIECE_S = 0.1  # of signal to wait for at a time, so that a wish to stop is heard
 _PATIENCE_NS = 250_000_000
@@ -48,101 +44,6 @@ class TakesCues(Protocol):
 
     def cue(self, label: str) -> None:
         """See a cue now; empty for the end of the task."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuidedReport:
-    """What a guided calibration leaves.
-
-    Parameters
-    ----------
-    guide : GuideConfig
-        What was asked for.
-    seed : int
-        Order and rests follow from it.
-    path : Path
-        The recording.
-    seconds : float
-        Its length, lost samples counted.
-    summary : GuidedSummary
-        Trials, estimate, why it ended.
-    plan : FitPlan
-        How it was looked at.
-    trials : tuple of dict
-        Every trial that was judged: number, label, attempt, whether it was kept, and a sentence.
-    notes : tuple of str
-        What else a person should know.
-    """
-
-    guide: GuideConfig
-    seed: int
-    path: Path
-    seconds: float
-    summary: GuidedSummary
-    plan: FitPlan
-    trials: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def rejected(self) -> int:
-        """Trials that do not count."""
-        return sum(not trial["kept"] for trial in self.trials)
-
-    @property
-    def fit_command(self) -> str:
-        """How a model is made from it."""
-        words = f"diverloop fit {self.path} --task {self.guide.task}"
-        words += (
-            f" --classes {','.join(self.guide.plan.classes)} --stop-s {self.plan.span.stop_s:g}"
-        )
-        return f"{words} --out models/{self.path.stem}.bundle"
-
-    def sentences(self) -> tuple[str, ...]:
-        """All that matters, in plain words."""
-        summary = self.summary
-        kept = ", ".join(f"{n} {name}" for name, n in summary.kept.items())
-        told = [
-            f"Good trials: {kept}. Rejected: {self.rejected}. Repeated: {summary.repeats}.",
-        ]
-        if summary.n_judged:
-            low, high = summary.interval
-            told.append(
-                f"Decoded when held out: {summary.n_right} of {summary.n_judged} trials, accuracy "
-                f"{summary.n_right / summary.n_judged:.2f} ({low:.2f} to {high:.2f})."
-            )
-        return (*told, f"{summary.sentence} {summary.what_next}", *self.notes)
-
-    def to_json(self) -> dict[str, Any]:
-        """The same as plain values."""
-        guide, summary = self.guide, self.summary
-        return {
-            "notice": "Investigational, not a medical device.",
-            "session": guide.name,
-            "participant": guide.participant or None,
-            "operator": guide.operator or None,
-            "task": guide.task,
-            "plan": dataclasses.asdict(guide.plan) | {"words": dict(guide.plan.words)},
-            "limits": dataclasses.asdict(guide.limits),
-            "seed": self.seed,
-            "recording": str(self.path),
-            "seconds": self.seconds,
-            "rejected": self.rejected,
-            **summary.as_dict(),
-            "accuracy": summary.n_right / summary.n_judged if summary.n_judged else None,
-            "trials": list(self.trials),
-            "notes": list(self.notes),
-            "fit": self.fit_command,
-        }
-
-
-def at_once(look: Look) -> Future[tuple[int, int]]:
-    """Look now and here: on a clock that jumps, the stream must not run on meanwhile."""
-    done: Future[tuple[int, int]] = Future()
-    try:
-        done.set_result(look())
-    except DiverloopError as error:
-        done.set_exception(error)
-    return done
 
 
 def open_source(guide: GuideConfig, clock: Clock) -> Source:

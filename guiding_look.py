@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -17,12 +18,18 @@ from .hardware.recordings import Recording
 from .hardware.replay import ReplayConfig, ReplaySource
 from .runtime.catalog import find
 from .runtime.collection import WholeRecording
-from .runtime.errors import ConfigError, RecordingError
+from .runtime.errors import ConfigError, DiverloopError, RecordingError
 from .runtime.guide_file import GuideConfig
 from .runtime.messages import Chunk, Marker, StreamSpec
 from .training_sources import TrainingSource
 
 _COSTS = (1e-2,)
+
+Look = Callable[[], tuple[int, int]]
+"""How many trials are right, and of how many."""
+
+Submit = Callable[[Look], "Future[tuple[int, int]]"]
+"""Lets somebody look, now or on another thread."""
 
 
 def way_of(guide: GuideConfig) -> FitPlan:
@@ -162,3 +169,13 @@ def look_at(recording: Recording, plan: FitPlan) -> tuple[int, int]:
     judged = np.isfinite(scores).all(axis=1)
     right = scores[judged].argmax(axis=1) == trials.targets[judged]
     return int(right.sum()), int(judged.sum())
+
+
+def at_once(look: Look) -> Future[tuple[int, int]]:
+    """Look now and here: on a clock that jumps, the stream must not run on meanwhile."""
+    done: Future[tuple[int, int]] = Future()
+    try:
+        done.set_result(look())
+    except DiverloopError as error:
+        done.set_exception(error)
+    return done

@@ -285,7 +285,10 @@ def collect(
         usable=np.stack(keeper.usable),
         features=np.stack(keeper.features) if keeper.features else None,
     )
-    return found.only(~np.isin(places, bad)) if bad else found
+    if not bad:
+        return found
+    kept = found.only(~np.isin(places, bad))
+    return replace(kept, trials=np.unique(kept.trials, return_inverse=True)[1].astype(np.int64))
 
 
 class _Keeper:

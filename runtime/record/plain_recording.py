@@ -75,6 +75,7 @@ class PlainRecording:
             description={"recorded": json.dumps(dict(told or {}))},
         )
         self._file = XdfWriter(path, created_utc=created_utc)
+        self._open = True
         self._file.add_stream(_SIGNAL, signal)
         self._file.add_stream(_MARKERS, markers)
 
@@ -92,10 +93,12 @@ class PlainRecording:
 
     def close(self) -> None:
         """Write the end and let go of the file; calling it twice is harmless."""
-        try:
-            self._file.finish()
-        finally:
-            self._file.close()
+        if self._open:
+            self._open = False
+            try:
+                self._file.finish()
+            finally:
+                self._file.close()
 
     def _stamps_s(self, samples: NDArray[np.integer]) -> NDArray[np.float64]:
         return np.asarray(_START_S + samples / self._rate_hz, dtype=np.float64)
