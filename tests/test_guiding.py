@@ -32,7 +32,7 @@ SHORT = {
     "task": "motor_imagery",
     "rest_s": [0.5, 1.0],
     "cue_s": 0.5,
-    "trial_s": 2.5,
+    "trial_s": 2.0,
     "pause_s": 2.0,
 }
 GAP = {"kind": "gap", "at_s": 3.0, "length_s": 1.0}
@@ -104,7 +104,7 @@ def test_what_is_fitted_leaves_exactly_the_rejected_trial_out(calibrated):
 
 
 def test_the_person_is_told_each_phase_and_how_far_it_is(calibrated):
-    report, scenes, _ = calibrated
+    _, scenes, _ = calibrated
     kinds = Counter(scene.kind for scene in scenes)
     assert kinds["cue"] == kinds["trial"] == kinds["rest"] == kinds["end"] == 13
     assert kinds["pause"] >= 1
@@ -130,12 +130,11 @@ def test_the_person_imagines_what_was_asked_from_half_a_second_after_each_cue(tm
 
 def test_the_same_seed_gives_the_same_recording_to_the_last_bit(tmp_path):
     asked = guide(trials_per_class=2)
-    for name, seed in (("one", 4), ("two", 4), ("other", 5)):
-        run_guide(asked, tmp_path / f"{name}.xdf", live=False, seed=seed)
-    one, two, other = (read_recording(tmp_path / f"{n}.xdf") for n in ("one", "two", "other"))
+    for name in ("one", "two"):
+        run_guide(asked, tmp_path / f"{name}.xdf", live=False, seed=4)
+    one, two = (read_recording(tmp_path / f"{name}.xdf") for name in ("one", "two"))
     assert np.array_equal(one.samples, two.samples)
     assert one.markers == two.markers
-    assert one.markers != other.markers
 
 
 def settled(n_right: int, n: int) -> Future:
@@ -145,26 +144,28 @@ def settled(n_right: int, n: int) -> Future:
 
 
 def test_it_ends_early_when_the_trials_so_far_settle_the_matter(tmp_path):
-    asked = guide(trials_per_class=6, block_per_class=2, first_check=2, first_give_up=4)
+    asked = guide(
+        trials_per_class=5, block_per_class=1, first_check=2, first_give_up=5, needed=0.51
+    )
     looks = []
 
     def submit(look):
         looks.append(look)
-        return settled(4, 4) if len(looks) == 1 else settled(8, 8)
+        return settled(3, 4) if len(looks) == 1 else settled(6, 6)
 
     guiding = Guiding(asked, VirtualClock(), seed=1, submit=submit)
     report = guiding.run(tmp_path / "early.xdf")
     assert len(looks) == 2
     assert report.summary.ended == "enough"
-    assert report.summary.kept == {"left": 4, "right": 4}
-    assert "Decoded when held out: 8 of 8 trials" in report.sentences()[1]
+    assert report.summary.kept == {"left": 3, "right": 3}
+    assert "Decoded when held out: 6 of 6 trials" in report.sentences()[1]
     # A second is recorded behind the last marker.
     recording = read_recording(tmp_path / "early.xdf")
     assert recording.n_times - recording.markers[-1].sample == pytest.approx(250, abs=25)
 
 
 def test_the_stream_is_recorded_while_somebody_looks_and_the_pause_is_not_longer(tmp_path):
-    asked = guide(trials_per_class=4, block_per_class=2, first_check=2, first_give_up=2)
+    asked = guide(trials_per_class=3, block_per_class=2, first_check=2, first_give_up=2)
     scenes, waiting = [], []
 
     class Slow(Future):
@@ -194,7 +195,7 @@ def test_the_stream_is_recorded_while_somebody_looks_and_the_pause_is_not_longer
 
 
 def test_trials_that_cannot_be_judged_are_a_note_and_no_end(tmp_path):
-    asked = guide(trials_per_class=4, block_per_class=2, first_check=2, first_give_up=2)
+    asked = guide(trials_per_class=2, block_per_class=2, first_check=2, first_give_up=2)
 
     def submit(look):
         failed: Future = Future()

@@ -30,11 +30,11 @@ def chunk(first: int, n: int, *labels: str) -> Chunk:
 
 def test_a_look_on_the_way_judges_the_trials_that_the_file_holds_and_ends_it_early(tmp_path):
     path = tmp_path / "c.xdf"
-    asked = guide(trials_per_class=8, block_per_class=4, first_check=4, needed=0.9, narrow=0.45)
+    asked = guide(trials_per_class=6, block_per_class=3, first_check=3, needed=0.9, narrow=0.45)
     report = Guiding(asked, VirtualClock(), seed=2).run(path)
     summary = report.summary
     assert summary.ended == "known"
-    assert summary.n_judged == sum(summary.kept.values()) == 8
+    assert summary.n_judged == sum(summary.kept.values()) == 6
     assert look_at(read_recording(path), way_of(asked)) == (summary.n_right, summary.n_judged)
 
 
