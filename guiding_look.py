@@ -48,11 +48,19 @@ def way_of(guide: GuideConfig) -> FitPlan:
     Raises
     ------
     ConfigError
-        If the task cannot be cued trial by trial, or its windows do not fit into a trial.
+        If the task cannot be cued trial by trial, or a trial is too short for its windows.
     """
     task: Task = find("task", guide.task)
     _refuse_uncued(task, guide.plan.classes)
     length_s = guide.plan.cue_s + guide.plan.trial_s
+    # Windows are cut on a grid of steps, wherever the cue lies on it.
+    needed_s = task.span.start_s + task.window.length_s + task.training_step_s
+    if length_s < needed_s:
+        raise ConfigError(
+            f"calibration.cue_s and trial_s make {length_s:g} s, and a window of "
+            f"{task.window.length_s:g} s is sure to fit into {needed_s:g} s only: make trial_s "
+            f"{needed_s - guide.plan.cue_s:g} or more."
+        )
     stop_s = min(task.span.stop_s, length_s)
     plans = plans_for(guide.task, classes=guide.plan.classes, stop_s=stop_s)
     return plans[0]

@@ -266,7 +266,9 @@ def collect(
             f"{', '.join(seen) or 'none'}: choose classes from them, or a shorter window."
         )
     places = np.array(keeper.trials)
-    bad = [place for place in set(keeper.trials) if span.rejected(keeper.markers, place)]
+    bad = []
+    if any(marker.label == REJECT for marker in keeper.markers):
+        bad = [place for place in set(keeper.trials) if span.rejected(keeper.markers, place)]
     if len(bad) == len(set(keeper.trials)):
         raise RecordingError(
             f"All of the {len(bad)} trials were rejected when they were recorded (marker "

@@ -32,7 +32,7 @@ SHORT = {
     "task": "motor_imagery",
     "rest_s": [0.5, 1.0],
     "cue_s": 0.5,
-    "trial_s": 2.0,
+    "trial_s": 2.5,
     "pause_s": 2.0,
 }
 GAP = {"kind": "gap", "at_s": 3.0, "length_s": 1.0}
@@ -291,7 +291,7 @@ def test_what_cannot_be_guided_is_told_in_one_sentence(tmp_path):
         ({"task": "p300_speller"}, "shows flashes or flicker"),
         ({"task": "error_potential"}, "asks at every event of its own"),
         ({"task": "neurofeedback"}, "learns from a whole recording"),
-        ({"trial_s": 1.5}, "does not fit between"),
+        ({"trial_s": 2.0}, r"make trial_s 2\.5 or more"),
         ({"classes": ["left", "hand"]}, "simulator.classes"),
     ):
         with pytest.raises(ConfigError, match=match):
@@ -322,7 +322,7 @@ task = "motor_imagery"
 trials_per_class = 2
 rest_s = [0.5, 0.5]
 cue_s = 0.5
-trial_s = 2.0
+trial_s = 2.5
 """
 
 
