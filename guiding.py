@@ -35,6 +35,7 @@ from .runtime.trial_watch import TrialWatch
 _PIECE_S = 0.1  # of signal to wait for at a time, so that a wish to stop is heard
 _PATIENCE_NS = 250_000_000
 _SILENT_NS = 2_000_000_000
+_NO_SIGNAL = "Wait. No signal is coming."
 _TAIL_S = 1.0  # recorded behind the end, for filters that delay
 
 
@@ -192,7 +193,10 @@ class Guiding:
             self._take(chunk)
         if chunk is None or not chunk.samples.shape[1]:
             return
-        self._heard_ns, self._silent = self._clock.now_ns(), False
+        self._heard_ns = self._clock.now_ns()
+        if self._silent:
+            self._silent = False
+            self._show_scene(self._scene)
         for phase in self._course.due(self._source.came):
             self._begin(phase)
         if self._course.over:
@@ -318,23 +322,22 @@ class Guiding:
     def _check_silence(self) -> None:
         if not self._silent and self._clock.now_ns() - self._heard_ns > _SILENT_NS:
             self._silent = True
-            self._wait_for("Wait. No signal is coming.")
+            self._show_scene(replace(self._scene, kind="wait", instruction=_NO_SIGNAL))
 
     def _wait_for(self, instruction: str) -> None:
         self._show("wait", instruction, None)
 
     def _show(self, kind: str, instruction: str, trial: GuidedTrial | None) -> None:
-        self._show_scene(
-            Scene(
-                kind=kind,
-                instruction=instruction,
-                trial=trial.number if trial else 0,
-                good=sum(self._guided.summary().kept.values()),
-                planned=self.guide.plan.n_trials,
-                last=self._last,
-                staff=trial.staff if trial else "",
-            )
+        self._scene = Scene(
+            kind=kind,
+            instruction=instruction,
+            trial=trial.number if trial else 0,
+            good=sum(self._guided.summary().kept.values()),
+            planned=self.guide.plan.n_trials,
+            last=self._last,
+            staff=trial.staff if trial else "",
         )
+        self._show_scene(self._scene)
 
 
 def run_guide(

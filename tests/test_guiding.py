@@ -242,6 +242,16 @@ def test_ctrl_c_stops_in_good_order_and_the_handler_is_put_back(tmp_path):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_stream_that_falls_silent_is_told_until_it_goes_on(tmp_path):
+    stall, scenes = {"kind": "stall", "at_s": 3.0, "length_s": 4.0}, []
+    asked = guide({"faults": [stall], "duration_s": 9.0})
+    run_guide(asked, tmp_path / "s.xdf", live=False, seed=1, show=scenes.append)
+    (silent,) = (n for n, scene in enumerate(scenes) if "No signal" in scene.instruction)
+    assert scenes[silent].kind == "wait"
+    assert scenes[silent + 1] == scenes[silent - 1]
+    assert not read_recording(tmp_path / "s.xdf").gaps
+
+
 def test_a_stream_that_ends_is_told_and_what_came_is_kept(tmp_path):
     report = run_guide(guide({"duration_s": 8.0}), tmp_path / "end.xdf", live=False, seed=1)
     assert report.notes[0] == "The stream ended before the calibration was over."
