@@ -117,7 +117,7 @@ def test_the_person_is_told_each_phase_and_how_far_it_is(calibrated):
 
 
 def test_the_person_imagines_what_was_asked_from_half_a_second_after_each_cue(tmp_path):
-    asked, clock = guide(trials_per_class=2), VirtualClock()
+    asked, clock = guide({"duration_s": 9.0}), VirtualClock()
     person = open_source(asked, clock)
     Guiding(asked, clock, seed=4, source=person).run(tmp_path / "short.xdf")
     for marker in read_recording(tmp_path / "short.xdf").markers:
@@ -129,7 +129,7 @@ def test_the_person_imagines_what_was_asked_from_half_a_second_after_each_cue(tm
 
 
 def test_the_same_seed_gives_the_same_recording_to_the_last_bit(tmp_path):
-    asked = guide(trials_per_class=2)
+    asked = guide({"duration_s": 6.0})
     for name in ("one", "two"):
         run_guide(asked, tmp_path / f"{name}.xdf", live=False, seed=4)
     one, two = (read_recording(tmp_path / f"{name}.xdf") for name in ("one", "two"))
