@@ -75,7 +75,7 @@ def fit_best(
     if plans[0].learn is not None:
         return _learnt(sources, plans[0], plans[0].learn, progress)
     gathered = _shared(_gathered(sources, plans, progress))
-    candidates = [_candidate(each) for each in gathered]
+    candidates = [candidate_of(each) for each in gathered]
     if plans[0].false_per_min:
         refuse_without_spare(candidates[0].trials)
     choice = choose(
@@ -183,7 +183,8 @@ def _joined(gathered: Gathered, name: str) -> np.ndarray[Any, Any]:
     return np.concatenate([getattr(part, name) for part in gathered.parts])
 
 
-def _candidate(gathered: Gathered) -> Candidate:
+def candidate_of(gathered: Gathered) -> Candidate:
+    """One way to decode, ready to be cross-validated."""
     plan, places = gathered.plan, _place(gathered)
     inputs, fit_encoder = _learning(gathered)
     config = FitConfig(

@@ -1,16 +1,70 @@
-"""Commands for the start of a day."""
+"""Commands for the start of a day: a calibration that guides, a centre that moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from .console import out, plain_errors, print_json, progress_bar
+from .console import NOTICE, out, overrides_of, plain_errors, print_json, progress_bar
 from .model_commands import refuse_overwriting
+from .runtime.errors import ConfigError
+from .runtime.json_text import json_text
+from .runtime.paradigms.guided_course import Scene
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+
+
+def calibrate(
+    guide: Annotated[Path, typer.Argument(help="Calibration file (TOML).")],
+    recording: Annotated[Path, typer.Option("--out", "-o", help="NAME.xdf to write.")],
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Let a simulated person's time pass at once.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(help="Order of trials; another one each time if not given.", min=0)
+    ] = None,
+    participant: Annotated[str, typer.Option(help="Pseudonym, never a name.")] = "",
+    operator: Annotated[str, typer.Option(help="Who runs it; a pseudonym.")] = "",
+    view: Annotated[bool, typer.Option("--view/--no-view", help="Show what to do, large.")] = True,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value, as source.name=amp-2.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Guide a person through a calibration, and record it for `diverloop fit`.
+
+    Bad trials are repeated, and it ends early when enough is known. Ctrl-C ends it at once and
+    keeps what was recorded.
+    """
+    from .guiding import run_guide
+    from .runtime.guide_file import read_guide
+
+    with plain_errors(json):
+        _refuse_recording(recording)
+        overrides = overrides_of(settings)
+        for key, pseudonym in (("participant", participant), ("operator", operator)):
+            if pseudonym:
+                overrides[f"session.{key}"] = f"'{pseudonym}'"
+        checked = read_guide(guide, overrides)
+        drawn = np.random.SeedSequence().generate_state(1)[0] if seed is None else seed
+        with _screen(checked.name, wanted=view and not json) as show:
+            report = run_guide(checked, recording, live=not fast, seed=int(drawn), show=show)
+        told = report.to_json()
+        _write_summary(told, recording.with_suffix(".json"))
+    if json:
+        print_json(told)
+        return
+    out.print(NOTICE)
+    for sentence in report.sentences():
+        out.print(sentence, highlight=False, markup=False)
+    out.print(f"Recorded {recording}, {report.seconds:.0f} s.", highlight=False)
+    if report.can_be_fitted:
+        out.print(f"Next: {report.fit_command}", highlight=False, markup=False, soft_wrap=True)
 
 
 def recentre(
@@ -42,3 +96,29 @@ def recentre(
         return
     out.print(said, highlight=False)
     out.print(f"Saved {bundle} ({sha256[:12]}), epoch {moved.card.epoch}.", highlight=False)
+
+
+@contextmanager
+def _screen(title: str, *, wanted: bool) -> Iterator[Callable[[Scene], None]]:
+    from .gui.guide_view import GuideView
+
+    if not wanted:
+        yield lambda scene: None
+        return
+    with GuideView(out, title) as view:
+        yield view.show
+
+
+def _refuse_recording(path: Path) -> None:
+    if path.suffix != ".xdf":
+        raise ConfigError(f"--out must end in .xdf, got {path.name!r}: take calibration.xdf.")
+    for one in (path, path.with_suffix(".json")):
+        if one.exists():
+            raise ConfigError(f"{one} exists; a recording is never overwritten: take a new name.")
+
+
+def _write_summary(told: dict[str, Any], path: Path) -> None:
+    from .decoders.whole_files import whole_file
+
+    with whole_file(path) as draft:
+        draft.write_text(json_text(told) + "\n", encoding="utf-8")

@@ -23,6 +23,7 @@ from .console import (
     course_sentence,
     latency_table,
     out,
+    overrides_of,
     pace_sentence,
     plain_errors,
     print_json,
@@ -271,6 +272,7 @@ def version(json: AsJson = False) -> None:
 
 for command in (
     model_commands.fit,
+    calibration_commands.calibrate,
     calibration_commands.recentre,
     model_commands.corpus,
     model_commands.pretrain,
@@ -295,11 +297,7 @@ def main() -> None:
 
 
 def _overrides(settings: list[str] | None) -> dict[str, str]:
-    pairs = [text.partition("=") for text in settings or ()]
-    for key, equals, _ in pairs:
-        if not equals or not key:
-            raise ConfigError(f"--set takes table.key=value, got {key!r}.")
-    found = {key: value for key, _, value in pairs}
+    found = overrides_of(settings)
     if "model.bundle" in found:
         # What is typed counts from where it is typed, what is written from the file's folder.
         found["model.bundle"] = str(Path(found["model.bundle"]).expanduser().absolute())

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .runtime.doctor import Finding
-from .runtime.errors import DiverloopError
+from .runtime.errors import ConfigError, DiverloopError
 from .runtime.json_text import json_text
 from .runtime.latency import LatencyReport
 from .runtime.signal_check import ChannelCheck, SignalCheck
@@ -39,6 +39,31 @@ def plain_errors(json_wanted: bool) -> Iterator[None]:
         text = f"{error.strerror or error}: {error.filename}: check the path, the disk, the rights."
         _tell_error(type(error).__name__, text, json_wanted)
         raise typer.Exit(2) from error
+
+
+def overrides_of(settings: Sequence[str] | None) -> dict[str, str]:
+    """What ``--set`` was given, by key.
+
+    Parameters
+    ----------
+    settings : sequence of str, optional
+        As ``"source.name=amp-2"``.
+
+    Returns
+    -------
+    overrides : dict of str to str
+        For the file that is read.
+
+    Raises
+    ------
+    ConfigError
+        If one has no key or no equals sign.
+    """
+    pairs = [text.partition("=") for text in settings or ()]
+    for key, equals, _ in pairs:
+        if not equals or not key:
+            raise ConfigError(f"--set takes table.key=value, got {key!r}.")
+    return {key: value for key, _, value in pairs}
 
 
 def restore_terminal() -> None:

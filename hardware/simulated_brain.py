@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..runtime.messages import Channel
 from .montage import scalp_position_m
+from .simulated_cues import CuedTimeline
 from .simulated_feedback import ErrorResponse, FeedbackTimeline
 from .simulated_rhythms import (
     Blinks,
@@ -97,7 +98,7 @@ class Brain:
         self,
         config: SimulatorConfig,
         channels: tuple[Channel, ...],
-        timeline: Timeline | SpellerTimeline | FeedbackTimeline,
+        timeline: Timeline | SpellerTimeline | FeedbackTimeline | CuedTimeline,
     ) -> None:
         self._config, self._timeline = config, timeline
         self.block_samples = max(1, math.floor(BLOCK_S * config.rate_hz))

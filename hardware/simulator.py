@@ -11,11 +11,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.errors import ConfigError
 from ..runtime.messages import Chunk, Command, Decision, StreamSpec
 from ..runtime.stages import Clock
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_brain import Brain
+from .simulated_cues import CuedTimeline
 from .simulated_feedback import FeedbackTimeline
 from .simulated_speller import SpellerTimeline
 from .simulated_task import Reaction, Timeline
@@ -24,8 +26,12 @@ from .simulator_config import TASK_CLASSES, Fault, SimulatorConfig
 __all__ = ["TASK_CLASSES", "Fault", "SimulatedParticipant", "SimulatorConfig"]
 
 
-def _timeline_of(config: SimulatorConfig) -> Timeline | SpellerTimeline | FeedbackTimeline:
+def _timeline_of(
+    config: SimulatorConfig,
+) -> Timeline | SpellerTimeline | FeedbackTimeline | CuedTimeline:
     """What happens to the participant when."""
+    if config.cued:
+        return CuedTimeline(config.seed)
     if config.task == "speller":
         return SpellerTimeline(config.plan, config.text, config.rate_hz, config.seed)
     if config.task == "error":
@@ -170,6 +176,31 @@ class SimulatedParticipant:
         asked = None if decision.marker is None else decision.marker.label
         self._reaction.show(seen, command.label, asked)
         return command
+
+    def cue(self, label: str) -> None:
+        """See a cue now, and follow it half a second later.
+
+        Parameters
+        ----------
+        label : str
+            A class of the task; empty for the end of the task.
+
+        Raises
+        ------
+        ConfigError
+            If the participant does not wait for cues, or does not know this one.
+        """
+        if not isinstance(self._timeline, CuedTimeline):
+            raise ConfigError(
+                f"The simulated participant follows a presentation of its own, so the cue "
+                f"{label!r} means nothing: set cued = true in its settings."
+            )
+        if label and label not in self._config.labels:
+            raise ConfigError(
+                f"The simulated participant knows {', '.join(self._config.labels)}, got the cue "
+                f"{label!r}: choose from these, or give it other classes."
+            )
+        self._timeline.cue(label, self._amplifier.produced(0.0) / self._config.rate_hz)
 
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         """Wait for samples, or until the deadline; see `runtime.stages.Source`.

@@ -25,6 +25,7 @@ TASK_CLASSES: dict[str, tuple[str, ...]] = {
 
 IMAGERY_CLASSES = ("left", "right", "feet", "rest")
 FAULT_KINDS = ("gap", "stall")
+CUED_TASKS = ("motor_imagery", "ssvep")
 
 
 def _check_range(key: str, value: float, low: float, high: float, advice: str) -> None:
@@ -128,6 +129,9 @@ class SimulatorConfig:
         What the participant of the task ``"error"`` is shown, and how often it is wrong.
     faults : tuple of Fault
         What goes wrong, and when.
+    cued : bool
+        Does nothing of its own accord, but what `SimulatedParticipant.cue` asks for; motor imagery
+        and SSVEP alone.
 
     Raises
     ------
@@ -155,12 +159,18 @@ class SimulatorConfig:
     text: str = "BRAIN_2"
     feedback: FeedbackPlan = field(default_factory=FeedbackPlan)
     faults: tuple[Fault, ...] = ()
+    cued: bool = False
 
     def __post_init__(self) -> None:
         self._check_numbers()
         _check_choice("simulator.line_hz", self.line_hz, (0, 50, 60))
         _check_choice("simulator.task", self.task, tuple(TASK_CLASSES))
         self._check_classes()
+        if self.cued and self.task not in CUED_TASKS:
+            raise ConfigError(
+                f"simulator.cued needs one of the tasks {', '.join(CUED_TASKS)}, got "
+                f"{self.task!r}: in the others the presentation itself decides what is asked for."
+            )
         scalp = all(channel.kind == "eeg" for channel in montage(self.montage))
         if self.task == "speller" and not items_of(self.text, self.plan.items):
             raise ConfigError(

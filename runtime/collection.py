@@ -14,6 +14,7 @@ from .feedback import EvidenceFeedback
 from .loop import Loop
 from .loop_config import LoopConfig, Stages
 from .messages import Chunk, Decision, Embedding, Marker, Samples, StreamSpec, Window
+from .paradigms.guided_plan import REJECT
 from .stages import Conditioner, Encoder, Source
 from .windows import WindowConfig
 
@@ -51,6 +52,28 @@ class TrialSpan:
         """
         said = cues[place].label
         return said if said in self.classes else None
+
+    def rejected(self, cues: Sequence[Marker], place: int) -> bool:
+        """Whether a trial was found to be bad when it was recorded.
+
+        Parameters
+        ----------
+        cues : sequence of Marker
+            All markers, in order.
+        place : int
+            Of the trial's marker.
+
+        Returns
+        -------
+        rejected : bool
+            True if ``"reject"`` comes before the next trial begins.
+        """
+        for later in range(place + 1, len(cues)):
+            if cues[later].label == REJECT:
+                return True
+            if self.label(cues, later) is not None:
+                return False
+        return False
 
     def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
         """Which trial a window lies in.
@@ -100,6 +123,10 @@ class WholeRecording(TrialSpan):
     def label(self, cues: Sequence[Marker], place: int) -> str | None:
         """The only class."""
         return self.classes[0]
+
+    def rejected(self, cues: Sequence[Marker], place: int) -> bool:
+        """Never: what was bad in a trial says nothing of the whole."""
+        return False
 
     def trial_of(self, window: Window | Decision, cues: Sequence[Marker], rate_hz: float) -> int:
         """The beginning."""
@@ -212,12 +239,12 @@ def collect(
     Returns
     -------
     collected : Collected
-        In the order of the recording.
+        In the order of the recording, without trials that were rejected.
 
     Raises
     ------
     RecordingError
-        If no window lies in a trial.
+        If no window lies in a trial, or all of them were rejected.
     """
     keeper = _Keeper(span, every_s, make_encoder)
     stages = Stages(
@@ -239,7 +266,15 @@ def collect(
             f"{', '.join(seen) or 'none'}: choose classes from them, or a shorter window."
         )
     places = np.array(keeper.trials)
-    return Collected(
+    bad = []
+    if any(marker.label == REJECT for marker in keeper.markers):
+        bad = [place for place in set(keeper.trials) if span.rejected(keeper.markers, place)]
+    if len(bad) == len(set(keeper.trials)):
+        raise RecordingError(
+            f"All of the {len(bad)} trials were rejected when they were recorded (marker "
+            f"{REJECT}): record again."
+        )
+    found = Collected(
         windows=np.stack(keeper.windows),
         labels=np.array([span.label(keeper.markers, place) for place in places]),
         cues=np.array([keeper.markers[place].sample for place in places]),
@@ -252,6 +287,10 @@ def collect(
         usable=np.stack(keeper.usable),
         features=np.stack(keeper.features) if keeper.features else None,
     )
+    if not bad:
+        return found
+    kept = found.only(~np.isin(places, bad))
+    return replace(kept, trials=np.unique(kept.trials, return_inverse=True)[1].astype(np.int64))
 
 
 class _Keeper:

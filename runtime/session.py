@@ -131,7 +131,7 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
     path = Path(path)
     tables = read_toml(path)
     for key, text in (overrides or {}).items():
-        _override(tables, key, text)
+        override(tables, key, text)
     try:
         return parse_session(tables, path.parent)
     except ConfigError as error:
@@ -197,9 +197,9 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         raise ConfigError(f"[[sinks]] must be an array of tables, got {sinks!r}.")
     return SessionConfig(
         name=head["name"],
-        source=_part("source", tables["source"], "source"),
+        source=part_of("source", tables["source"], "source"),
         model=_bundle_path(folder, model["bundle"]),
-        sinks=tuple(_part("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
+        sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
@@ -283,7 +283,8 @@ def _bundle_path(folder: Path, text: str) -> Path:
         ) from error
 
 
-def _part(kind: str, table: Any, where: str) -> PartConfig:
+def part_of(kind: str, table: Any, where: str) -> PartConfig:
+    """A stage as a table chooses it; raises `ConfigError` if the table cannot be used."""
     name, cls, rest = _chosen(kind, table, where)
     return PartConfig(kind=name, settings=build(cls.Config, rest, where))
 
@@ -301,7 +302,8 @@ def _chosen(kind: str, table: Any, where: str) -> tuple[str, Any, dict[str, Any]
     return name, cls, rest
 
 
-def _override(tables: dict[str, Any], key: str, text: str) -> None:
+def override(tables: dict[str, Any], key: str, text: str) -> None:
+    """Replace a value of a file's tables, as in ``table.key=value``; raises `ConfigError`."""
     *path, last = key.split(".")
     if not path:
         raise ConfigError(f"An override is written table.key=value, got {key!r}.")

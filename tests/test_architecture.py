@@ -24,9 +24,10 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
     "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
-    "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "keeping.py",
-    "listening.py", "model_commands.py", "proving.py", "recentring.py", "record_commands.py",
-    "rehearsal.py", "reporting.py", "running.py", "training_sources.py",
+    "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
+    "guiding_look.py", "guiding_report.py", "keeping.py", "listening.py", "model_commands.py",
+    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
+    "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.

@@ -14,6 +14,9 @@ import numpy as np
 from ..errors import ConfigError
 from ..quality import Quality
 
+REJECT = "reject"
+"""Marker behind a trial that does not count: what is learnt from a recording leaves it out."""
+
 MOST_IN_A_ROW = 3
 """So often at most the same class is asked for before another one, or a pause, comes."""
 
@@ -25,7 +28,8 @@ class GuidedPlan:
     Parameters
     ----------
     classes : tuple of str
-        Two at least; they become the markers of the cues. ``"pause"`` is not allowed.
+        Two at least; they become the markers of the cues. ``"pause"`` and
+        ``"reject"`` are not allowed.
     trials_per_class : int
         Good trials of each class at the end, unless it stops earlier: 2 to 200.
     block_per_class : int
@@ -83,8 +87,10 @@ class GuidedPlan:
     def __post_init__(self) -> None:
         if len(set(self.classes)) < 2 or len(set(self.classes)) < len(self.classes):
             raise ConfigError(f"classes must be two or more, got {self.classes}: name each once.")
-        if "pause" in self.classes or "" in self.classes:
-            raise ConfigError(f'No class may be called "pause", got {self.classes}: rename it.')
+        if {"pause", REJECT, ""} & set(self.classes):
+            raise ConfigError(
+                f'No class may be called "pause" or "{REJECT}", got {self.classes}: rename it.'
+            )
         self._check_counts()
         self._check_times()
         for name, share in (("confidence", self.confidence), ("narrow", self.narrow)):

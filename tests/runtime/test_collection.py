@@ -198,6 +198,31 @@ def test_a_window_that_is_locked_to_a_marker_is_of_that_markers_trial():
         assert SPAN.trial_of(decision, cues, RATE_HZ) == trial
 
 
+def test_a_trial_that_was_rejected_before_the_next_cue_is_left_out_and_no_other():
+    whole = collected()
+    assert sorted(set(whole.cues.tolist())) == [100, 600, 1000]
+    bad = collected(markers=sorted((*CUES, cue("reject", 400)), key=lambda m: m.sample))
+    assert sorted(set(bad.cues.tolist())) == [600, 1000]
+    assert sorted(set(bad.trials.tolist())) == [0, 1]
+    left = np.isin(whole.cues, bad.cues)
+    assert np.array_equal(whole.windows[left], bad.windows)
+    assert np.array_equal(whole.labels[left], bad.labels)
+    # Behind the last trial, and where no trial has begun yet.
+    ends = collected(markers=(cue("reject", 50), *CUES, cue("reject", 1400)))
+    assert sorted(set(ends.cues.tolist())) == [100, 600]
+
+
+def test_a_recording_of_rejected_trials_alone_says_so():
+    with pytest.raises(RecordingError, match="All of the 1 trials were rejected"):
+        collected(markers=(CUES[0], cue("reject", 400)))
+
+
+def test_a_rejected_trial_takes_nothing_from_a_recording_that_is_learnt_from_whole():
+    span = WholeRecording()
+    with_reject = collected(span=span, markers=(*CUES, cue("reject", 1400)))
+    assert len(with_reject.windows) == len(collected(span=span).windows)
+
+
 def test_a_whole_recording_is_one_trial_with_markers_or_without():
     span = WholeRecording(start_s=0.0, stop_s=0.0)
     for markers in (CUES, ()):
