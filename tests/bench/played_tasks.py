@@ -138,7 +138,7 @@ def _motor_imagery(data: Path, folder: Path) -> Case:
 
 
 def _p300(data: Path, folder: Path) -> Case:
-    first = tuple(data / "p300" / f"muse_M1_ses1_run{run}.npz" for run in range(1, 7))
+    first = tuple(data / "p300" / f"muse_M1_ses1_run{run}.npz" for run in range(1, 6))
     return Case("p300", first, data / "p300" / "muse_M1_ses2_run1.npz")
 
 
