@@ -5,8 +5,8 @@
 prints one JSON object. Each model is fitted on other recordings than the one that is played; the
 session runs as a process of its own, is recorded, and then proved: replayed to the last bit.
 
-Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (Muse M1, session
-1 and then 2), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then
+Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (g.tec S1, the
+first 150 s and then the rest), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then
 2; its amplitudes are taken for millivolts), neurofeedback (EEGMMIDB S001, eyes open and then
 closed).
 Of error potentials and of speech no recording could be had: there a simulated person is recorded,
@@ -87,10 +87,12 @@ def played(case: Case, folder: Path, seconds: float) -> dict[str, Any]:
          "--start-s", str(case.start_s), "--stop-s", str(_at_most(case.played, stop_s))],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    listen = ["--listen"] if case.task == "speech" else []
+    more = ["--listen"] if case.task == "speech" else []
+    if case.task == "ssvep":
+        more = ["--operator", "bench", "--unlock-flicker", "A recording is played: nobody looks."]
     try:
         run = _json(
-            [*command, "run", str(session), "--arm", "--no-view", "--json", *listen,
+            [*command, "run", str(session), "--arm", "--no-view", "--json", *more,
              "--seconds", str(seconds + 12), "--recordings", str(folder / "kept")]
         )  # fmt: skip
     finally:
@@ -138,8 +140,19 @@ def _motor_imagery(data: Path, folder: Path) -> Case:
 
 
 def _p300(data: Path, folder: Path) -> Case:
-    first = tuple(data / "p300" / f"muse_M1_ses1_run{run}.npz" for run in range(1, 6))
-    return Case("p300", first, data / "p300" / "muse_M1_ses2_run1.npz")
+    def cut(first_s: float, stop_s: float) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        def part(stored: dict[str, Any]) -> dict[str, Any]:
+            first, stop = (round(at_s * float(stored["fs"])) for at_s in (first_s, stop_s))
+            inside = (stored["ev_sample"] >= first) & (stored["ev_sample"] < stop)
+            kept = {name: stored[name][inside] for name in ("ev_code", "ev_label")}
+            samples = stored["ev_sample"][inside] - first
+            return {"data": stored["data"][:, first:stop], "ev_sample": samples, **kept}
+
+        return part
+
+    whole = data / "p300" / "gtec_S1.npz"
+    first = _copy(whole, folder / "gtec_S1_first.npz", cut(0.0, 150.0))
+    return Case("p300", (first,), _copy(whole, folder / "gtec_S1_rest.npz", cut(150.0, 240.0)))
 
 
 def _ssvep(data: Path, folder: Path) -> Case:
