@@ -6,9 +6,9 @@ prints one JSON object. Each model is fitted on other recordings than the one th
 session runs as a process of its own, is recorded, and then proved: replayed to the last bit.
 
 Real recordings: motor imagery (EEGMMIDB S001, run 6 and then 10), single flashes (g.tec S1, the
-first 150 s and then the rest), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo X01, run 1 and then
-2; its amplitudes are taken for millivolts), neurofeedback (EEGMMIDB S001, eyes open and then
-closed).
+first 150 s and then the rest), a speller (Emotiv session D, runs 1 to 3 and then 4), SSVEP (exo
+X01, run 1 and then 2; its amplitudes are taken for millivolts), neurofeedback (EEGMMIDB S001, eyes
+open and then closed).
 Of error potentials and of speech no recording could be had: there a simulated person is recorded,
 and that file is played (``"real": false``).
 """
