@@ -164,7 +164,7 @@ def _ssvep(data: Path, folder: Path) -> Case:
         _copy(data / "ssvep" / f"exo_X01_run{run}.npz", folder / f"exo_X01_run{run}.npz", hertz)
         for run in (1, 2)
     ]
-    return Case("ssvep", (runs[0],), runs[1], ("13", "17", "21"))
+    return Case("ssvep", (runs[0],), runs[1], ("13", "17", "21"), start_s=145.0)
 
 
 def _speller(data: Path, folder: Path) -> Case:
