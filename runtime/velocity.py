@@ -219,8 +219,9 @@ class VelocityFeedback:
         if pull == 0 or left <= 0:
             return self._rest
         scale = min(config.gain * left, config.maximum) / pull
+        most = config.maximum
         # Rounding may carry a component past the limit by a last bit.
-        return tuple(max(-1.0, min(1.0, scale * part)) for part in self._state)
+        return tuple(max(-most, min(most, scale * part)) for part in self._state)
 
 
 def _unit(vector: Vector) -> Vector:
