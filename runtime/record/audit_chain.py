@@ -43,7 +43,7 @@ class AuditEntry:
     who : str
         A person, or the part of the program that acted.
     what : str
-        An `AuditKind`, or one of a later release.
+        One of the kinds of entries, or one of a later release.
     why : str
         One sentence for a person.
     details : mapping
