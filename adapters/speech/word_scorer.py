@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.messages import Chunk, Marker, Message, Turn
+from ...runtime.proportions import wilson_interval
 from ..scorer import Judgement
 from .cutting import OFFSET, SAY
 from .error_rates import edit_distance
@@ -46,7 +47,7 @@ class WordReport:
     error_rate : float
         Substitutions, deletions and insertions for each that was to be said.
     interval : tuple of 2 float
-        Of the share that is right, at 95 %: a bootstrap over utterances.
+        Of the share that is right, at 95 %: a bootstrap over utterances, Wilson's without errors.
     """
 
     unit: str
@@ -201,8 +202,13 @@ class WordScorer:
 
 
 def _interval(errors: Floats, lengths: Floats) -> tuple[float, float]:
-    """Bootstrap of the share that is right; one utterance alone says nothing of the spread."""
+    """Bootstrap of the share that is right; one utterance alone says nothing of the spread.
+
+    Without any error there is nothing to draw from, and Wilson's interval of the words is given.
+    """
     n = len(errors)
+    if not errors.any():
+        return wilson_interval(int(lengths.sum()), int(lengths.sum()))
     if n < 2:
         return 0.0, 1.0
     drawn = np.random.default_rng(0).integers(n, size=(_DRAWS, n))

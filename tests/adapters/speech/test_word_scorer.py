@@ -57,7 +57,9 @@ def test_errors_are_counted_over_all_utterances():
 def test_a_perfect_session_has_no_error():
     said = [(asked("open", 1000 * k, 1000 * k + 300), word(1000 * k + 310, "open")) for k in (1, 2)]
     report = scored(*said[0], *said[1]).report()
-    assert (report.error_rate, report.n_exact, report.interval) == (0.0, 2, (1.0, 1.0))
+    assert (report.error_rate, report.n_exact) == (0.0, 2)
+    assert report.interval[0] < 0.5  # two words are few
+    assert report.interval[1] == 1.0
     assert report.sentence().startswith("2 of 2 utterances without an error")
 
 
