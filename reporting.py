@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from .adapters.performance import judge
-from .adapters.scorer import Scorer
+from .adapters.scorer import Scorer, watch_whole
 from .adapters.trial_scorer import TrialScorer
 from .hardware.recordings import Recording, read_recording
 from .running import scorer_for
@@ -88,13 +88,7 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
 
 def _in_words(scorer: Scorer, record: Record) -> str:
     """What a scorer says of a session that is over."""
-    nothing = np.empty((record.spec.n_channels, 0), np.float32)
-    scorer.watch(record.spec)
-    scorer.watch(
-        Chunk(samples=nothing, first_sample=0, arrived_ns=0, markers=tuple(record.markers))
-    )
-    for turn in record.turns:
-        scorer.watch(turn)
+    watch_whole(scorer, record.spec, record.markers, record.turns)
     found = scorer.report()
     return found.sentence() if found else scorer.why_nothing()
 

@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 
 from ..runtime.collection import TrialSpan
-from ..runtime.messages import Chunk, Marker, StreamSpec, Turn
+from ..runtime.messages import Marker, StreamSpec, Turn
 from ..runtime.record.report import Judged, Performance, ReliabilityBin, Score
+from .scorer import watch_whole
 from .scores import accuracy_report, information_transfer_rate
 from .trial_scorer import TrialScorer
 
@@ -48,11 +49,7 @@ def judge(
         None if no trial was decided.
     """
     scorer = TrialScorer(span)
-    scorer.watch(spec)
-    nothing = np.empty((spec.n_channels, 0), np.float32)
-    scorer.watch(Chunk(samples=nothing, first_sample=0, arrived_ns=0, markers=tuple(markers)))
-    for turn in turns:
-        scorer.watch(turn)
+    watch_whole(scorer, spec, markers, turns)
     outcomes = _over(scorer.outcomes(), turns, round(span.stop_s * spec.rate_hz))
     if all(predicted is None for _, predicted in outcomes):
         return None

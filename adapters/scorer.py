@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ..runtime.messages import Message
+import numpy as np
+
+from ..runtime.messages import Chunk, Marker, Message, StreamSpec, Turn
 
 
 class Judgement(Protocol):
@@ -57,3 +59,26 @@ class Scorer(Protocol):
 
     def why_nothing(self) -> str:
         """One sentence on why nothing could be judged."""
+
+
+def watch_whole(
+    scorer: Scorer, spec: StreamSpec, markers: Sequence[Marker], turns: Sequence[Turn]
+) -> None:
+    """Let a scorer watch a session that is over.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        Fresh.
+    spec : StreamSpec
+        The signal.
+    markers : sequence of Marker
+        In order.
+    turns : sequence of Turn
+        In order.
+    """
+    nothing = np.empty((spec.n_channels, 0), np.float32)
+    scorer.watch(spec)
+    scorer.watch(Chunk(samples=nothing, first_sample=0, arrived_ns=0, markers=tuple(markers)))
+    for turn in turns:
+        scorer.watch(turn)

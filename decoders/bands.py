@@ -6,6 +6,7 @@ channel``. Nothing here copies a window.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -96,6 +97,28 @@ def check_stream(spec: StreamSpec, n_rows: int) -> None:
         raise SchemaMismatch(
             f"The conditioned stream {spec.name!r} has {spec.n_channels} rows, the model was "
             f"fitted on {n_rows} (bands times channels): use the bundle's own conditioning."
+        )
+
+
+def check_rate(spec: StreamSpec, rate_hz: float) -> None:
+    """Refuse a conditioned stream with another rate than the model was fitted at.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        Conditioned stream.
+    rate_hz : float
+        Of the model.
+
+    Raises
+    ------
+    SchemaMismatch
+        If the rates differ by more than a thousandth.
+    """
+    if not math.isclose(spec.rate_hz, rate_hz, rel_tol=1e-3):
+        raise SchemaMismatch(
+            f"The conditioned stream {spec.name!r} has {spec.rate_hz:g} Hz, the model was "
+            f"fitted at {rate_hz:g} Hz: use the bundle's own conditioning."
         )
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed, encode_each, split_announced
+from .bands import Floats, check_rate, check_stream, embed, encode_each, split_announced
 from .missing import MissingChannels
 from .xdawn import evoked_classes, mean_covariance, xdawn_filters
 
@@ -252,11 +252,7 @@ class EvokedEpoch:
             as those of the fit.
         """
         check_stream(spec, self._missing.covariance.shape[1])
-        if not math.isclose(spec.rate_hz, self.config.rate_hz, rel_tol=1e-3):
-            raise SchemaMismatch(
-                f"The conditioned stream {spec.name!r} has {spec.rate_hz:g} Hz, the model was "
-                f"fitted at {self.config.rate_hz:g} Hz: use the bundle's own conditioning."
-            )
+        check_rate(spec, self.config.rate_hz)
         self._check_length(n_times)
         self._missing.open(n_times)
         self._opened = True

@@ -28,9 +28,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.bundle import take
-from ..runtime.errors import ConfigError, SchemaMismatch
+from ..runtime.errors import ConfigError
 from ..runtime.messages import Channel, Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_announced, check_stream
+from .bands import Floats, check_announced, check_rate, check_stream
 from .filterbank_covariance import FilterbankCovariance, FilterbankCovarianceConfig
 from .flicker_frequencies import check_frequencies, named_frequencies
 
@@ -179,11 +179,7 @@ class FlickerCovariance:
             If the stream has another number of rows or another rate.
         """
         check_stream(spec, self._covariance.n_channels)
-        if abs(spec.rate_hz - self.config.rate_hz) > 1e-3 * self.config.rate_hz:
-            raise SchemaMismatch(
-                f"The conditioned stream {spec.name!r} has {spec.rate_hz:g} Hz, the model was "
-                f"fitted at {self.config.rate_hz:g} Hz: use the bundle's own conditioning."
-            )
+        check_rate(spec, self.config.rate_hz)
         self._waves = _waves(self._bands_hz, n_times, self.config)
         rows = [
             Channel(name=f"{hz:g} Hz/{name}")
