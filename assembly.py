@@ -21,6 +21,7 @@ from .runtime.loop import Loop
 from .runtime.loop_config import Stages
 from .runtime.messages import Promotion, StreamSpec
 from .runtime.paradigms.flicker import Unlock
+from .runtime.plug import Plug
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig
 from .runtime.settings import build
@@ -236,6 +237,7 @@ def assemble(
     model: Model | None = None,
     tape: Tape | None = None,
     unlock: Unlock | None = None,
+    watched: bool = False,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -255,6 +257,8 @@ def assemble(
         Notes what determines the run.
     unlock : Unlock, optional
         Who takes responsibility for flicker that the participant's profile refuses.
+    watched : bool
+        Whether a watchdog holds the sinks that act outside this program: for live sessions.
 
     Returns
     -------
@@ -264,12 +268,13 @@ def assemble(
     clock = clock or MonotonicClock()
     model = model or open_session_model(session)
     source: Source = find("source", session.source.kind)(session.source.settings, clock)
-    sinks: list[Sink] = [find("sink", sink.kind)(sink.settings) for sink in session.sinks]
-    if isinstance(source, Sink):
-        sinks.append(source)  # a simulated participant sees the feedback
-    guard = tape.guard if tape else Guard()
+    guard = tape.guard if tape else Guard(session.guard)
     if armed:
         guard.tell(Signal.PERSON_ARMS)
+    fanout = FanOut(watchers)
+    plug, sinks = _sinks(session, guard, fanout, watched=watched)
+    if isinstance(source, Sink):
+        sinks.append(source)  # a simulated participant sees the feedback
     stages = Stages(
         source=tape.source(source) if tape else source,
         conditioner=model.conditioner_for(session),
@@ -289,8 +294,27 @@ def assemble(
         window=model.window,
         config=session.loop,
         guard=guard,
-        fanout=FanOut(watchers),
+        fanout=fanout,
         promotions=tape.promotions if tape else None,
         inbox=tape.inbox if tape else None,
         accept=accept,
+        beat=plug.beat if plug else None,
     )
+
+
+def _sinks(
+    session: SessionConfig, guard: Guard, fanout: FanOut, *, watched: bool
+) -> tuple[Plug | None, list[Sink]]:
+    """A session's sinks; those that act outside this program behind one plug, if it is watched."""
+    outside = [part for part in session.sinks if getattr(find("sink", part.kind), "outside", False)]
+    if not (watched and session.watchdog.on and outside):
+        return None, [find("sink", part.kind)(part.settings) for part in session.sinks]
+    plug = Plug(
+        outside,
+        session.watchdog,
+        disarm=lambda: guard.tell(Signal.WATCHDOG),
+        tell=fanout.say,
+    )
+    guard.alarms.append(plug.stop)
+    inside = [part for part in session.sinks if part not in outside]
+    return plug, [*(find("sink", part.kind)(part.settings) for part in inside), plug]

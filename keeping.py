@@ -100,7 +100,7 @@ def keep(
         manifest = _manifest(session, model, sha256, clock, live)
         _note_start(audit, manifest, who, armed)
         link = RecorderLink(folder, manifest)
-        tape = Tape(clock, link.post)
+        tape = Tape(clock, link.post, session.guard)
         watchers = (link, AuditWatcher(audit))
         with _finished(link, folder, seal):
             yield Keeping(

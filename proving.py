@@ -53,6 +53,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
     engine = replay.manifest.engine or "auto"
     model = open_model(bundle, session.step_s, engine=engine, fallback=False)
     comparer = Comparer(replay)
+    replay.guard.config = session.guard
     stages = Stages(
         source=ReplayedSource(replay),
         conditioner=model.conditioner_for(session),

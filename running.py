@@ -210,6 +210,7 @@ def run_session(
             model=model,
             tape=keeping.tape if keeping else None,
             unlock=unlock,
+            watched=options.live,
         )
         stack.enter_context(_hearing(model, loop, session, options, keeping))
         unclosed.pop_all()

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..runtime.guard import State
+from ..runtime.limits import State
 from ..runtime.latency import LatencyBook, LatencyReport
 from ..runtime.messages import Chunk, Command, Event, EventKind, StreamSpec, Turn
 from ..runtime.quality import Quality

@@ -58,6 +58,7 @@ class LslSink:
     """
 
     Config = LslSinkConfig
+    outside = True
 
     def __init__(self, config: LslSinkConfig | None = None) -> None:
         self._config = config or LslSinkConfig()

@@ -7,22 +7,13 @@ output is neutral.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from functools import reduce
 
+from .limits import BREAK_DUE, GuardConfig, Look, Memory, State, judge
 from .messages import Command
-
-NO_VELOCITY = "the velocity that was asked for is beyond full speed, or no number"
-
-
-class State(StrEnum):
-    """What the guard lets through."""
-
-    DISARMED = "disarmed"  # nothing; decisions are shown, not acted on
-    ARMED = "armed"  # commands
-    HOLDING = "holding"  # nothing, until the fault is over
-    STOPPED = "stopped"  # nothing, until a person resets it
 
 
 class Signal(StrEnum):
@@ -33,8 +24,7 @@ class Signal(StrEnum):
     EMERGENCY_STOP = "emergency stop"
     SEIZURE_SUSPECTED = "seizure suspected"
     PERSON_RESETS = "person resets"
-    FAULT = "fault"
-    ALL_CLEAR = "all clear"
+    WATCHDOG = "watchdog"
 
 
 def next_state(state: State, signal: Signal) -> State:
@@ -60,13 +50,9 @@ def next_state(state: State, signal: Signal) -> State:
             return State.DISARMED
         case State.STOPPED, _:
             return State.STOPPED
-        case _, Signal.PERSON_DISARMS:
+        case _, Signal.PERSON_DISARMS | Signal.WATCHDOG:
             return State.DISARMED
         case State.DISARMED, Signal.PERSON_ARMS:
-            return State.ARMED
-        case State.ARMED, Signal.FAULT:
-            return State.HOLDING
-        case State.HOLDING, Signal.ALL_CLEAR:
             return State.ARMED
         case _:
             return state
@@ -78,16 +64,29 @@ class Guard:
     What persons do comes from other threads at any moment. It waits in a queue until the loop
     looks, so that everything between two looks rests on one state, and a replay can look at the
     same places.
+
+    Parameters
+    ----------
+    config : GuardConfig, optional
+        The limits.
+
+    Attributes
+    ----------
+    alarms : list of callable
+        Called at once, on the thread that tells of it, when an emergency stop is told.
     """
 
-    def __init__(self) -> None:
-        self._state = State.DISARMED
+    def __init__(self, config: GuardConfig | None = None) -> None:
+        self.config = config or GuardConfig()
+        self.alarms: list[Callable[[], None]] = []
+        self._memory = Memory()
+        self._breaks = 0
         self._told: deque[Signal] = deque()
 
     @property
     def state(self) -> State:
         """Where it is, counting what the loop has not looked at yet."""
-        return reduce(next_state, tuple(self._told), self._state)
+        return reduce(next_state, tuple(self._told), self._memory.state)
 
     def tell(self, signal: Signal) -> bool:
         """Let something happen to it. May be called from any thread.
@@ -104,6 +103,9 @@ class Guard:
         """
         before = self.state
         self._told.append(signal)
+        if signal is Signal.EMERGENCY_STOP:
+            for alarm in self.alarms:
+                alarm()
         return self.state is not before
 
     def take_in(self) -> tuple[Signal, ...]:
@@ -118,45 +120,58 @@ class Guard:
         while self._told:
             # Applied before it leaves the queue: whoever asks meanwhile sees it at least once,
             # and twice is harmless for everything that a person can do.
-            self._state = next_state(self._state, self._told[0])
+            self._go(self._told[0])
             signals.append(self._told.popleft())
         return tuple(signals)
 
-    def permit(self, command: Command) -> Command:
-        """Let a command through, or make it neutral.
+    def permit(
+        self, command: Command, *, now_ns: int, quality: float = 1.0, late: bool = False
+    ) -> Command:
+        """Let a command through, limit it, or make it neutral. For the loop's thread.
 
         Parameters
         ----------
         command : Command
-            What the feedback asks for. A neutral command is a fault, and so is a velocity beyond
-            -1 to 1; any other is an all-clear.
+            What the feedback asks for.
+        now_ns : int
+            Loop time.
+        quality : float
+            Of the signal behind it.
+        late : bool
+            Whether its decision came after its deadline.
 
         Returns
         -------
         command : Command
-            The same, or neutral and at rest with the reason.
+            As `judge` says.
         """
         self.take_in()
-        sound = all(-1 <= part <= 1 for part in command.velocity)  # NaN is not
-        neutral = command.label is None or not sound
-        self._state = next_state(self._state, Signal.FAULT if neutral else Signal.ALL_CLEAR)
-        rest = (0.0,) * len(command.velocity)
-        if not sound:
-            return Command(label=None, reason=NO_VELOCITY, velocity=rest)
-        if command.label is None:
-            return replace(command, velocity=rest) if any(command.velocity) else command
-        if self._state is State.ARMED:
-            return command
-        return Command(label=None, reason=f"guard is {self._state}", velocity=rest)
+        look = Look(command=command, now_ns=now_ns, quality=quality, late=late)
+        self._memory, permitted = judge(self._memory, look, self.config)
+        return permitted
 
     def suspect(self) -> None:
         """The research guard suspects a seizure: stop until a person resets. For the loop's thread.
 
         It comes from the signal, so a replay finds it again by itself.
         """
-        self._state = next_state(self._state, Signal.SEIZURE_SUSPECTED)
+        self._go(Signal.SEIZURE_SUSPECTED)
+
+    def press(self) -> None:
+        """The stop button in the stream was pressed. For the loop's thread, as `suspect` is."""
+        self._go(Signal.EMERGENCY_STOP)
 
     def settled(self) -> State:
         """The state after a look: what the loop reports. For the loop's thread."""
         self.take_in()
-        return self._state
+        return self._memory.state
+
+    def break_due(self) -> str:
+        """What to tell people, once, when they ought to have a break; empty otherwise."""
+        since_ns = self._memory.since_break_ns
+        due, before = int(since_ns // (self.config.break_every_s * 1e9)), self._breaks
+        self._breaks = due
+        return BREAK_DUE.format(minutes=since_ns / 60e9) if due > before else ""
+
+    def _go(self, signal: Signal) -> None:
+        self._memory = replace(self._memory, state=next_state(self._memory.state, signal))

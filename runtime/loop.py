@@ -18,9 +18,10 @@ from threadpoolctl import threadpool_limits
 from .conditioned import Conditioned
 from .deciding import Decider
 from .fanout import FanOut
-from .guard import Guard, State
+from .guard import Guard
 from .inbox import Inbox
 from .latency import LatencyBook, LatencyReport
+from .limits import State
 from .loop_config import LoopConfig, Stages
 from .messages import (
     Chunk,
@@ -34,6 +35,7 @@ from .messages import (
     Window,
 )
 from .pace import Pace
+from .position import Position
 from .promotion import Promotions
 from .ring import Ring
 from .stages import Clock
@@ -65,6 +67,8 @@ class Loop:
     accept : callable, optional
         Called with the stream's description before anything is read; raises `SchemaMismatch` if
         it is not the stream that the model was fitted on.
+    beat : callable, optional
+        Called once a turn, every `LoopConfig.look_s` at least: the loop's sign of life.
     """
 
     def __init__(
@@ -79,6 +83,7 @@ class Loop:
         promotions: Promotions | None = None,
         inbox: Inbox | None = None,
         accept: Callable[[StreamSpec], None] | None = None,
+        beat: Callable[[], None] | None = None,
     ) -> None:
         self.guard = guard or Guard()
         self.promotions = promotions or Promotions()
@@ -91,13 +96,13 @@ class Loop:
         self._config = config or LoopConfig()
         self._fanout = fanout or FanOut(())
         self._accept = accept or (lambda spec: None)
+        self._beat = beat or (lambda: None)
         self.first_decision_s = math.nan
         self._stop_asked = self._stale = False
         self._guard_told = State.DISARMED
         self._stale_ns = round(self._config.stale_s * 1e9)
+        self._look_ns = round(self._config.look_s * 1e9)
         self._deadline_ns = round((self._config.deadline_s or window.patience_s) * 1e9)
-        self._newest: Chunk | None = None
-        self._came = self._arrived_ns = self._conditioned_ns = 0
 
     def stop(self) -> None:
         """Ask the loop to end after the current window. May be called from any thread."""
@@ -127,11 +132,12 @@ class Loop:
         )
 
     def _turn(self) -> None:
+        self._beat()
         for promotion, epoch, text in self._decider.take_over():
             self._fanout.put(promotion)
             self._tell(self._event(EventKind.PROMOTED, text, epoch))
         complete = self._ring.stop + self._policy.wanted(self._ring.stop)
-        wanted = max(1, self._pace.source_stop(complete) - self._came)
+        wanted = max(1, self._pace.source_stop(complete) - self._at.came)
         if wanted > self._lead:
             # Most of a step is taken in ahead of time: little is left to do, by code that is still
             # in the processor's caches, when the last sample comes.
@@ -154,18 +160,20 @@ class Loop:
             if event.lasting:
                 self._trust.forbid(event.text)
         if chunk.samples.shape[1]:
-            self._came = chunk.stop_sample
+            self._at.came = chunk.stop_sample
             if np.isfinite(chunk.samples).all():
                 self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
             else:
                 self._store_finite(chunk)
-            self._newest = chunk
-            self._arrived_ns = chunk.arrived_ns
-            self._conditioned_ns = self._clock.now_ns()
-            self._freshen()
+            self._at.receive(chunk, self._clock.now_ns())
+            if self._stale:
+                self._stale = False
+                self._tell(self._event(EventKind.FRESH, "Data flows again."))
         elif chunk.markers:
             self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
         for marker in chunk.markers:
+            if marker.label and marker.label == self.guard.config.stop_marker:
+                self.guard.press()
             self._policy.announce(marker)
 
     def _decode(self, slot: Slot) -> None:
@@ -182,7 +190,7 @@ class Loop:
         else:
             decision = self._decider.decide(embedding, window)
             for event in (*embedding.events, *self._decider.events()):
-                self._tell(replace(event, sample=self._came, at_ns=encoded_ns))
+                self._tell(replace(event, sample=self._at.came, at_ns=encoded_ns))
         decided_ns = clock.now_ns()
         self._act(decision, embedding, slot, cut_ns, encoded_ns, decided_ns)
 
@@ -195,15 +203,20 @@ class Loop:
         encoded_ns: int,
         decided_ns: int,
     ) -> None:
-        asked = self.guard.permit(self._stages.feedback.advance(decision, decided_ns))
+        asked = self.guard.permit(
+            self._stages.feedback.advance(decision, decided_ns),
+            now_ns=decided_ns,
+            quality=1.0 if embedding is None else embedding.quality,
+            late=embedding is not None and decided_ns - self._at.due_ns(slot) > self._deadline_ns,
+        )
         fed_back_ns = self._clock.now_ns()
         command = asked
         for sink in self._stages.sinks:
             command = sink.act(decision, command)
         times = StageTimes(
-            due_ns=self._due_ns(slot),
-            arrived_ns=self._arrived_ns,
-            conditioned_ns=self._conditioned_ns,
+            due_ns=self._at.due_ns(slot),
+            arrived_ns=self._at.arrived_ns,
+            conditioned_ns=self._at.conditioned_ns,
             cut_ns=cut_ns,
             encoded_ns=encoded_ns,
             decided_ns=decided_ns,
@@ -226,7 +239,7 @@ class Loop:
         """Windows that still matter: asked one by one, because decoding takes time."""
         late, hole = 0, None
         for slot in slots[:-1]:
-            if self._due_ns(slot) >= self._clock.now_ns() - self._deadline_ns:
+            if self._at.due_ns(slot) >= self._clock.now_ns() - self._deadline_ns:
                 yield slot
             elif not (refusal := self._trust.refusal(slot)):
                 late += 1
@@ -247,14 +260,14 @@ class Loop:
         if refusal or not self._ring.holds(slot.first, slot.stop):
             self.book.count_refused(refusal or LOST)
             return None
-        raw_s, corrected_s = self._lsl_times(slot)
+        raw_s, corrected_s = self._at.lsl_times(slot)
         first, stop = self._pace.source_span(slot.first, slot.stop)
         return Window(
             samples=self._ring.view(slot.first, slot.stop),
             first_sample=first,
             stop_sample=stop,
             usable=self._trust.usable(slot),
-            due_ns=self._due_ns(slot),
+            due_ns=self._at.due_ns(slot),
             marker=slot.marker,
             lsl_raw_s=raw_s,
             lsl_corrected_s=corrected_s,
@@ -286,25 +299,23 @@ class Loop:
         self._store(Conditioned(samples=nothing, first_sample=stop), chunk.arrived_ns)
 
     def _wake_ns(self) -> int:
-        now_ns = self._clock.now_ns()
-        # A stale stream is asked again at the same pace, so that a stop is never far away.
-        return now_ns + self._stale_ns if self._stale else self._arrived_ns + self._stale_ns
+        # However little comes: what persons do, and a sign of life, must not wait for samples.
+        soon_ns = self._clock.now_ns() + self._look_ns
+        return soon_ns if self._stale else min(soon_ns, self._at.arrived_ns + self._stale_ns)
 
     def _check_stale(self) -> None:
         now_ns = self._clock.now_ns()
-        if self._stale or now_ns - self._arrived_ns < self._stale_ns:
+        if self._stale or now_ns - self._at.arrived_ns < self._stale_ns:
             return
         self._stale = True
         text = f"Nothing has come for {self._config.stale_s:g} s; output is neutral."
         self._tell(self._event(EventKind.STALE, text))
-        here = Slot(first=self._ring.stop, stop=self._ring.stop)
-        decision = self._neutral(f"no new data for {self._config.stale_s:g} s", here)
-        self._act(decision, None, here, now_ns, now_ns, now_ns)
+        self._rest(f"no new data for {self._config.stale_s:g} s", now_ns)
 
-    def _freshen(self) -> None:
-        if self._stale:
-            self._stale = False
-            self._tell(self._event(EventKind.FRESH, "Data flows again."))
+    def _rest(self, reason: str, now_ns: int) -> None:
+        """Make the output neutral now: no window has to be complete for that."""
+        here = Slot(first=self._ring.stop, stop=self._ring.stop)
+        self._act(self._neutral(reason, here), None, here, now_ns, now_ns, now_ns)
 
     def _report_changes(self) -> None:
         """Tell what watchers and persons did meanwhile, on other threads."""
@@ -314,6 +325,10 @@ class Loop:
                 self._trust.resume()
             self._guard_told = state
             self._tell(self._event(EventKind.GUARD, text))
+            if state in (State.DISARMED, State.STOPPED):
+                self._rest(f"guard is {state}", self._clock.now_ns())
+        if text := self.guard.break_due():
+            self._tell(self._event(EventKind.BREAK, text))
         for event in self._fanout.take_events():
             self._tell(event)
 
@@ -327,18 +342,9 @@ class Loop:
             text = f"A decision came {late_ns / 1e6:.1f} ms after its deadline."
             self._tell(self._event(EventKind.MISSED, text, 1))
 
-    def _due_ns(self, slot: Slot) -> int:
-        return self._arrived_ns - round(self._pace.behind(self._came, slot.stop) * self._period_ns)
-
-    def _lsl_times(self, slot: Slot) -> tuple[float, float]:
-        if self._newest is None:
-            return float("nan"), float("nan")
-        back_s = self._pace.behind(self._newest.stop_sample, slot.stop) * self._period_ns / 1e9
-        return self._newest.lsl_raw_s - back_s, self._newest.lsl_corrected_s - back_s
-
     def _neutral(self, reason: str, slot: Slot) -> Decision:
         classes = self._decider.classes
-        raw_s, corrected_s = self._lsl_times(slot)
+        raw_s, corrected_s = self._at.lsl_times(slot)
         first, stop = self._pace.source_span(slot.first, slot.stop)
         return Decision(
             classes=classes,
@@ -355,7 +361,7 @@ class Loop:
 
     def _event(self, kind: EventKind, text: str, count: int = 0) -> Event:
         now_ns = self._clock.now_ns()
-        return Event(kind=kind, text=text, sample=self._came, count=count, at_ns=now_ns)
+        return Event(kind=kind, text=text, sample=self._at.came, count=count, at_ns=now_ns)
 
     def _tell(self, event: Event) -> None:
         self.book.count_event(event)
@@ -379,16 +385,15 @@ class Loop:
             for sink in stages.sinks:
                 stack.callback(sink.close)
                 sink.open(self._spec, stages.adapter.classes)
-            self._period_ns = 1e9 / self._spec.rate_hz
             self._pace = Pace.between(self._spec.rate_hz, conditioned.rate_hz)
             self._lead = max(1, round(self._config.lead_s * self._spec.rate_hz))
             self._policy = self._window.policy(conditioned.rate_hz, self._pace)
             capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
             self._ring = Ring(conditioned.n_channels, capacity)
             self._trust = Trust(stages.conditioner.settle_samples, capacity)
-            self._arrived_ns = self._conditioned_ns = self._clock.now_ns()
+            self._opened_ns = self._clock.now_ns()
+            self._at = Position(self._pace, self._spec.rate_hz, self._opened_ns)
             self._fanout.put(self._spec)
             self._guard_told = self.guard.settled()
             self._tell(self._event(EventKind.GUARD, f"The guard is {self._guard_told}."))
-            self._opened_ns = self._arrived_ns
             yield

@@ -23,6 +23,9 @@ class LoopConfig:
         Output turns neutral when nothing has come for this long, 0.1 to 1 s.
     lead_s : float
         How long before a window is complete the loop wakes to take in what is there, 0 to 1 s.
+    look_s : float
+        The loop looks what persons did, and gives a sign of life, this often at least, 0.01 to
+        0.1 s.
     history_s : float
         Signal kept in memory beyond what windows reach back, 0.5 to 600 s.
     """
@@ -30,6 +33,7 @@ class LoopConfig:
     deadline_s: float = 0.0
     stale_s: float = 0.25
     lead_s: float = 0.005
+    look_s: float = 0.05
     history_s: float = 2.0
 
     def __post_init__(self) -> None:
@@ -39,6 +43,8 @@ class LoopConfig:
             raise ConfigError(f"loop.stale_s must be in [0.1, 1] s, got {self.stale_s} s.")
         if not 0 <= self.lead_s <= 1:
             raise ConfigError(f"loop.lead_s must be in [0, 1] s, got {self.lead_s} s.")
+        if not 0.01 <= self.look_s <= 0.1:
+            raise ConfigError(f"loop.look_s must be in [0.01, 0.1] s, got {self.look_s} s.")
         if not 0.5 <= self.history_s <= 600:
             raise ConfigError(f"loop.history_s must be in [0.5, 600] s, got {self.history_s} s.")
 

@@ -16,12 +16,14 @@ from typing import Any
 from .catalog import CATALOG, find, nearest
 from .errors import ConfigError
 from .feedback import FeedbackConfig
+from .limits import GuardConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
 from .toml_file import read_toml
+from .watchdog_config import WatchdogConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,10 @@ class SessionConfig:
         Pseudonyms for the recording and its report; never names.
     flicker : FlickerConfig
         Who looks at what flickers, if anything does.
+    guard : GuardConfig
+        Limits that hold whatever the decoder says.
+    watchdog : WatchdogConfig
+        When it makes the outputs safe.
     """
 
     name: str
@@ -95,6 +101,8 @@ class SessionConfig:
     participant: str = ""
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
+    guard: GuardConfig = field(default_factory=GuardConfig)
+    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -103,7 +111,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker",
+    "flicker", "guard", "watchdog",
 )  # fmt: skip
 
 
@@ -211,6 +219,8 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
+        guard=build(GuardConfig, tables.get("guard", {}), "guard"),
+        watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
     )
 
 
@@ -245,6 +255,8 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
         "flicker": dataclasses.asdict(session.flicker),
+        "guard": dataclasses.asdict(session.guard),
+        "watchdog": dataclasses.asdict(session.watchdog),
     }
 
 

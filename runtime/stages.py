@@ -119,7 +119,11 @@ class Feedback(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where commands go: a stream, a screen, a device."""
+    """Where commands go: a stream, a screen, a device.
+
+    A sink that acts outside this program, on a person or a machine, says so in an attribute
+    ``outside``: in a live session the watchdog's process holds it.
+    """
 
     def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
         """Connect. Called before the first sample is read."""

@@ -19,6 +19,7 @@ class AuditKind(StrEnum):
     DISARMED = "disarmed"
     EMERGENCY_STOP = "emergency_stop"
     GUARD = "guard"  # it changed its state by itself
+    WATCHDOG = "watchdog"  # it made the outputs safe, was lost, or is back
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
     OVERRIDE = "override"
@@ -32,6 +33,7 @@ class AuditKind(StrEnum):
 
 OF_EVENT = {
     EventKind.GUARD: AuditKind.GUARD,
+    EventKind.WATCHDOG: AuditKind.WATCHDOG,
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,
 }

@@ -35,7 +35,9 @@ IGNORED: Mapping[str, str] = {
 }
 """What is not compared, and why."""
 
-_OF_THE_MACHINE = (EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE)
+_OF_THE_MACHINE = (
+    EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE, EventKind.WATCHDOG,
+)  # fmt: skip
 
 _Kept = TypeVar("_Kept", TurnEntry, Event)
 

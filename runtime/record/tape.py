@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..guard import Guard, Signal, State
+from ..guard import Guard, Signal
 from ..inbox import Inbox, Told
+from ..limits import GuardConfig, State
 from ..messages import Chunk, Promotion, StreamSpec
 from ..promotion import Promotions
 from ..stages import Adapter, Clock, Source
@@ -63,9 +64,13 @@ class Tape:
         The clock of the session.
     post : callable
         Takes each `Pass` when it is over. Must not wait.
+    limits : GuardConfig, optional
+        Of the guard.
     """
 
-    def __init__(self, clock: Clock, post: Callable[[Pass], None]) -> None:
+    def __init__(
+        self, clock: Clock, post: Callable[[Pass], None], limits: GuardConfig | None = None
+    ) -> None:
         self._post = post
         self._readings: list[int] = []
         self._heard: list[tuple[int, str]] = []
@@ -76,7 +81,7 @@ class Tape:
         self._outcome = OPENING
         self._whole = False
         self.clock = TapedClock(clock, self._readings)
-        self.guard = TapedGuard(self)
+        self.guard = TapedGuard(self, limits)
         self.promotions = TapedPromotions(self)
         self.inbox = TapedInbox(self)
 
@@ -212,10 +217,12 @@ class TapedGuard(Guard):
     ----------
     tape : Tape
         Who is told.
+    limits : GuardConfig, optional
+        What it allows.
     """
 
-    def __init__(self, tape: Tape) -> None:
-        super().__init__()
+    def __init__(self, tape: Tape, limits: GuardConfig | None = None) -> None:
+        super().__init__(limits)
         self._tape = tape
 
     def take_in(self) -> tuple[Signal, ...]:

@@ -351,10 +351,11 @@ def test_the_source_is_never_asked_to_wait_past_the_end_of_a_window():
 
     rig = Rig([])
     rig.run(source=Asked(rig.clock, parcels((0, 1000), size=1)))
-    assert [stop for _, stop in asked] == sorted(
+    # Before that it looks what persons did, every 50 ms.
+    assert [stop for _, stop in asked] == [50, 100, 150] + sorted(
         [end for _, end in grid(1000)] + [end - 5 for _, end in grid(1000)]
     )
-    assert {wanted for wanted, _ in asked} == {195, 5, 45}
+    assert {wanted for wanted, _ in asked} == {195, 145, 95, 45, 5}
 
 
 # ------------------------------------------- (b) faults of the stream, end to end through Timeline
@@ -1611,7 +1612,7 @@ def test_a_suspected_seizure_stops_output_within_the_step_until_a_person_resets(
     assert len(between) > 10
     assert all(command.label is None for _, command in between)
     reasons = {d.reason for d in rig.neutral}
-    assert reasons == {"Research guard, not a diagnosis."}
+    assert reasons == {"Research guard, not a diagnosis.", "guard is stopped"}
     assert [command.label for at, _, command in rig.hand.asked if at < 500 * MS_NS and at > 0]
     assert any(c.label for at, _, c in rig.hand.asked if at > reset_ns + 100 * MS_NS)
     texts = [event.text for event in rig.ledger.events(EventKind.GUARD)]

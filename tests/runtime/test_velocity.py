@@ -197,7 +197,7 @@ def test_probabilities_that_are_not_finite_stop_it():
 def test_a_guard_that_is_not_armed_lets_nothing_move():
     used, guard = feedback(), Guard()
     for command in play(used, [RIGHT] * 5 + [REST] * 9):
-        assert not any(guard.permit(command).velocity)
+        assert not any(guard.permit(command, now_ns=0).velocity)
 
 
 def test_numbers_may_come_as_a_session_file_gives_them():

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ...guard import State
+from ...limits import State
 from ...messages import Event, EventKind, Turn
 from ..contents import Record
 

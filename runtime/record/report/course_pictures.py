@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...guard import State
+from ...limits import State
 from ...messages import EventKind
 from ..contents import Record
 from .course import Course

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from ...guard import State
+from ...limits import State
 from ...messages import Event, EventKind
 from ..contents import Record
 from .course import Course, last_state
@@ -35,6 +35,8 @@ KIND_WORDS = {
     EventKind.MISSED: "Late decision",
     EventKind.OVERFLOW: "A watcher was too slow",
     EventKind.GUARD: "Guard",
+    EventKind.BREAK: "A break was due",
+    EventKind.WATCHDOG: "Watchdog",
     EventKind.BAD_CHANNEL: "Electrodes masked or back",
     EventKind.SPIKE: "Spike-like activity",
     EventKind.SEIZURE: "Suspected seizure",
@@ -50,7 +52,7 @@ KIND_WORDS = {
 # Never summed up: each of them may be what somebody looks for.
 _ONE_BY_ONE = (
     EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER, EventKind.SEIZURE,
-    EventKind.LISTENING,
+    EventKind.LISTENING, EventKind.WATCHDOG,
 )  # fmt: skip
 _MOST_ALIKE, _MOST_ROWS = 5, 120
 
