@@ -184,8 +184,6 @@ def run_session(
     """
     model = model or open_session_model(session)
     unlock = _unlocked(session, model.card, options)
-    for text in model.notes:
-        err.print(text, highlight=False, markup=False)
     wall = MonotonicClock()
     clock: Clock = wall if options.live else VirtualClock()
     with ExitStack() as stack:
@@ -289,6 +287,7 @@ def _introduce(loop: Loop, keeping: Keeping | None, notes: Sequence[str], clock:
     if keeping:
         keeping.link.tell = loop.tell
     for text in notes:
+        err.print(text, highlight=False, markup=False)
         loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
 
 

@@ -6,8 +6,8 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from ..runtime.limits import State
 from ..runtime.latency import LatencyBook, LatencyReport
+from ..runtime.limits import State
 from ..runtime.messages import Chunk, Command, Event, EventKind, StreamSpec, Turn
 from ..runtime.quality import Quality
 from ..runtime.telemetry import Score, Telegram

@@ -42,7 +42,7 @@ _DEAF_S = 0.5  # ten signs of life without an answer
 _BEAT = packed(Beat())
 
 LOST = "the watchdog was lost, another is being started"
-WOKEN = "the watchdog had made the outputs safe"
+SAFE_FIRST = "the outputs were made safe, and begin with rest"
 
 
 class Disarms(Protocol):
@@ -85,8 +85,9 @@ class Plug:
         self._opening: Opening | None = None
         self._child: _Child | None = None
         self._starting: threading.Thread | None = None
-        self._woken = False
+        self._owed = True  # a neutral command: the watchdog lets nothing pass before it
         self._closed = False
+        self._told = ""
         self.restarts = 0
 
     @property
@@ -97,16 +98,21 @@ class Plug:
     def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
         """Start the watchdog and let it open the sinks; raises `ConfigError` if it cannot."""
         self._opening = Opening(sinks=self._sinks, spec=spec, classes=classes)
+        if len(packed(self._opening)) > LONGEST:
+            raise ConfigError(
+                f"The description of the stream has {spec.n_channels} channels and takes more than "
+                f"{LONGEST} bytes, too much for the watchdog: shorten the channels' names."
+            )
         self._child = _Child(self._opening, self._config)
 
     def act(self, decision: Decision, command: Command) -> Command:
         """Hand a command over; neutral if the outputs were made safe since the last one."""
         self._hear()
-        if self._woken or self._child is None:
+        if self._owed or self._child is None:
             rest = (0.0,) * len(command.velocity)
-            reason = WOKEN if self._child else LOST
+            reason = SAFE_FIRST if self._child else LOST
             command = Command(label=None, reason=reason, velocity=rest)
-            self._woken = False
+            self._owed = False
         if self._child and not self._child.say(packed(Acting(decision=decision, command=command))):
             self._lose("it takes no commands")
         return command
@@ -125,6 +131,7 @@ class Plug:
 
     def stop(self) -> None:
         """Emergency stop, straight to the outputs. From any thread, whatever the loop does."""
+        self._owed = True
         if child := self._child:
             child.say(packed(Stop()))
 
@@ -143,7 +150,7 @@ class Plug:
             match said:
                 case Woke(silent_ns=silent_ns):
                     self._wake(silent_ns / 1e9)
-                case Did(asked=asked, done=done) if not self._woken:
+                case Did(asked=asked, done=done) if not self._owed:
                     self._report(
                         f"A sink was asked for {asked.label or 'neutral'} and did "
                         f"{done.label or f'nothing ({done.reason})'}."
@@ -153,7 +160,7 @@ class Plug:
 
     def _wake(self, silent_s: float) -> None:
         """The loop was silent for too long, and hears of it now that it is back."""
-        self._woken = True
+        self._owed = True
         long = silent_s > self._config.forgive_s
         if long:
             self._disarm()
@@ -184,11 +191,15 @@ class Plug:
                 time.sleep(1.0)
                 continue
             self.restarts += 1
+            self._owed = True
             self._child = child
             self._report("The watchdog is back, and holds the outputs neutral.")
             return
 
     def _report(self, text: str) -> None:
+        if text == self._told:  # a sink that refuses does so many times a second
+            return
+        self._told = text
         self._tell(Event(kind=EventKind.WATCHDOG, text=text, at_ns=time.monotonic_ns()))
 
 

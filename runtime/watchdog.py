@@ -34,7 +34,7 @@ from .stages import Clock, Sink
 from .vigil import Vigil
 from .wire import decode, encode
 
-LONGEST = 1 << 20
+LONGEST = 1 << 16
 """Bytes of the longest message between loop and watchdog."""
 
 # Above the loop: it sleeps nearly always, and has to be on time when everything else is busy.

@@ -352,9 +352,12 @@ def test_the_source_is_never_asked_to_wait_past_the_end_of_a_window():
     rig = Rig([])
     rig.run(source=Asked(rig.clock, parcels((0, 1000), size=1)))
     # Before that it looks what persons did, every 50 ms.
-    assert [stop for _, stop in asked] == [50, 100, 150] + sorted(
-        [end for _, end in grid(1000)] + [end - 5 for _, end in grid(1000)]
-    )
+    assert [stop for _, stop in asked] == [
+        50,
+        100,
+        150,
+        *sorted([end for _, end in grid(1000)] + [end - 5 for _, end in grid(1000)]),
+    ]
     assert {wanted for wanted, _ in asked} == {195, 145, 95, 45, 5}
 
 
