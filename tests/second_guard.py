@@ -4,10 +4,9 @@ It is unlike the product on purpose: one object that changes, a table of states,
 and exact fractions for every time, velocity and place. It imports nothing of the product but the
 message that both speak. Whoever mends it reads the page, not `diverloop.runtime.limits`.
 
-What the page leaves open was chosen as follows. A number of the configuration is the decimal that
-was written, so 0.1 is a tenth. The last look is the last one made, even if time ran back since.
-"In any other state ... are 0" holds from the moment that state is entered, whether by a look or by
-a person between two looks. A neutral command never selects.
+A number of the configuration is the decimal that was written, so 0.1 is a tenth. Where the page
+left something open (a stop and an arming between two looks, a neutral command that selects, time
+that runs back), the page was mended when the two guards had been found to differ.
 """
 
 from __future__ import annotations
@@ -63,9 +62,9 @@ class SecondGuard:
         self.max_speed = written(config.max_speed)
         self.slew_per_s = written(config.slew_per_s)
         self.reach_s = written(config.reach_s)
-        self.dwell = written(config.min_dwell_s) * SECOND
-        self.break_every = written(config.break_every_s) * SECOND
-        self.armed_at_most = written(config.armed_at_most_s) * SECOND
+        self.dwell = round(written(config.min_dwell_s) * SECOND)
+        self.break_every = round(written(config.break_every_s) * SECOND)
+        self.armed_at_most = round(written(config.armed_at_most_s) * SECOND)
         self.state = "disarmed"
         self.looked: int | None = None
         self.time_armed = 0
@@ -94,6 +93,8 @@ class SecondGuard:
         self.state = TABLE.get((self.state, what), self.state)
         if not self.is_on():
             self.place = [NONE] * AXES
+            self.velocity = [NONE] * AXES
+            self.leader = None
             self.since_break = self.breaks_told = 0
         return self.state
 
@@ -235,7 +236,7 @@ FAULTS: tuple[tuple[Holds, Says], ...] = (
     (
         lambda guard, command, quality: not quality >= guard.config.min_quality,
         lambda guard, command, quality: (
-            f"signal quality is {quality:g}, at least {guard.config.min_quality:g} is needed"
+            f"signal quality is {quality:.2f}, at least {guard.config.min_quality:g} is needed"
         ),
     ),
     (
