@@ -140,6 +140,8 @@ def kind_of(asked: Command, passed: Command) -> str:
         return passed.reason.split(" is ")[0] if "quality" in passed.reason else passed.reason
     if asked.selected and not passed.selected:
         return "passed, not selected"
+    if passed.selected:
+        return "selected"
     return "passed" if passed is asked else "passed, slower"
 
 
