@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from enum import StrEnum
 from functools import reduce
 
-from .limits import BREAK_DUE, GuardConfig, Look, Memory, State, judge
+from .limits import BREAK_DUE, GuardConfig, Look, Memory, State, entered, judge
 from .messages import Command
 
 
@@ -169,9 +168,11 @@ class Guard:
     def break_due(self) -> str:
         """What to tell people, once, when they ought to have a break; empty otherwise."""
         since_ns = self._memory.since_break_ns
-        due, before = int(since_ns // (self.config.break_every_s * 1e9)), self._breaks
+        due, before = since_ns // round(self.config.break_every_s * 1e9), self._breaks
         self._breaks = due
         return BREAK_DUE.format(minutes=since_ns / 60e9) if due > before else ""
 
     def _go(self, signal: Signal) -> None:
-        self._memory = replace(self._memory, state=next_state(self._memory.state, signal))
+        if not self._memory.on:
+            self._breaks = 0  # counted anew from every arming
+        self._memory = entered(self._memory, next_state(self._memory.state, signal))

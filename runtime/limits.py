@@ -1,7 +1,7 @@
 """What the guard allows: a pure function of what it remembers and of one look.
 
 `judge` has no clock, no lock and no side effect. `tests/second_guard.py` says the same in other
-words, written from the table in ``docs/safety.md`` alone; both are run over the same random
+words, written from ``docs/safety.md`` alone; both are run over the same random
 sessions, and have to agree on every command.
 
 References
@@ -175,6 +175,28 @@ class Memory:
         return self.state in (State.ARMED, State.HOLDING)
 
 
+def entered(memory: Memory, state: State) -> Memory:
+    """The memory in another state: what belongs to one arming ends with it.
+
+    Parameters
+    ----------
+    memory : Memory
+        Before.
+    state : State
+        Where the guard goes, by a signal or by a look.
+
+    Returns
+    -------
+    memory : Memory
+        In that state. Disarmed or stopped it is at rest: whoever arms again, even before the next
+        look, starts from there.
+    """
+    memory = replace(memory, state=state)
+    if memory.on:
+        return memory
+    return replace(memory, velocity=_STILL, place=_STILL, since_break_ns=0, led=None)
+
+
 def judge(memory: Memory, look: Look, config: GuardConfig) -> tuple[Memory, Command]:
     """Let a command through, limit it, or make it neutral.
 
@@ -198,15 +220,19 @@ def judge(memory: Memory, look: Look, config: GuardConfig) -> tuple[Memory, Comm
     since_ns = 0 if memory.looked_ns is None else max(0, look.now_ns - memory.looked_ns)
     memory = _later(memory, look, since_ns)
     fault = _fault(memory, look, config)
-    if memory.on and memory.armed_ns > config.armed_at_most_s * 1e9:
-        memory, fault = replace(memory, state=State.DISARMED), fault or EXPOSED
+    if memory.on and memory.armed_ns > _whole_ns(config.armed_at_most_s):
+        memory, fault = entered(memory, State.DISARMED), fault or EXPOSED
     if memory.on:
-        memory = replace(memory, state=State.ARMED if fault is None else State.HOLDING)
+        memory = entered(memory, State.ARMED if fault is None else State.HOLDING)
     if fault is None and memory.state is not State.ARMED:
         fault = f"guard is {memory.state}"
     if fault is None:
         return _limited(memory, look, config, min(since_ns / 1e9, _LONGEST_LOOK_S))
     return replace(memory, velocity=_STILL, led=None), _neutral(look.command, fault)
+
+
+def _whole_ns(seconds: float) -> int:
+    return round(seconds * 1e9)  # 1.07 * 1e9 is a little more than it says
 
 
 def _later(memory: Memory, look: Look, since_ns: int) -> Memory:
@@ -215,10 +241,10 @@ def _later(memory: Memory, look: Look, since_ns: int) -> Memory:
     return replace(
         memory,
         looked_ns=look.now_ns,
-        place=tuple(at + v * since_ns / 1e9 for at, v in passed) if memory.on else _STILL,
+        place=tuple(at + v * since_ns / 1e9 for at, v in passed),
         late=memory.late + 1 if look.late else 0,
         armed_ns=memory.armed_ns + since_ns * memory.on,
-        since_break_ns=memory.since_break_ns + since_ns if memory.on else 0,
+        since_break_ns=memory.since_break_ns + since_ns * memory.on,
         selections_ns=tuple(at for at in memory.selections_ns if look.now_ns - at < _MINUTE_NS),
     )
 
@@ -248,7 +274,9 @@ def _sound(command: Command) -> bool:
 def _neutral(command: Command, reason: str) -> Command:
     """The command at rest; one that is neutral already keeps what it says."""
     if command.label is None and _sound(command):
-        return replace(command, velocity=_still(command)) if any(command.velocity) else command
+        if not command.selected and not any(command.velocity):
+            return command
+        return replace(command, velocity=_still(command), selected=False)
     return Command(label=None, reason=reason, velocity=_still(command))
 
 
@@ -260,7 +288,7 @@ def _limited(
     memory: Memory, look: Look, config: GuardConfig, since_s: float
 ) -> tuple[Memory, Command]:
     """A command that passes, within the limits of speed, reach and dwell."""
-    command, now_ns = look.command, look.now_ns
+    command, now_ns, dwell_ns = look.command, look.now_ns, _whole_ns(config.min_dwell_s)
     if command.label != memory.led:
         memory = replace(memory, led=command.label, led_since_ns=now_ns)
     grown = config.slew_per_s * since_s
@@ -268,7 +296,7 @@ def _limited(
         _speed(wanted, before, at, grown, config)
         for wanted, before, at in zip(command.velocity, memory.velocity, memory.place, strict=False)
     )
-    selected = command.selected and now_ns - memory.led_since_ns >= config.min_dwell_s * 1e9
+    selected = command.selected and now_ns - memory.led_since_ns >= dwell_ns
     if selected:
         memory = replace(memory, selections_ns=(*memory.selections_ns, now_ns))
     memory = replace(memory, velocity=(*velocity, *_STILL)[:3])

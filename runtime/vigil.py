@@ -41,13 +41,14 @@ class Vigil:
         return max(0, self._heard_ns + self._limit_ns - now_ns) / 1e9
 
     def hear(self, now_ns: int) -> int:
-        """A sign of life.
+        """A sign of life. One that comes too late ends a silence, whether that was seen or not.
 
         Returns
         -------
         silent_ns : int
             How long the silence was that it ended, if that was too long; 0 otherwise.
         """
+        self.watch(now_ns)  # the watchdog itself may have slept, and both with the machine
         silent_ns = now_ns - (self._heard_ns or 0) if self._silent else 0
         self._heard_ns, self._silent = now_ns, False
         return silent_ns
@@ -65,8 +66,11 @@ class Vigil:
         self.safe_because = STOPPED
 
     def permit(self, command: Command) -> Command:
-        """A command of the loop: what the sinks are to do."""
-        if command.label is None:
+        """A command of the loop: what the sinks are to do.
+
+        Only one that is neutral, at rest and selects nothing releases the outputs.
+        """
+        if command.label is None and not command.selected and not any(command.velocity):
             self.safe_because = ""
         elif self.safe_because:
             return Command(

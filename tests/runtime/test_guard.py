@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from itertools import pairwise, product
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diverloop.runtime.guard import Guard, Signal, next_state
-from diverloop.runtime.limits import BAD_NUMBERS, State
+from diverloop.runtime.limits import BAD_NUMBERS, GuardConfig, State
 from diverloop.runtime.messages import Command
+from tests.second_guard import SecondGuard
 
 D, A, H, S = State.DISARMED, State.ARMED, State.HOLDING, State.STOPPED
 
@@ -192,3 +194,107 @@ def test_a_suspected_seizure_stops_it_until_a_person_resets_and_arms_again():
     assert guard.settled() is D
     guard.tell(Signal.PERSON_ARMS)
     assert guard.permit(GO, now_ns=0) == GO
+
+
+MINUTE_NS = 60_000_000_000
+
+
+def armed_guard(*, looked_s: float = 0.0) -> Guard:
+    """Armed and looked at; after a minute of commands a break is due."""
+    guard = Guard(GuardConfig(break_every_s=60.0))
+    guard.tell(Signal.PERSON_ARMS)
+    assert break_at(guard, looked_s) == ""
+    return guard
+
+
+def break_at(guard: Guard, at_s: float, command: Command = GO) -> str:
+    guard.permit(command, now_ns=round(at_s * 1e9))
+    return guard.break_due()
+
+
+def test_a_break_is_due_once_after_every_period_to_the_nanosecond():
+    guard = armed_guard()
+    for period in (1, 2, 3):
+        guard.permit(GO, now_ns=period * MINUTE_NS - 1)
+        assert guard.break_due() == ""
+        guard.permit(GO, now_ns=period * MINUTE_NS)
+        assert guard.break_due() == (
+            f"A break is due: commands have been passing for {period} minutes."
+        )
+        assert guard.break_due() == ""
+        guard.permit(GO, now_ns=period * MINUTE_NS + 1)
+        assert guard.break_due() == ""
+
+
+def test_several_periods_that_end_at_one_look_are_told_as_one():
+    guard = armed_guard()
+    assert "5 minutes" in break_at(guard, 305.0)
+    assert break_at(guard, 359.0) == ""
+    assert "6 minutes" in break_at(guard, 360.0)
+
+
+def test_time_in_which_it_holds_counts_for_a_break_and_time_in_which_it_is_disarmed_does_not():
+    guard = armed_guard()
+    assert break_at(guard, 30.0, NEUTRAL) == ""
+    assert guard.state is H
+    assert "1 minutes" in break_at(guard, 60.0, NEUTRAL)
+    guard.tell(Signal.PERSON_DISARMS)
+    assert break_at(guard, 60.5) == break_at(guard, 1000.0) == ""
+
+
+@pytest.mark.parametrize("ends", [Signal.PERSON_DISARMS, Signal.WATCHDOG, Signal.EMERGENCY_STOP])
+@pytest.mark.parametrize("looked", [True, False])
+def test_after_a_new_arming_the_next_break_is_due_a_whole_period_later(ends, looked):
+    guard = armed_guard()
+    assert break_at(guard, 90.0)
+    guard.tell(ends)
+    if looked:
+        assert break_at(guard, 90.0) == ""
+    guard.tell(Signal.PERSON_RESETS)
+    guard.tell(Signal.PERSON_ARMS)
+    assert break_at(guard, 149.0) == ""  # 59 s
+    assert "1 minutes" in break_at(guard, 150.0)
+    assert guard.break_due() == ""
+
+
+def test_a_break_after_a_new_arming_is_told_though_nobody_asked_while_it_was_disarmed():
+    guard = armed_guard()
+    assert break_at(guard, 60.0)
+    guard.tell(Signal.PERSON_DISARMS)
+    guard.permit(GO, now_ns=MINUTE_NS)
+    guard.tell(Signal.PERSON_ARMS)
+    assert "1 minutes" in break_at(guard, 120.0)
+
+
+def test_the_second_guard_finds_the_same_breaks_due():
+    chance, told = random.Random(3), 0
+    guard, second = armed_guard(), SecondGuard(GuardConfig(break_every_s=60.0))
+    second.happens("arm")
+    second.look(GO, 0, 1.0, False)
+    at_s = 0.0
+    for _ in range(600):
+        for name, signal in (("disarm", Signal.PERSON_DISARMS), ("arm", Signal.PERSON_ARMS)):
+            if chance.random() < (0.02 if name == "disarm" else 0.2):
+                second.happens(name)
+                guard.tell(signal)
+        at_s += chance.choice((0.5, 3.0, 8.0, 61.0 if chance.random() < 0.1 else 1.0))
+        command = chance.choice((GO, GO, NEUTRAL))
+        due = break_at(guard, at_s, command)
+        second.look(command, round(at_s * 1e9), 1.0, False)
+        assert bool(due) is second.tell_break()
+        told += bool(due)
+    assert told > 10
+
+
+def test_arming_again_between_two_looks_begins_at_rest_and_forgets_what_led():
+    guard = Guard(GuardConfig(slew_per_s=1.0, min_dwell_s=0.1))
+    moving = Command(label="left", strength=1.0, selected=True, velocity=(1.0,))
+    guard.tell(Signal.PERSON_ARMS)
+    for look in range(6):
+        before = guard.permit(moving, now_ns=look * 200_000_000)
+    assert before == moving
+    for signal in (Signal.EMERGENCY_STOP, Signal.PERSON_RESETS, Signal.PERSON_ARMS):
+        guard.tell(signal)
+    after = guard.permit(moving, now_ns=1_200_000_000)
+    assert not after.selected
+    assert after.velocity == pytest.approx((0.2,))
