@@ -48,7 +48,7 @@ class SmallNetworkConfig:
     n_maps: int = 16
     kernel_s: float = 0.25
     top_hz: float = 30.0
-    steps: int = 200
+    steps: int = 250
     batch: int = 32
     limit_s: float = 30.0
     learning_rate: float = 3e-3
