@@ -154,7 +154,9 @@ def _descend(network: TrainedNetwork, x: Tensor, y: Tensor, clock: Callable[[], 
     search = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
-    decay = torch.optim.lr_scheduler.OneCycleLR(search, config.learning_rate, total_steps=config.steps)
+    decay = torch.optim.lr_scheduler.OneCycleLR(
+        search, config.learning_rate, total_steps=config.steps
+    )
     network.train()
     done = 0
     while done < config.steps:

@@ -151,7 +151,6 @@ class _Tuning:
         self._updates = nn.ParameterDict()
         if config.rank:
             for name, value in self._tail.named_parameters():
-                # The norm in front of the reading stands before what low ranks change.
                 self._updates.update(_update(name, value, config.rank))
         n_latents = student.architecture.n_latents * student.architecture.width
         self._query = None
@@ -197,9 +196,7 @@ class _Tuning:
             "weights": sorted(self._tail.name_in_student(name) for name in self._changed()),
             **asdict(config),
         }
-        settings = replace(
-            student.config, sha256=sha256, pooling=config.pooling, tuned=about
-        )
+        settings = replace(student.config, sha256=sha256, pooling=config.pooling, tuned=about)
         query = None if self._query is None else self._query.detach().double().numpy()
         return StudentEncoder(settings, weights, student.usual, query)
 
@@ -231,9 +228,7 @@ class _Tuning:
         head = nn.Linear(features.shape[1], n_classes)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        search = torch.optim.LBFGS(
-            head.parameters(), max_iter=30, line_search_fn="strong_wolfe"
-        )
+        search = torch.optim.LBFGS(head.parameters(), max_iter=30, line_search_fn="strong_wolfe")
 
         def closure() -> Tensor:
             search.zero_grad()
