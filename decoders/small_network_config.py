@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from ..runtime.errors import ConfigError
 
@@ -44,7 +43,7 @@ class SmallNetworkConfig:
     """
 
     rate_hz: float
-    kind: Literal["power", "wave"] = "power"
+    kind: str = "power"
     n_maps: int = 16
     kernel_s: float = 0.25
     top_hz: float = 30.0

@@ -188,6 +188,7 @@ def _slid(maps: Tensor, kernels: Tensor) -> Tensor:
 
 def _affine(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """What a norm does when it serves: gain and offset of each map."""
-    assert norm.running_var is not None and norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
     gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
     return gain, norm.bias - gain * norm.running_mean

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from diverloop.decoders.small_network_config import SmallNetworkConfig
 from diverloop.runtime.conformance import check_encoder
 from diverloop.runtime.errors import BundleError, ConfigError, SchemaMismatch
 from diverloop.runtime.messages import Channel, StreamSpec, Window
+from diverloop.runtime.settings import build
 
 SPEC = StreamSpec(
     name="test", rate_hz=100.0, channels=tuple(Channel(name=f"E{i}") for i in range(6))
@@ -83,7 +85,8 @@ def test_power_of_a_rhythm_is_learnt():
 @pytest.mark.parametrize("kind", ["power", "wave"])
 def test_a_bundle_brings_the_same_network_back(kind):
     arrays = fitted(kind).to_arrays()
-    again = SmallNetwork.from_arrays(config(kind), arrays)
+    said_by_card = json.loads(json.dumps(asdict(config(kind))))
+    again = SmallNetwork.from_arrays(build(SmallNetworkConfig, said_by_card, "card"), arrays)
     np.testing.assert_array_equal(
         again.encode_many(windows(3)), fitted(kind).encode_many(windows(3))
     )

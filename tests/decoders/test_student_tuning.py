@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,7 @@ from diverloop.decoders.student_tuning import tune
 from diverloop.decoders.student_tuning_config import StudentTuningConfig
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Channel, StreamSpec, Window
+from diverloop.runtime.settings import build
 
 SPEC = StreamSpec(
     name="test", rate_hz=500.0, channels=tuple(Channel(name=f"E{i}") for i in range(4))
@@ -66,7 +70,9 @@ def inputs(student):
 @pytest.mark.parametrize("name", sorted(PLANS))
 def test_a_bundle_serves_in_a_stream_what_was_fitted(student, inputs, name):
     tuned = tune(student, inputs, LABELS, PLANS[name])
-    served = StudentEncoder.from_arrays(tuned.config, tuned.to_arrays())
+    said_by_card = json.loads(json.dumps(asdict(tuned.config)))
+    config = build(StudentEncoderConfig, said_by_card, "card")
+    served = StudentEncoder.from_arrays(config, tuned.to_arrays())
     np.testing.assert_allclose(said(served), tuned.encode_many(inputs), atol=1e-4)
     plain = student.taught(np.zeros((1, student.n_features)))
     assert np.abs(said(plain) - tuned.encode_many(inputs)).max() > 1e-3
@@ -75,10 +81,12 @@ def test_a_bundle_serves_in_a_stream_what_was_fitted(student, inputs, name):
 def test_the_card_says_that_weights_are_tuned_from_which_student_and_how(student, inputs):
     config = tune(student, inputs, LABELS, PLANS["tuned"]).config
     assert config.tuned["from_sha256"] == student.config.sha256 != config.sha256
-    assert config.tuned["from"] == student.config.student and config.tuned["rank"] == 2
+    assert config.tuned["from"] == student.config.student
+    assert config.tuned["rank"] == 2
     assert "blocks.1.ffn.down.weight" in config.tuned["weights"]
     asked = tune(student, inputs, LABELS, PLANS["attention"]).config
-    assert asked.sha256 == student.config.sha256 and asked.tuned["weights"] == []
+    assert asked.sha256 == student.config.sha256
+    assert asked.tuned["weights"] == []
 
 
 def test_only_the_weights_that_the_card_names_are_others(student, inputs):
