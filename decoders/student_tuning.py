@@ -1,8 +1,8 @@
 """A student tuned to a person: small updates behind its last attention, merged when they are found.
 
 What is learnt is a low-rank update [1]_ of every matrix of the `Tail`, its norms' gains, and the
-query where hops are weighted. A linear head is fitted on the untouched student first [2]_, both go on
-together, and the head is thrown away: whoever fits reads the features anew. Merged, it is an
+query where hops are weighted. A linear head is fitted on the untouched student first [2]_, both go
+on together, and the head is thrown away: whoever fits reads the features anew. Merged, it is an
 ordinary student with other weights.
 
 References

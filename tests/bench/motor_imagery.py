@@ -16,8 +16,9 @@ single ways are fitted alone. Each model runs in the real loop over the whole te
 trial is decided by the sum of its log probabilities. ``--fast`` leaves the student out: it hears
 every window, so fitting takes minutes. ``--only csp,cnn`` fits the named ways alone, those included
 that are fitted on request (`cnn`, `student_tuned`, `student_attention`); what can be chosen about
-these was decided on the executed runs (R03, R05, R07, R09). For the three electrodes of `openbmi`, bad ones are not
-looked for, because none has a neighbour, and spatial patterns are one pair, because two are four.
+these was decided on the executed runs (R03, R05, R07, R09). For the three electrodes of `openbmi`,
+bad ones are not looked for, because none has a neighbour, and spatial patterns are one pair,
+because two are four.
 
 Beside them, on windows of the same length at the same steps through the product's causal filters,
 one band from 8 to 30 Hz: common spatial patterns (6) with linear discriminant analysis, and
