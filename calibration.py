@@ -150,7 +150,9 @@ def _gathered(
     found = []
     for plan in plans:
         # A student's features are gathered with its windows.
-        heard_by = (plan.encoder, plan.student) if plan.encoder == "student" else None
+        heard_by = None
+        if plan.encoder == "student":
+            heard_by = (plan.encoder, plan.student, bool(plan.settings))
         span = plan.learns_from or plan.span
         key = (plan.conditioning, span, plan.window, plan.training_step_s, heard_by)
         if key not in known:
@@ -215,7 +217,7 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
     if plan.encoder == "student":
         student = student_for(plan, parts[0].conditioned)
         heard = [part.features for part in parts if part.features is not None]
-        return np.concatenate(heard), lambda features, _: student.taught(features)
+        return np.concatenate(heard), _reading(student, plan.settings)
     made = [(way.encoder, _settings(gathered, way.encoder, way.settings)) for way in plan.parts]
     named = [{"encoder": name, "settings": dataclasses.asdict(one)} for name, one in made]
     if named:
@@ -228,6 +230,17 @@ def _learning(gathered: Gathered) -> tuple[Samples, Callable[..., Any]]:
             windows, labels, settings, recordings
         )
     return windows, lambda windows, labels: encoder.fit(windows, labels, settings)
+
+
+def _reading(student: Any, settings: Mapping[str, Any]) -> Callable[..., Any]:
+    """How a fold learns from what a student heard: what is usual, or weights as well."""
+    if not settings:
+        return lambda features, _: student.taught(features)
+    from .decoders.student_tuning import tune
+    from .decoders.student_tuning_config import StudentTuningConfig
+
+    config = build(StudentTuningConfig, settings, "student_tuned")
+    return lambda inputs, labels: tune(student, inputs, labels, config)
 
 
 def _settings(gathered: Gathered, encoder: str, chosen: Mapping[str, Any]) -> Any:

@@ -249,7 +249,7 @@ def _ways(task: Task, classes: tuple[str, ...], encoder: str) -> tuple[Way, ...]
     """Those that somebody asks for; raises `ConfigError` if there is none."""
     known = task.ways(classes)
     if encoder == "auto":
-        compared = tuple(way for way in known if way.learn is None)
+        compared = tuple(way for way in known if way.learn is None and not way.on_request)
         able = tuple(way for way in compared if way.encoder != "student" or find_spec("torch"))
         return able or known[:1]
     named = tuple(way for way in known if way.name == encoder)

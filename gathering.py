@@ -134,7 +134,7 @@ def _collect(source: TrainingSource, plan: FitPlan, arrays: Arrays) -> Collected
         window=plan.window if streams else replace(plan.window, step_s=plan.training_step_s),
         span=plan.learns_from or plan.span,
         every_s=plan.training_step_s if streams else 0.0,
-        make_encoder=(lambda spec: student_for(plan, spec)) if streams else None,
+        make_encoder=(lambda spec: _hearing(plan, spec)) if streams else None,
     )
 
 
@@ -146,6 +146,16 @@ def _refuse_mixture(parts: list[Collected], sources: Sequence[TrainingSource]) -
                 f"{sources[0].name} has {parts[0].spec.n_channels} at "
                 f"{parts[0].spec.rate_hz:g} Hz, or in another order: fit them apart."
             )
+
+
+def _hearing(plan: FitPlan, conditioned: StreamSpec) -> Any:
+    """What hears the stream: the student, or, if it will be tuned, what its tail is told."""
+    student = student_for(plan, conditioned)
+    if not plan.settings:
+        return student
+    from .decoders.student_tail import TailHearing
+
+    return TailHearing(student)
 
 
 def student_for(plan: FitPlan, conditioned: StreamSpec) -> Any:

@@ -10,7 +10,7 @@ from ..runtime.collection import TrialSpan
 from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
-from .task import STUDENT, Task, Way
+from .task import STUDENT, TUNED_STUDENTS, Task, Way
 
 MU_BETA = ConditionConfig(
     reference="average",
@@ -23,6 +23,15 @@ MU_BETA = ConditionConfig(
 Second order delays by 0.12 s, fourth by 0.24 s; within calibration runs they decode alike.
 """
 
+RHYTHMS = ConditionConfig(
+    reference="average",
+    bands_hz=((4.0, 38.0),),
+    order=2,
+    rate_hz=125.0,
+    bad_channels=BadChannelConfig(),
+)
+"""One wide band for a network, which finds its own within it."""
+
 MOTOR_IMAGERY = Task(
     name="motor_imagery",
     title="motor imagery",
@@ -33,6 +42,8 @@ MOTOR_IMAGERY = Task(
         Way(encoder="aligned_covariance", conditioning=MU_BETA, aligned=True),
         Way(encoder="csp", conditioning=MU_BETA, classifier="lda"),
         STUDENT,
+        *TUNED_STUDENTS,
+        Way(encoder="cnn", conditioning=RHYTHMS, classifier="lda", on_request=True),
     ),
     simulator={"task": "motor_imagery", "classes": ("left", "right")},
 )

@@ -102,7 +102,8 @@ class Way:
     conditioning : ConditionConfig
         What the encoder is served.
     settings : mapping
-        Of the encoder; a number of bands follows from the conditioning.
+        Of the encoder; a number of bands follows from the conditioning. A student's say how it is
+        tuned.
     classifier, scale : str
         See `FitConfig`.
     aligned : bool
@@ -118,6 +119,8 @@ class Way:
         What is learnt from, where that is not what the decisions will be judged by.
     parts : tuple of Way
         The ways that a joined one is made of, see `joined`.
+    on_request : bool
+        Whether it is fitted only if somebody names it, and not compared with other ways.
     """
 
     encoder: str
@@ -131,6 +134,7 @@ class Way:
     learn: Callable[[Heard], Finished] | None = None
     learns_from: TrialSpan | None = None
     parts: tuple[Way, ...] = ()
+    on_request: bool = False
 
 
 def joined(*ways: Way, name: str = "") -> Way:
@@ -164,6 +168,24 @@ def joined(*ways: Way, name: str = "") -> Way:
 
 STUDENT = Way(encoder="student", conditioning=BROADBAND)
 """The distilled student with a linear reader."""
+
+TUNED_STUDENTS = (
+    Way(
+        encoder="student",
+        name="student_tuned",
+        conditioning=BROADBAND,
+        settings={"rank": 4},
+        on_request=True,
+    ),
+    Way(
+        encoder="student",
+        name="student_attention",
+        conditioning=BROADBAND,
+        settings={"rank": 0, "pooling": "attention"},
+        on_request=True,
+    ),
+)
+"""The student with weights of its own behind its last attention, or with hops weighted."""
 
 
 def read_linearly(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:

@@ -24,6 +24,7 @@ from .engines.engine import Bools, Engine
 from .student_config import RATE_HZ, StudentConfig
 
 MODALITIES = ("EEG", "iEEG")
+POOLINGS = ("mean", "attention")
 
 Place = tuple[float, float, float]
 Arrays = Mapping[str, NDArray[Any]]
@@ -45,10 +46,15 @@ class StudentEncoderConfig:
     architecture : dict
         What the student looks like; filled in by `engines.opening.untaught`.
     sha256 : str
-        Hash of the student's file; filled in likewise.
+        Hash of the student's file, or, if they were tuned, of the weights; filled in likewise.
     streams : bool
         Whether the model was fitted on what the student says of a stream; filled in likewise. One
         that was fitted on windows heard each by itself would read other numbers than it knows.
+    pooling : str
+        ``"mean"`` over the hops of a window, or ``"attention"`` with a learnt query.
+    tuned : dict
+        What was learnt beyond the student as it was distilled: from which, and how; filled in by
+        `student_tuning`. Empty if nothing was.
     """
 
     positions_mm: tuple[Place | None, ...]
@@ -57,6 +63,8 @@ class StudentEncoderConfig:
     architecture: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
     streams: bool = False
+    pooling: str = "mean"
+    tuned: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = tuple(None if p is None else _place(p) for p in self.positions_mm)
@@ -67,6 +75,8 @@ class StudentEncoderConfig:
             raise ConfigError(
                 f"modality must be one of {', '.join(MODALITIES)}, got {self.modality!r}."
             )
+        if self.pooling not in POOLINGS:
+            raise ConfigError(f"pooling must be mean or attention, got {self.pooling!r}.")
 
     @classmethod
     def for_stream(cls, spec: StreamSpec, student: str = "") -> Self:
@@ -80,7 +90,7 @@ class StudentEncoderConfig:
 
 
 class StudentEncoder:
-    """Encoder: a student's embedding, the mean over the hops of a window.
+    """Encoder: a student's embedding, the mean over the hops of a window, weighted or not.
 
     Parameters
     ----------
@@ -90,6 +100,8 @@ class StudentEncoder:
         The student's, by name.
     usual : ndarray, shape (n_rows, n_readings)
         Readings of each row in the mean calibration window.
+    query : ndarray, shape (n_latents * width,), optional
+        What a hop's latents are multiplied with for the logit of its weight; None weighs all alike.
 
     Attributes
     ----------
@@ -106,8 +118,14 @@ class StudentEncoder:
 
     Config = StudentEncoderConfig
 
-    def __init__(self, config: StudentEncoderConfig, weights: Arrays, usual: Floats) -> None:
-        self.config, self.weights, self.usual = config, weights, usual
+    def __init__(
+        self,
+        config: StudentEncoderConfig,
+        weights: Arrays,
+        usual: Floats,
+        query: Floats | None = None,
+    ) -> None:
+        self.config, self.weights, self.usual, self.query = config, weights, usual, query
         self.architecture = StudentConfig.from_dict(config.architecture)
         self.n_features = self.architecture.n_features(len(config.positions_mm))
         self.engine: Engine | None = None
@@ -130,12 +148,14 @@ class StudentEncoder:
             for name, array in arrays.items()
             if name.startswith(prefix)
         }
-        return cls(config, weights, take(arrays, "usual", 2))
+        query = take(arrays, "query", 1) if config.pooling == "attention" else None
+        return cls(config, weights, take(arrays, "usual", 2), query)
 
     def to_arrays(self) -> dict[str, NDArray[np.floating[Any]]]:
         """The student's weights and what rows usually read, for a bundle."""
         weights = {f"student.{name}": array for name, array in self.weights.items()}
-        return {"usual": self.usual, **weights}
+        query = {} if self.query is None else {"query": self.query}
+        return {"usual": self.usual, **query, **weights}
 
     def taught(self, features: Floats) -> Self:
         """The same encoder, knowing what its rows usually read.
@@ -151,7 +171,7 @@ class StudentEncoder:
             Another one, without an engine.
         """
         usual = features.mean(axis=0)[-self.usual.size :].reshape(self.usual.shape)
-        return type(self)(self.config, self.weights, usual.astype(np.float64))
+        return type(self)(self.config, self.weights, usual.astype(np.float64), self.query)
 
     def encode_many(self, features: Floats) -> Floats:
         """What a fit asks for; windows that were heard in their stream come as features already."""
@@ -204,7 +224,7 @@ class StudentEncoder:
         Returns
         -------
         embedding : Embedding
-            Its hops' mean.
+            Its hops' mean, as `query` weighs them.
 
         Raises
         ------
@@ -225,7 +245,7 @@ class StudentEncoder:
             self._forget()
             return embed(None, self.n_features)
         self._hear(window.samples, self._n_new(window.conditioned_first), usable)
-        values = self._ring.mean(axis=0, dtype=np.float64)
+        values = self._pooled()
         self._put_usual(values, usable)
         embedding = embed(values, self.n_features, float(usable.mean()))
         said = self._said()
@@ -264,6 +284,15 @@ class StudentEncoder:
             self._put_usual(said, usable)
             self._ring[self._turn] = said
             self._turn = (self._turn + 1) % self._n_hops
+
+    def _pooled(self) -> Floats:
+        """The hops of the ring made one; their order does not matter."""
+        if self.query is None:
+            return self._ring.mean(axis=0, dtype=np.float64)
+        logits = self._ring[:, : len(self.query)].astype(np.float64) @ self.query
+        weights = np.exp(logits - logits.max())
+        pooled: Floats = weights / weights.sum() @ self._ring
+        return pooled
 
     def _put_usual(self, values: NDArray[np.floating], usable: Bools) -> None:
         """Where a row is absent, write what it usually reads."""

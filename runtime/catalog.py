@@ -30,6 +30,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "xdawn": "decoders.xdawn:XdawnCovariance",
             "joined": "decoders.joined:Joined",
             "evoked_epoch": "decoders.evoked_epoch:EvokedEpoch",
+            "cnn": "decoders.small_network:SmallNetwork",
             "fbcca": "decoders.fbcca:FilterBankCca",
             "flicker_covariance": "decoders.flicker_covariance:FlickerCovariance",
             "trca": "decoders.trca:TaskRelatedComponents",

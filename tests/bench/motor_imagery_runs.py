@@ -114,7 +114,8 @@ def remember_collected(most: int = 8) -> None:
         if arrays:
             return collect(source, plan, arrays)
         cut = (plan.span, plan.conditioning, plan.window, plan.training_step_s, plan.student)
-        key = f"{source.name} {plan.encoder == 'student'} {cut}"
+        heard = plan.encoder == "student" and ("tuned" if plan.settings else "plain")
+        key = f"{source.name} {heard} {cut}"
         if key not in known:
             while len(known) >= most:
                 known.pop(next(iter(known)))

@@ -615,8 +615,8 @@ def test_the_null_sink_conforms():
     check_sink(find("sink", "null")(), SPEC)
 
 
-# The student needs torch and a file of weights: it conforms in a test beside its own file.
-@pytest.mark.parametrize("name", sorted(set(CATALOG["encoder"]) - {"student"}))
+# These need torch, and the student a file of weights: they conform in tests beside their own files.
+@pytest.mark.parametrize("name", sorted(set(CATALOG["encoder"]) - {"cnn", "student"}))
 def test_every_encoder_conforms(name):
     check_encoder(fitted(name), conditioned(), 100)
 
@@ -637,7 +637,8 @@ def test_no_entry_of_the_catalogue_is_left_out_here():
     # their own files, and so do the rules of feedback. A task is no stage.
     here = {"replay", "simulator", "null", "linear", *SETTINGS}
     beside = {
-        "lsl", "speaker", "student", "speller", "neurofeedback", "evidence", "velocity", "speech",
+        "lsl", "speaker", "cnn", "student", "speller", "neurofeedback", "evidence", "velocity",
+        "speech",
     }  # fmt: skip
     listed = {name for kind, names in CATALOG.items() if kind != "task" for name in names}
     assert listed == here | beside
