@@ -27,6 +27,7 @@ from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Adapter, Clock, Encoder, Feedback, Sink, Source, Watcher
+from .runtime.stimulator import Attends, Permit
 from .runtime.windows import WindowConfig
 
 
@@ -236,6 +237,7 @@ def assemble(
     model: Model | None = None,
     tape: Tape | None = None,
     unlock: Unlock | None = None,
+    stimulation: Permit = lambda: None,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -255,6 +257,8 @@ def assemble(
         Notes what determines the run.
     unlock : Unlock, optional
         Who takes responsibility for flicker that the participant's profile refuses.
+    stimulation : callable
+        Says who has enabled stimulation, if anybody has; nobody by default.
 
     Returns
     -------
@@ -270,6 +274,13 @@ def assemble(
     guard = tape.guard if tape else Guard()
     if armed:
         guard.tell(Signal.PERSON_ARMS)
+    for sink in sinks:
+        if isinstance(sink, Attends):
+            # A disk is slow, and time that is passed in does not wait for it.
+            live = isinstance(clock, MonotonicClock)
+            source = sink.attend(
+                source, clock=clock, guard=guard, permission=stimulation, background=live
+            )
     stages = Stages(
         source=tape.source(source) if tape else source,
         conditioner=model.conditioner_for(session),

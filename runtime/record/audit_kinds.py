@@ -21,6 +21,7 @@ class AuditKind(StrEnum):
     GUARD = "guard"  # it changed its state by itself
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
@@ -34,5 +35,6 @@ OF_EVENT = {
     EventKind.GUARD: AuditKind.GUARD,
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,
+    EventKind.STIMULATION: AuditKind.STIMULATION,
 }
 """What an event of the loop is about; whatever is not here is a fault."""
