@@ -267,7 +267,7 @@ class StimulationGate:
         """
         if self._train is not None:
             self.stop(now_ns, "the session ended")
-            self.follow(self._train.rest_by_ns + 1, State.DISARMED)
+            self.follow(max(now_ns, self._train.rest_by_ns + 1), State.DISARMED)
         if self._train is not None:
             train = self._train
             self._fail("The stimulator was left while it did not stop: all counts.", now_ns)

@@ -91,7 +91,7 @@ def test_after_a_crash_what_was_reserved_counts_as_given(tmp_path, begun):
 
 
 def test_a_person_without_a_ledger_needs_one_to_be_begun(tmp_path):
-    with pytest.raises(RecordingError, match="There is no dose ledger in .* put it back"):
+    with pytest.raises(RecordingError, match="There is no dose ledger in"):
         opened(tmp_path / "P01", begin=False)
     opened(tmp_path / "P01").close()
     opened(tmp_path / "P01", begin=False).close()
