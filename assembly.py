@@ -28,6 +28,7 @@ from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Adapter, Clock, Encoder, Feedback, Sink, Source, Watcher
+from .runtime.stimulator import Attends, Permit
 from .runtime.windows import WindowConfig
 
 
@@ -238,6 +239,7 @@ def assemble(
     tape: Tape | None = None,
     unlock: Unlock | None = None,
     watched: bool = False,
+    stimulation: Permit = lambda: None,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -259,6 +261,8 @@ def assemble(
         Who takes responsibility for flicker that the participant's profile refuses.
     watched : bool
         Whether a watchdog holds the sinks that act outside this program: for live sessions.
+    stimulation : callable
+        Says who has enabled stimulation, if anybody has; nobody by default.
 
     Returns
     -------
@@ -275,6 +279,13 @@ def assemble(
     plug, sinks = _sinks(session, guard, fanout, watched=watched)
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
+    for sink in sinks:
+        if isinstance(sink, Attends):
+            # A disk is slow, and time that is passed in does not wait for it.
+            live = isinstance(clock, MonotonicClock)
+            source = sink.attend(
+                source, clock=clock, guard=guard, permission=stimulation, background=live
+            )
     stages = Stages(
         source=tape.source(source) if tape else source,
         conditioner=model.conditioner_for(session),

@@ -59,6 +59,11 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "sink": {
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
+            "stimulation": "hardware.stimulation_sink:StimulationSink",
+        },
+        # No current flows anywhere in this release: there is one entry, and it is a simulated one.
+        "stimulator": {
+            "simulated": "hardware.simulated_stimulator:SimulatedStimulator",
         },
     }
 )
@@ -93,7 +98,7 @@ def find(kind: str, name: str) -> Any:
     ----------
     kind : str
         A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"``, ``"task"``,
-        ``"feedback"`` or ``"sink"``.
+        ``"feedback"``, ``"sink"`` or ``"stimulator"``.
     name : str
         A name listed there.
 

@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
     CORRECTED = "corrected"  # what was decided before was read otherwise since
+    STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
     ENGINE = "engine"  # what runs the student, and that another took over
 
 

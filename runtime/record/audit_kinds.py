@@ -22,6 +22,7 @@ class AuditKind(StrEnum):
     WATCHDOG = "watchdog"  # it made the outputs safe, was lost, or is back
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
@@ -36,5 +37,6 @@ OF_EVENT = {
     EventKind.WATCHDOG: AuditKind.WATCHDOG,
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,
+    EventKind.STIMULATION: AuditKind.STIMULATION,
 }
 """What an event of the loop is about; whatever is not here is a fault."""

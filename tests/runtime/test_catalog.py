@@ -13,6 +13,7 @@ from diverloop.runtime import catalog as subject
 from diverloop.runtime.catalog import CATALOG, find, nearest
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.stages import Adapter, Encoder, Feedback, Sink, Source
+from diverloop.runtime.stimulator import Stimulator
 
 SEAMS = {
     "source": Source,
@@ -20,6 +21,7 @@ SEAMS = {
     "adapter": Adapter,
     "feedback": Feedback,
     "sink": Sink,
+    "stimulator": Stimulator,
 }
 ENTRIES = [(kind, name) for kind in SEAMS for name in CATALOG[kind]]
 ROOT = Path(subject.__file__).resolve().parents[1]

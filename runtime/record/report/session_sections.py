@@ -45,6 +45,7 @@ KIND_WORDS = {
     EventKind.CLEANED: "Too much cleaned",
     EventKind.LISTENING: "Listening to speech",
     EventKind.CORRECTED: "Text corrected",
+    EventKind.STIMULATION: "Stimulation",
     EventKind.ENGINE: "What runs the model",
 }
 """What a clinician reads instead of an event's name."""
@@ -52,7 +53,7 @@ KIND_WORDS = {
 # Never summed up: each of them may be what somebody looks for.
 _ONE_BY_ONE = (
     EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER, EventKind.SEIZURE,
-    EventKind.LISTENING, EventKind.WATCHDOG,
+    EventKind.LISTENING, EventKind.WATCHDOG, EventKind.STIMULATION,
 )  # fmt: skip
 _MOST_ALIKE, _MOST_ROWS = 5, 120
 
