@@ -288,7 +288,8 @@ class StudentEncoder:
     def _pooled(self) -> Floats:
         """The hops of the ring made one; their order does not matter."""
         if self.query is None:
-            return self._ring.mean(axis=0, dtype=np.float64)
+            mean: Floats = self._ring.mean(axis=0, dtype=np.float64)
+            return mean
         logits = self._ring[:, : len(self.query)].astype(np.float64) @ self.query
         weights = np.exp(logits - logits.max())
         pooled: Floats = weights / weights.sum() @ self._ring

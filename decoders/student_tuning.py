@@ -258,7 +258,9 @@ def _hops(inputs: Samples, encoder: StudentEncoder) -> Tensor:
     """Rows of windows cut into hops, (n_windows, n_hops, numbers of a hop)."""
     config = encoder.architecture
     each = config.width * (config.n_latents + len(encoder.config.positions_mm))
-    return torch.from_numpy(np.ascontiguousarray(inputs, np.float32)).unflatten(1, (-1, each))
+    rows = torch.from_numpy(np.ascontiguousarray(inputs, np.float32))
+    hops: Tensor = rows.unflatten(1, (-1, each))
+    return hops
 
 
 def _pooled(said: Tensor, query: Tensor | None) -> Tensor:

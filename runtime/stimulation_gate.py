@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 from .events import Event, EventKind
-from .guard import State
+from .limits import State
 from .stimulation import (
     Broken,
     Outcome,

@@ -34,9 +34,9 @@ HEAD = """\
 # The safety case
 
 Investigational, not a medical device. This page is written by `python tests/safety_case.py` from
-what is claimed (`tests/safety_case.toml`), a run of the tests that bear it out, and figures that were
-measured by programs (`tests/safety_figures.json`). It says what was tested, not that nothing else
-can go wrong; the hazards of a device, of stimulation hardware and of a protocol are not in it.
+what is claimed (`tests/safety_case.toml`), a run of the tests that bear it out, and figures that
+were measured by programs (`tests/safety_figures.json`). It says what was tested, not that nothing
+else can go wrong; the hazards of a device, of stimulation hardware and of a protocol are not in it.
 
 The gate checks in every run that each named test exists and passes.
 """
@@ -83,7 +83,11 @@ def read_results(junit: Path) -> dict[str, Counter[str]]:
     for case in ElementTree.parse(junit).iter("testcase"):
         kinds = {child.tag for child in case}
         outcome = (
-            "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+            "failed"
+            if kinds & {"failure", "error"}
+            else "skipped"
+            if "skipped" in kinds
+            else "passed"
         )
         file = case.get("classname", "").replace(".", "/") + ".py"
         name = case.get("name", "").partition("[")[0]
@@ -104,7 +108,9 @@ def text_of(outcomes: Counter[str]) -> str:
     """Outcomes in words."""
     if not outcomes:
         return "no test"
-    bad = [f"{outcomes[kind]} {kind}" for kind in ("failed", "missing", "skipped") if outcomes[kind]]
+    bad = [
+        f"{outcomes[kind]} {kind}" for kind in ("failed", "missing", "skipped") if outcomes[kind]
+    ]
     return ", ".join([*bad, f"{outcomes['passed']} passed"])
 
 
@@ -113,7 +119,10 @@ def page(rows: Iterable[Row], results: Mapping[str, Counter[str]], figures: Mapp
     parts = [HEAD]
     for row in rows:
         tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in row.tests) or "none"
-        measured = [f"- **measured**: {figures[key]['text']} ({figures[key]['when']})" for key in row.figures]
+        measured = [
+            f"- **measured**: {figures[key]['text']} ({figures[key]['when']})"
+            for key in row.figures
+        ]
         parts.append(
             "\n".join(
                 [
