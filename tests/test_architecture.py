@@ -101,6 +101,7 @@ OF_THE_WHOLE = (
     "test_architecture.py",
     "test_live.py",
     "test_packaging.py",
+    "test_safety_case.py",
     "test_sessions.py",
 )
 NOTICE = "investigational, not a medical device"

@@ -9,7 +9,18 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from safety_case import FIGURES, PAGE, ROOT, Row, page, read_case, read_results, text_of, wrong
+
+from tests.safety_case import (
+    FIGURES,
+    PAGE,
+    ROOT,
+    Row,
+    page,
+    read_case,
+    read_results,
+    text_of,
+    wrong,
+)
 
 ROWS = read_case()
 REQUIREMENTS = {f"SR{n}" for n in range(1, 10)} | {f"LR{n}" for n in range(1, 8)}
