@@ -85,7 +85,7 @@ class SimulatedStimulator:
         Parameters
         ----------
         failure : Failure
-            What; `Failure.NONE` mends it.
+            What; ``Failure.NONE`` mends it.
         """
         self._failure = failure
 

@@ -187,7 +187,7 @@ class DoseLedger:
     def write(self) -> None:
         """Bring to the disk what is due, then reserve anew. Waits; for a thread of its own.
 
-        If the disk fails, `fault` says so, and nothing is covered any more.
+        If the disk fails, ``fault`` says so, and nothing is covered any more.
         """
         with self._writing:
             try:

@@ -164,7 +164,7 @@ class StimulationLimits:
     pulse_duty_permille : int
         Largest share of a train's time in which current flows.
     duty_permille : int
-        Largest share of `duty_window_us`, wherever it begins, that trains may take.
+        Largest share of ``duty_window_us``, wherever it begins, that trains may take.
     duty_window_us : int
         One minute, and not to be changed: a longer or a shorter one would not be stricter.
     rest_us : int

@@ -1,7 +1,7 @@
 """The second check of a request: written from the requirement, sharing nothing with the first.
 
 Whole numbers of any size and no floating point; each rule is a row of a table that says when it is
-kept, `amount <= limit`; Shannon's line is found by trying whole numbers. Nothing is imported from
+kept, ``amount <= limit``; Shannon's line is found by trying whole numbers. Nothing is imported from
 the rest of diverloop: requests, limits and what else counts are read by the names of their
 fields, so that a mistake in a shared routine cannot pass both checks.
 

@@ -71,4 +71,4 @@ class Attends(Protocol):
     def attend(
         self, source: Source, *, clock: Clock, guard: Guard, permission: Permit, background: bool
     ) -> Source:
-        """Return the source to read from; `background` lets the disk have a thread of its own."""
+        """Return the source to read from; ``background`` lets the disk have a thread of its own."""

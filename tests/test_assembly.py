@@ -239,7 +239,7 @@ def stimulating(folder: Path) -> SessionConfig:
         source=PartConfig(kind="simulator", settings=config),
         model=Path("none.bundle"),
         sinks=(PartConfig(kind="stimulation", settings=sink),),
-        feedback={"select_at": 0.7, "dwell_s": 0.3, "memory_s": 0.5},
+        feedback={"select_at": 0.55, "dwell_s": 0.1, "memory_s": 0.5},
     )
 
 
