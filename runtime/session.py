@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import CATALOG, find, nearest
+from .control_config import ControlConfig
 from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
@@ -78,6 +79,8 @@ class SessionConfig:
         Pseudonyms for the recording and its report; never names.
     flicker : FlickerConfig
         Who looks at what flickers, if anything does.
+    control : ControlConfig
+        How people control it while it runs.
     """
 
     name: str
@@ -95,6 +98,7 @@ class SessionConfig:
     participant: str = ""
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -103,7 +107,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker",
+    "flicker", "control",
 )  # fmt: skip
 
 
@@ -211,6 +215,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
+        control=build(ControlConfig, tables.get("control", {}), "control"),
     )
 
 
@@ -245,6 +250,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
         "flicker": dataclasses.asdict(session.flicker),
+        "control": dataclasses.asdict(session.control),
     }
 
 

@@ -21,6 +21,7 @@ class AuditKind(StrEnum):
     GUARD = "guard"  # it changed its state by itself
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    ACCESS = "access"  # a person did something over the control link, or was refused
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
