@@ -13,7 +13,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import zmq
 
@@ -227,9 +226,7 @@ class ControlServer:
             return self._refused(request.n, person, Why.REPLAYED, request.action)
         return self._judged(person, link, request, now_ns, spare)
 
-    def _opened(
-        self, links: OrderedDict[bytes, _Link], identity: bytes, request: Request
-    ) -> Reply:
+    def _opened(self, links: OrderedDict[bytes, _Link], identity: bytes, request: Request) -> Reply:
         while len(links) >= _MOST_LINKS and identity not in links:
             self._lost(links.popitem(last=False)[1])
         before = links.pop(identity, None)
@@ -261,9 +258,7 @@ class ControlServer:
             self._note(person, None, action, text=outcome.text)
         return Reply(request.n, True, outcome.text)
 
-    def _do(
-        self, person: Person, link: _Link, action: Action, text: str, now_ns: int
-    ) -> Outcome:
+    def _do(self, person: Person, link: _Link, action: Action, text: str, now_ns: int) -> Outcome:
         if action is Action.LET_GO:
             link.alive_ns = None
             action = Action.DISARM
@@ -274,9 +269,7 @@ class ControlServer:
             self.permissions.withdraw(WITHDRAWN_BY[action])
         elif action in SECOND_FACTOR and outcome.done:
             until_ns = now_ns + int(self._config.permission_s * 1e9)
-            self.permissions.grant(
-                Permission(action=action, who=person.name, until_ns=until_ns)
-            )
+            self.permissions.grant(Permission(action=action, who=person.name, until_ns=until_ns))
         return outcome
 
     def _facts(self, now_ns: int) -> dict[str, Fact]:

@@ -52,9 +52,7 @@ class ControlConfig:
             ("lock_s", 60.0, 900.0), ("permission_s", 1.0, 3600.0), ("silence_s", 0.3, 5.0),
         ):  # fmt: skip
             if not least <= (value := getattr(self, name)) <= most:
-                raise ConfigError(
-                    f"control.{name} must be {least:g} to {most:g}, got {value!r}."
-                )
+                raise ConfigError(f"control.{name} must be {least:g} to {most:g}, got {value!r}.")
         for name in ("address", "watch"):
             self._check_reach(name, getattr(self, name))
         if not self.enabled and (self.required or self.remote or self.watch):

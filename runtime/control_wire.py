@@ -71,7 +71,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     text: str
     why: str = ""
     nonce: bytes = b""
-    facts: dict[str, Fact] = {}  # noqa: RUF012  (msgspec copies it)
+    facts: dict[str, Fact] = {}
 
 
 _requests = msgspec.msgpack.Decoder(Request)

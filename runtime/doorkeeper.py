@@ -156,17 +156,24 @@ class Doorkeeper:
             text = "A key that nobody here has was refused."
             self._refuse(Why.UNKNOWN_KEY, f"key {short_key(key)}", text, peer=peer)
             return False
-        about = {"role": str(person.role), "peer": peer, "action": str(self._action)}
         if person.revoked:
             text = f"The key of {person.name} was revoked."
-            self._refuse(Why.REVOKED, person.name, text, **about)
+            self._refuse(Why.REVOKED, person.name, text, role=person.role, peer=peer)
             return False
         if not may(person.role, self._action):
             text = f"The role {person.role} may not {self._action}."
-            self._refuse(Why.NOT_ALLOWED, person.name, text, **about)
+            self._refuse(Why.NOT_ALLOWED, person.name, text, role=person.role, peer=peer)
             return False
         return True
 
-    def _refuse(self, why: Why, who: str, text: str, **about: str) -> None:
-        now_ns = self._admission.clock.now_ns()
-        self._admission.report(AccessNote(at_ns=now_ns, who=who, why=why, text=text, **about))
+    def _refuse(self, why: Why, who: str, text: str, *, role: str = "", peer: str = "") -> None:
+        note = AccessNote(
+            at_ns=self._admission.clock.now_ns(),
+            who=who,
+            role=str(role),
+            action=str(self._action) if role else "",
+            why=why,
+            text=text,
+            peer=peer,
+        )
+        self._admission.report(note)

@@ -95,7 +95,9 @@ def check_key(text: str, what: str) -> None:
         good = False
     if not good:
         # Not what was got: it may be a secret that somebody mistyped.
-        raise ConfigError(f"{what} has 40 characters of Z85, got {len(text)}: copy it again, whole.")
+        raise ConfigError(
+            f"{what} has 40 characters of Z85, got {len(text)}: copy it again, whole."
+        )
 
 
 def short_key(public: str) -> str:
@@ -181,7 +183,5 @@ def _read(path: Path) -> _KeyFile:
 
 
 def _write(path: Path, name: str, key: CurveKey, server: str) -> None:
-    held = _KeyFile(
-        format=_FORMAT, name=name, public=key.public, secret=key.secret, server=server
-    )
+    held = _KeyFile(format=_FORMAT, name=name, public=key.public, secret=key.secret, server=server)
     write_private(path, msgspec.json.format(msgspec.json.encode(held)) + b"\n", "key file")

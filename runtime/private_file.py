@@ -1,4 +1,4 @@
-"""Files that are this user's alone: read with their rights checked, replaced whole or not at all."""
+"""Files of this user alone: read with their rights checked, replaced whole or not at all."""
 
 from __future__ import annotations
 

@@ -126,7 +126,10 @@ class AccessLog:
                 place, (note, count) = next(iter(self._waiting.items()))
             try:
                 self._log.append(
-                    _kind(note), who=note.who, why=_sentence(note, count), details=_said(note, count)
+                    _kind(note),
+                    who=note.who,
+                    why=_sentence(note, count),
+                    details=_said(note, count),
                 )
             except RecordingError:
                 return
