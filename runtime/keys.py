@@ -8,6 +8,7 @@ that it was made for; the machine's own key stays in the configuration folder.
 from __future__ import annotations
 
 import hashlib
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def check_key(text: str, what: str) -> None:
     """Raise `ConfigError` if a text is no half of a key."""
     try:
         good = len(text) == _LENGTH and len(z85.decode(text.encode("ascii"))) == 32
-    except (ValueError, LookupError, OverflowError):  # as zmq has it: struct.error is a ValueError
+    except (ValueError, LookupError, struct.error):
         good = False
     if not good:
         # Not what was got: it may be a secret that somebody mistyped.
@@ -115,7 +116,7 @@ def write_person_key(path: Path, person: PersonKey) -> None:
         If there is a file already, or it cannot be written.
     """
     if path.exists():
-        raise ConfigError(f"{path} exists, and no key is ever overwritten: name another file.")
+        raise ConfigError(f"{path} exists, and a key is never overwritten: name another file.")
     _write(path, person.name, person.key, person.server)
 
 

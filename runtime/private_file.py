@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import ConfigError
@@ -91,7 +92,8 @@ def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -
         if durable:
             sync_folder(path.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise ConfigError(
             f"The {what} {path} cannot be written ({error.strerror}): correct the folder's rights "
             f"or free space."
