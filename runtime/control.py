@@ -41,7 +41,7 @@ RATE_HZ, BURST = 20.0, 40.0
 
 _BATCH = 32  # messages between two looks at the held links
 _REST_S = 0.005  # after a full batch: a flood must not take the loop's processor
-_POLL_MS = 100
+_POLL_MS = 50
 _HIGH_WATER = 64  # messages of a connection that wait; then ZeroMQ holds its sender up
 _MOST_LINKS = 16  # connections of one person
 _BACKLOG = 32

@@ -11,7 +11,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from .access import Action
+from .access import Action, Why
 from .address import seen_from_here
 from .control_wire import MOST_BYTES, Reply, Request, read_reply, write
 from .doorkeeper import use_curve
@@ -146,6 +146,11 @@ class ControlClient:
         AccessError
             If nobody answers.
         """
+        reply = self._answer_to(self.send(action, code=code, text=text))
+        if reply.why != Why.REPLAYED:
+            return reply
+        # The network broke and came back as another connection; nothing was done for this one.
+        self._open()
         return self._answer_to(self.send(action, code=code, text=text))
 
     def must(self, action: Action, *, code: str = "", text: str = "") -> Reply:
@@ -173,9 +178,15 @@ class ControlClient:
         """
         self.send(Action.HOLD)
         while self._socket.poll(0):
-            self._socket.recv()
+            reply = _read(self._socket.recv())
+            if reply.nonce:
+                self._nonce = reply.nonce
+            elif reply.why == Why.REPLAYED:  # another connection: open it, without waiting
+                self._nonce = b""
+                self.send(Action.STATUS)
 
     def _open(self) -> None:
+        self._nonce = b""
         reply = self._answer_to(self.send(Action.STATUS))
         if not reply.done:
             raise AccessError(reply.text)
@@ -188,8 +199,11 @@ class ControlClient:
         deadline_s = time.monotonic() + self._timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
             ready = dict(poller.poll(int(left_s * 1e3) + 1))
-            if self._socket in ready and (reply := _read(self._socket.recv(), n)):
-                return reply
+            if self._socket in ready:
+                reply = _read(self._socket.recv())
+                # 0: so unreadable, or its sender so unknown, that it cannot say to what.
+                if reply.n in (n, 0):
+                    return reply
             if self._monitor in ready:
                 recv_monitor_message(self._monitor)
                 raise AccessError(
@@ -205,11 +219,8 @@ class ControlClient:
         )
 
 
-def _read(frame: bytes, n: int) -> Reply | None:
-    """The answer to a request; None for the answer to another."""
+def _read(frame: bytes) -> Reply:
     try:
-        reply = read_reply(frame)
+        return read_reply(frame)
     except DiverloopError as error:
         raise AccessError(f"The session answers otherwise than expected: {error}") from error
-    # 0: so unreadable, or its sender so unknown, that the answer could not say to what.
-    return reply if reply.n in (n, 0) else None

@@ -23,7 +23,7 @@ from .stages import Clock
 
 _ZAP = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
-_POLL_MS = 100
+_POLL_MS = 50
 _HANDSHAKE_MS = 2000  # who has proved nothing by then is sent away
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
@@ -118,6 +118,7 @@ class Doorkeeper:
             self._thread.join()
         if self._monitor is not None:
             self._watched.disable_monitor()
+            self._monitor.close(0)  # the context would wait for it for ever
             self._monitor = None
         self._zap.close(0)
 

@@ -129,12 +129,25 @@ def test_what_is_no_request_is_refused_and_noted(room, frames):
     assert room.why() == {Why.UNREADABLE: 1}
 
 
-def test_a_frame_beyond_all_measure_never_arrives(room):
-    with room.client(timeout_s=0.3) as client:
+def test_a_frame_beyond_all_measure_never_arrives_and_costs_its_sender_the_connection(room):
+    with room.client() as client:
+        before = client._nonce
         client._socket.send(b"x" * 1_000_000)
-        with pytest.raises(AccessError, match="answered within"):
-            client.ask(Action.ARM)
-    assert room.acts == []
+        client.must(Action.ARM)
+        assert client._nonce != before
+    assert room.acts == [(Action.ARM, "operator", "")]
+    assert Why.UNREADABLE not in room.why()
+
+
+def test_a_link_that_broke_is_held_again_by_the_next_signs_of_life(room):
+    with room.client() as client:
+        client._socket.send(b"x" * 1_000_000)
+        for _ in range(200):
+            client.sign_of_life()
+            client._socket.poll(100)
+            if room.server.held():
+                break
+        assert room.server.held()
 
 
 def test_stimulation_is_enabled_by_a_clinicians_good_code_and_ends_by_itself(room):
