@@ -32,7 +32,7 @@ _HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a us
 # The last thing a subscriber subscribes to. Subscriptions travel in byte order, so when this one
 # has come, all have; no topic begins with it.
 _READY = b"~"
-_MOST_SUBSCRIPTION_BYTES = 256
+_MOST_SUBSCRIPTION_BYTES = 4096  # the handshake with keys needs some hundred
 _MOST_NOTICES = 1000  # looked at between two messages
 _LOOK_AT_LIST_NS = 1_000_000_000
 _LINGER_MS = 500  # how long closing may wait for a subscriber to take the last messages

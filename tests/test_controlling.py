@@ -1,29 +1,49 @@
-"""A whole session under control: the doors, the guard behind them, and the record."""
+"""The doors of a session, the guard behind them, and the record."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from diverloop.assembly import open_model
 from diverloop.control_commands import newest_session, person_key
-from diverloop.controlling import check_doors
-from diverloop.hardware.simulator import SimulatorConfig
-from diverloop.running import RunOptions, run_session
+from diverloop.controlling import check_doors, controlled, entrance
 from diverloop.runtime.access import Action, Role
+from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.control_config import ControlConfig
 from diverloop.runtime.errors import AccessError, ConfigError
+from diverloop.runtime.guard import Guard, Signal
+from diverloop.runtime.inbox import Inbox, Kind
 from diverloop.runtime.keys import new_curve_key
 from diverloop.runtime.people import People
-from diverloop.runtime.record.audit import AuditKind, read_audit
+from diverloop.runtime.record.audit import AuditKind, AuditLog, read_audit
+from diverloop.runtime.record.note_server import NoteServer
+from diverloop.runtime.record.signing import new_key
 from diverloop.runtime.session import PartConfig, SessionConfig
 
-from .test_assembly import fitted
+from .runtime.test_deciding import Plain, Talking
 
-CLASSES = ("left", "right")
+
+@dataclass
+class Loop:
+    """What the doors touch of a loop."""
+
+    guard: Guard = field(default_factory=Guard)
+    inbox: Inbox = field(default_factory=Inbox)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the doors touch of what keeps a session."""
+
+    folder: Path
+    audit: AuditLog
+    watchers: tuple = ()
+    doors: object = None
 
 
 @pytest.fixture
@@ -33,73 +53,40 @@ def home(tmp_path, monkeypatch):
 
 
 def session(**control):
-    settings = SimulatorConfig(seed=71, duration_s=30.0, classes=CLASSES)
-    source = PartConfig(kind="simulator", settings=settings)
-    bundle = Path("none.bundle")
-    return SessionConfig(
-        name="a run", source=source, model=bundle, control=ControlConfig(**control)
-    )
+    source = PartConfig(kind="simulator", settings=None)
+    config = ControlConfig(**control)
+    return SessionConfig(name="made", source=source, model=Path("any.bundle"), control=config)
 
 
-class Running:
-    """A live session on a thread; `seconds` is the bound if nobody ends it."""
-
-    def __init__(self, root, made, **options):
-        self.root = root
-        asked = RunOptions(recordings=root, seconds=4.0, **options)
-        self.failed = None
-
-        def run():
-            try:
-                self.report = run_session(made, asked, open_model(fitted()))
-            except ConfigError as error:
-                self.failed = error
-
-        self._thread = threading.Thread(target=run)
-
-    def folder(self):
-        for _ in range(400):
-            found = list(self.root.glob(f"*/{DOOR}"))
-            if found:
-                return found[0].parent
-            threading.Event().wait(0.02)
-        raise AssertionError("the session never opened its door")
-
-    def __enter__(self):
-        # Signals belong to the main thread: what sets them stays out of this one.
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._thread.join(30)
-
-
-@pytest.fixture(autouse=True)
-def no_signals(monkeypatch):
-    from diverloop import running
-
-    monkeypatch.setattr(running.signal, "signal", lambda *_: None)
+@contextmanager
+def opened(folder, loop, adapter=None, **control):
+    made, clock = session(**control), MonotonicClock()
+    with closing(AuditLog.create(folder, new_key(), clock)) as audit:
+        kept = Kept(folder, audit)
+        with (
+            entrance(made.control, kept, clock, live=True) as keeping,
+            controlled(keeping, loop, adapter or Plain(), made) as server,
+        ):
+            yield server
 
 
 def client(folder, key):
     door = read_door(folder)
-    return ControlClient(door.address, door.server, key, 10)
+    return ControlClient(door.address, door.server, key, 20)
 
 
-def test_a_session_is_armed_stopped_and_reset_by_people_and_all_of_it_is_on_record(home, tmp_path):
-    clinician = new_curve_key()
-    People(home).enrol("c1", Role.CLINICIAN, clinician.public)
-    with Running(tmp_path / "kept", session()) as running:
-        folder = running.folder()
+def test_people_arm_stop_and_reset_a_session_and_all_of_it_is_on_record(home, tmp_path):
+    doctors = new_curve_key()
+    People(home).enrol("c1", Role.CLINICIAN, doctors.public)
+    folder, loop = tmp_path / "kept" / "session", Loop()
+    with opened(folder, loop):
         assert newest_session(tmp_path / "kept") == folder
         own = person_key(None).key  # made while the session runs, and known to it at once
-        with client(folder, own) as operator, client(folder, clinician) as doctor:
+        with client(folder, own) as operator, client(folder, doctors) as doctor:
             assert operator.must(Action.STATUS).facts["guard"] == "disarmed"
             operator.must(Action.ARM)
             operator.must(Action.STOP)
-            refused = operator.ask(Action.ARM)
-            assert not refused.done
-            assert "a clinician resets it first" in refused.text
+            assert "a clinician resets it first" in operator.ask(Action.ARM).text
             assert not operator.ask(Action.RESET).done
             operator.must(Action.DISARM)
             assert operator.must(Action.STATUS).facts["guard"] == "stopped"
@@ -107,15 +94,19 @@ def test_a_session_is_armed_stopped_and_reset_by_people_and_all_of_it_is_on_reco
             assert operator.must(Action.STATUS).facts["guard"] == "disarmed"
             assert not operator.ask(Action.LISTEN).done
             assert not operator.ask(Action.ROLL_BACK).done
-            operator.must(Action.NOTE, text="a quiet room")
+    assert loop.guard.take_in() == (
+        Signal.PERSON_ARMS, Signal.EMERGENCY_STOP, Signal.PERSON_ARMS, Signal.PERSON_RESETS
+    )  # fmt: skip
     assert not (folder / DOOR).exists()
+    with pytest.raises(AccessError, match="No session that can be controlled"):
+        newest_session(tmp_path / "kept")
     entries = read_audit(folder)
     acts = [(entry.what, entry.who) for entry in entries if entry.details.get("done")]
     assert acts == [
         (AuditKind.ARMED, "owner"),
         (AuditKind.EMERGENCY_STOP, "owner"),
+        (AuditKind.DISARMED, "owner"),
         (AuditKind.ACCESS, "c1"),
-        (AuditKind.ACCESS, "owner"),
     ]
     refusals = [entry.details for entry in entries if entry.details.get("done") is False]
     assert [(one["action"], one["refused"]) for one in refusals] == [
@@ -124,25 +115,69 @@ def test_a_session_is_armed_stopped_and_reset_by_people_and_all_of_it_is_on_reco
         ("listen", "not possible now"),
         ("roll_back", "not possible now"),
     ]
-    with pytest.raises(AccessError, match="No session that can be controlled"):
-        newest_session(tmp_path / "kept")
+
+
+def test_a_flood_of_stops_leaves_one_with_a_loop_that_does_not_look(home, tmp_path):
+    loop = Loop()
+    with opened(tmp_path / "s", loop), client(tmp_path / "s", person_key(None).key) as person:
+        for _ in range(60):
+            person.must(Action.STOP)
+    assert loop.guard.take_in() == (Signal.EMERGENCY_STOP,)
+
+
+def test_a_decoder_that_hears_is_told_in_the_persons_name(home, tmp_path):
+    loop = Loop()
+    with (
+        opened(tmp_path / "s", loop, Talking()),
+        client(tmp_path / "s", person_key(None).key) as person,
+    ):
+        person.must(Action.LISTEN)
+        person.must(Action.IGNORE)
+    told = [(one.kind, one.text) for one in loop.inbox.take()]
+    assert told == [(Kind.LISTEN, "owner"), (Kind.IGNORE, "owner")]
+
+
+def test_a_note_reaches_the_recorder_in_the_persons_name(home, tmp_path):
+    notes, folder = [], tmp_path / "s"
+    with (
+        opened(folder, Loop()),
+        NoteServer(folder, notes.append, pytest.fail),
+        client(folder, person_key(None).key) as person,
+    ):
+        person.must(Action.NOTE, text="a quiet room")
+        assert not person.ask(Action.NOTE).done
+        # The server of notes must outlive the desk that hands them on.
+        for _ in range(200):
+            if notes:
+                break
+            person.must(Action.STATUS)
+            threading.Event().wait(0.02)
+    assert [(note.text, note.who) for note in notes] == [("a quiet room", "owner")]
+
+
+def test_telemetry_for_people_with_a_key_is_one_more_watcher(home, tmp_path):
+    with opened(tmp_path / "s", Loop(), watch="tcp://127.0.0.1:*"):
+        door = read_door(tmp_path / "s")
+        assert door.watch.startswith("tcp://127.0.0.1:")
+        assert door.watch != door.address
 
 
 def test_a_damaged_list_of_people_keeps_a_session_from_starting(home, tmp_path):
     home.mkdir()
+    (home / "people.json").touch(0o600)
     (home / "people.json").write_text("{")
-    (home / "people.json").chmod(0o600)
-    with Running(tmp_path / "kept", session()) as running:
+    with (
+        pytest.raises(ConfigError, match="list of people"),
+        opened(tmp_path / "s", Loop()),
+    ):
         pass
-    assert "list of people" in str(running.failed)
 
 
 def test_a_session_without_a_link_leaves_no_door_and_makes_no_key(home, tmp_path):
-    with Running(tmp_path / "kept", session(enabled=False), live=False) as running:
-        pass
-    assert running.report.latency.decoded > 0
-    assert not list(tmp_path.glob(f"kept/*/{DOOR}"))
-    assert not (home / "control-key.json").exists()
+    with opened(tmp_path / "s", Loop(), enabled=False) as server:
+        assert server is None
+        assert not (tmp_path / "s" / DOOR).exists()
+    assert not home.exists()
 
 
 def test_doors_that_cannot_be_had_are_refused():

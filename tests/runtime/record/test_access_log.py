@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diverloop.runtime.access import AccessNote, Action, Why
-from diverloop.runtime.clock import MonotonicClock, VirtualClock
+from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.record.access_log import AccessLog
 from diverloop.runtime.record.audit import AuditKind, AuditLog, read_audit, verify_audit
 from diverloop.runtime.record.signing import new_key
@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 
 def written(folder, notes, clock=None):
-    clock = clock or MonotonicClock()
+    clock = clock or VirtualClock()
     key = new_key()
     audit = AuditLog.create(folder, key, clock)
     log = AccessLog(audit, clock)
@@ -33,7 +33,7 @@ def written(folder, notes, clock=None):
         log.put(note)
     log.close()
     audit.close()
-    assert verify_audit(folder, key.public).ok
+    assert verify_audit(folder, public_key=key.public).ok
     assert log.lost == 0
     return read_audit(folder)[1:]
 
