@@ -14,7 +14,9 @@ from . import (
     __version__,
     calibration_commands,
     checking,
+    control_commands,
     engine_commands,
+    key_commands,
     model_commands,
     record_commands,
 )
@@ -243,6 +245,9 @@ def demo(
 def watch(
     address: Annotated[str, typer.Argument(help="Telemetry address of a running loop.")],
     session: Annotated[str, typer.Option(help="Name for the header.")] = "",
+    key: Annotated[
+        Path | None, typer.Option(envvar="DIVERLOOP_KEY", help="Your key file, if it asks for one.")
+    ] = None,
 ) -> None:
     """Watch a running loop in this terminal; the loop does not notice."""
     from .gui.terminal import TerminalView
@@ -252,7 +257,12 @@ def watch(
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with plain_errors(json_wanted=False):
-        subscriber = TelemetrySubscriber(address)
+        person = control_commands.person_key(key) if key else None
+        subscriber = TelemetrySubscriber(
+            address,
+            key=person.key if person else None,
+            server=person.server if person else "",
+        )
         try:
             TerminalView(subscriber, out, session=session).run(until=ended.is_set)
         except KeyboardInterrupt:
@@ -285,10 +295,19 @@ for command in (
     record_commands.report,
     record_commands.export,
     record_commands.repair,
+    control_commands.stop,
+    control_commands.disarm,
+    control_commands.arm,
+    control_commands.reset,
+    control_commands.enable,
+    control_commands.disable,
+    control_commands.status,
+    control_commands.hold,
 ):
     app.command()(command)
 app.command("compile")(engine_commands.compile_model)
 app.add_typer(engine_commands.bench, name="bench")
+app.add_typer(key_commands.keys, name="keys")
 
 
 def main() -> None:

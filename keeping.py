@@ -11,9 +11,11 @@ from pathlib import Path
 
 from .assembly import Model
 from .console import err
+from .runtime.access import Permissions
 from .runtime.bundle import save_bundle
 from .runtime.card import versions_now
 from .runtime.clock import MonotonicClock
+from .runtime.doorkeeper import Admission
 from .runtime.errors import RecordingError
 from .runtime.json_text import json_text
 from .runtime.record.audit import AuditKind, AuditLog, AuditWatcher
@@ -24,9 +26,29 @@ from .runtime.record.signing import PrivateKey, load_or_create_key
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, tables_of
 from .runtime.stages import Clock, Watcher
+from .runtime.telemetry import TelemetryPublisher
 
 _SAVE_LIMIT_S = 600.0
 _PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrance:
+    """What the doors of a session share: its control link, and telemetry for people with a key.
+
+    Parameters
+    ----------
+    admission : Admission
+        Whom they let in, and who hears of the others.
+    permissions : Permissions
+        What people have allowed the machine, for whatever is to ask it.
+    publisher : TelemetryPublisher, optional
+        Telemetry for people with a key.
+    """
+
+    admission: Admission
+    permissions: Permissions
+    publisher: TelemetryPublisher | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +69,8 @@ class Keeping:
         The first of them.
     audit : AuditLog
         For what persons do.
+    doors : Entrance, optional
+        Through which people reach it; None if it has none.
     """
 
     folder: Path
@@ -55,6 +79,7 @@ class Keeping:
     watchers: tuple[Watcher, ...]
     link: RecorderLink
     audit: AuditLog
+    doors: Entrance | None = None
 
 
 @contextmanager

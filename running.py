@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
 from .assembly import Model, assemble, open_session_model
 from .console import err, restore_terminal
+from .controlling import check_doors, controlled, entrance
 from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
 from .listening import hearing
@@ -210,7 +211,7 @@ def run_session(
             unlock=unlock,
             watched=options.live,
         )
-        stack.enter_context(_hearing(model, loop, session, options, keeping))
+        stack.enter_context(_reached(model, loop, session, options, keeping))
         unclosed.pop_all()
         _introduce(loop, keeping, model.notes, clock)
         if publisher:
@@ -240,22 +241,21 @@ def run_session(
     return _kept(report, options)
 
 
-def _hearing(
+@contextmanager
+def _reached(
     model: Model,
     loop: Loop,
     session: SessionConfig,
     options: RunOptions,
     keeping: Keeping | None,
-) -> AbstractContextManager[None]:
-    """Let the decoder be told things while it runs, if it hears any."""
-    return hearing(
-        model.adapter,
-        loop.inbox,
-        session,
-        listen=options.listen,
-        live=options.live,
-        folder=keeping.folder if keeping else None,
-    )
+) -> Iterator[None]:
+    """Let people tell the decoder things, and control the loop, while it runs."""
+    folder, live, listen = keeping.folder if keeping else None, options.live, options.listen
+    with (
+        hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
+        controlled(keeping, loop, model.adapter, session),
+    ):
+        yield
 
 
 def scorer_for(card: Card) -> Scorer:
@@ -307,10 +307,11 @@ def _keeping(
     unlock: Unlock | None,
 ) -> Iterator[Keeping | None]:
     """What keeps the session, if it is to be kept; who unlocked flicker is told at once."""
-    if options.recordings is None:
+    root, live, armed = options.recordings, options.live, options.armed
+    check_doors(session.control, live=live, armed=armed, kept=root is not None)
+    if root is None:
         yield None
         return
-    root, live, armed = options.recordings, options.live, options.armed
     with keep(session, model, clock, root, live=live, armed=armed) as keeping:
         if unlock:
             keeping.audit.append(
@@ -319,7 +320,8 @@ def _keeping(
                 why=f"Flicker was unlocked: {unlock.reason}",
                 details=look(session, model.card).record(),
             )
-        yield keeping
+        with entrance(session.control, keeping, clock, live=live) as made_ready:
+            yield made_ready
 
 
 def _kept(report: RunReport, options: RunOptions) -> RunReport:

@@ -12,6 +12,7 @@ The tree::
     |-- RecordingError         a file that cannot be read or written, or holds nothing usable
     |   `-- ReplayDivergedError  a replay that asks for what the recorded run did not ask for
     |-- BundleError            a saved model that is damaged, altered or of another make
+    |-- AccessError            a person who may not, or a session that does not answer
     |-- EngineError            a compiled model that cannot be run here, or that stopped
     |-- TrainingStopped        a training run that ended early, and can go on
     |-- SamplesLost            a range of the ring that is not, or no longer, there
@@ -61,6 +62,10 @@ class ReplayDivergedError(RecordingError):
 
 class BundleError(DiverloopError):
     """A saved model that is damaged, altered, or made by something else."""
+
+
+class AccessError(DiverloopError):
+    """A person who may not do what was asked, or a session that does not answer."""
 
 
 class EngineError(DiverloopError):

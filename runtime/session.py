@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalog import CATALOG, find, nearest
+from .control_config import ControlConfig
 from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .limits import GuardConfig
@@ -84,6 +85,8 @@ class SessionConfig:
         Limits that hold whatever the decoder says.
     watchdog : WatchdogConfig
         When it makes the outputs safe.
+    control : ControlConfig
+        How people control it while it runs.
     """
 
     name: str
@@ -103,6 +106,7 @@ class SessionConfig:
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
     guard: GuardConfig = field(default_factory=GuardConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -111,7 +115,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog",
+    "flicker", "guard", "watchdog", "control",
 )  # fmt: skip
 
 
@@ -221,6 +225,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
         guard=build(GuardConfig, tables.get("guard", {}), "guard"),
         watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
+        control=build(ControlConfig, tables.get("control", {}), "control"),
     )
 
 
@@ -257,6 +262,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "flicker": dataclasses.asdict(session.flicker),
         "guard": dataclasses.asdict(session.guard),
         "watchdog": dataclasses.asdict(session.watchdog),
+        "control": dataclasses.asdict(session.control),
     }
 
 

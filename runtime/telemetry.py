@@ -1,16 +1,16 @@
-"""The wire to other processes: what watchers see, over ZeroMQ, to this machine only.
+"""The wire to other processes: what watchers see, over ZeroMQ.
 
 A message is a multipart, see `wire`.
 
 The sender never waits. ZeroMQ drops what a slow subscriber leaves lying; the sequence number lets
 each subscriber count what *it* lost, which the sender cannot know.
 
-There is no authentication yet, hence the loopback rule; it holds for both ends.
+Without keys it stays on this machine, at both ends. With CURVE keys it may go further, to people on
+the machine's list.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,11 @@ from dataclasses import dataclass, replace
 
 import zmq
 
+from .access import Action
+from .address import stays_here
+from .doorkeeper import Admission, Doorkeeper, serve_curve, use_curve
 from .errors import ConfigError, DiverloopError
+from .keys import CurveKey
 from .latency import LatencyReport
 from .messages import Chunk, Event, EventKind, Message, Promotion, StreamSpec, Turn
 from .quality import Quality
@@ -28,6 +32,9 @@ _HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a us
 # The last thing a subscriber subscribes to. Subscriptions travel in byte order, so when this one
 # has come, all have; no topic begins with it.
 _READY = b"~"
+_MOST_SUBSCRIPTION_BYTES = 4096  # the handshake with keys needs some hundred
+_MOST_NOTICES = 1000  # looked at between two messages
+_LOOK_AT_LIST_NS = 1_000_000_000
 _LINGER_MS = 500  # how long closing may wait for a subscriber to take the last messages
 
 
@@ -121,32 +128,26 @@ class TelemetryPublisher:
     Parameters
     ----------
     address : str
-        A ZeroMQ endpoint on this machine; ``*`` as the port lets the system choose one.
+        A ZeroMQ endpoint; ``*`` as the port lets the system choose one.
+    admission : Admission, optional
+        Whom to let in by their CURVE keys; without it everybody on this machine may watch, and
+        nobody else.
 
     Raises
     ------
     ConfigError
-        If the address reaches beyond this machine, or cannot be bound.
+        If the address reaches beyond this machine without keys, or cannot be bound.
     """
 
     lossless = False
 
-    def __init__(self, address: str = "tcp://127.0.0.1:*") -> None:
-        _check_local(address)
-        self._context = zmq.Context()
-        # XPUB is PUB that also tells who subscribes.
-        self._socket = self._context.socket(zmq.XPUB)
-        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
-        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        try:
-            self._socket.bind(address)
-        except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
-            raise ConfigError(
-                f"The telemetry address {address!r} cannot be bound ({error}); choose another "
-                "port, or '*' to let the system choose one."
-            ) from error
+    def __init__(
+        self, address: str = "tcp://127.0.0.1:*", admission: Admission | None = None
+    ) -> None:
+        _check_reach(address, with_keys=admission is not None)
+        self._admission = admission
+        self._looked_ns = 0
+        self._open(address)
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._sequence = dict.fromkeys(TOPICS, 0)
         self._posted: deque[LatencyReport | Score] = deque(maxlen=64)
@@ -169,6 +170,7 @@ class TelemetryPublisher:
         self._welcome()
         self._send_posted()
         self._send(message)
+        self._show_out()
 
     def post(self, message: LatencyReport | Score) -> None:
         """Leave a report or a score, to be sent with the next message; safe from any thread.
@@ -207,13 +209,53 @@ class TelemetryPublisher:
         if not self._socket.closed:
             self._welcome()
             self._send_posted()
-            self._socket.close()
-            self._context.term()
+            self._shut()
+
+    def _open(self, address: str) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._door = self._admission and Doorkeeper(self._context, self._admission, Action.WATCH)
+        # XPUB is PUB that also tells who subscribes.
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
+        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _MOST_SUBSCRIPTION_BYTES)
+        if self._admission and self._door:
+            serve_curve(self._socket, self._admission.key, "watch")
+            self._door.watch(self._socket)
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._shut()
+            raise ConfigError(
+                f"The telemetry address {address!r} cannot be bound ({error}); choose another "
+                "port, or '*' to let the system choose one."
+            ) from error
+
+    def _shut(self) -> None:
+        if self._door:
+            self._door.close()
+        self._socket.close()
+        self._context.term()
+
+    def _show_out(self) -> None:
+        """Open the door anew if somebody inside was revoked: ZeroMQ cannot end one connection."""
+        if not (self._admission and self._door):
+            return
+        now_ns = self._admission.clock.now_ns()
+        if now_ns - self._looked_ns < _LOOK_AT_LIST_NS:
+            return
+        self._looked_ns = now_ns
+        if self._door.somebody_left_the_list():
+            self._shut()
+            self._open(self.address)
 
     def _welcome(self) -> bool:
         """Read who has subscribed, repeat what newcomers need; True if one is complete."""
         notices = set()
-        while self._socket.poll(0):
+        for _ in range(_MOST_NOTICES):
+            if not self._socket.poll(0):
+                break
             notices.add(self._socket.recv())
         for topic in (b"spec", b"event"):
             if topic in self._to_repeat and b"\x01" + topic in notices:
@@ -240,16 +282,28 @@ class TelemetrySubscriber:
         Where the publisher is. It need not be there yet.
     topics : iterable of bytes
         Out of `TOPICS`; all of them by default.
+    key : CurveKey, optional
+        The person's, for a publisher that wants one.
+    server : str
+        Public key of the publisher's machine; needed with `key`.
 
     Raises
     ------
     ConfigError
-        If the address reaches beyond this machine or is not one, or if a topic is unknown.
+        If the address reaches beyond this machine without a key or is not one, or if a topic is
+        unknown.
     """
 
-    def __init__(self, address: str, topics: Iterable[bytes] = TOPICS) -> None:
+    def __init__(
+        self,
+        address: str,
+        topics: Iterable[bytes] = TOPICS,
+        *,
+        key: CurveKey | None = None,
+        server: str = "",
+    ) -> None:
         wanted = tuple(topics)
-        _check_local(address)
+        _check_reach(address, with_keys=key is not None)
         _check_topics(wanted)
         self.lost = 0
         """Messages that were sent, but dropped on the way because nobody polled."""
@@ -263,6 +317,8 @@ class TelemetrySubscriber:
         for topic in (*wanted, _READY):
             self._socket.setsockopt(zmq.SUBSCRIBE, topic)
         try:
+            if key is not None:
+                use_curve(self._socket, key, server)
             self._socket.connect(address)
         except zmq.ZMQError as error:
             self.close()
@@ -308,26 +364,10 @@ def _check_topics(topics: tuple[bytes, ...]) -> None:
         raise ConfigError(f"topics must be out of {TOPICS}, got {unknown}; leave it out for all.")
 
 
-def _check_local(address: str) -> None:
-    scheme, _, rest = address.partition("://")
-    if scheme in ("ipc", "inproc") and rest:
-        return
-    host = rest.rpartition(":")[0].strip("[]")
-    if scheme != "tcp" or not host:
+def _check_reach(address: str, *, with_keys: bool) -> None:
+    if not stays_here(address, "telemetry address") and not with_keys:
         raise ConfigError(
-            f"The telemetry address must look like 'tcp://127.0.0.1:5555', got {address!r}; "
-            "use 'tcp://127.0.0.1:*' to let the system choose a port."
-        )
-    if not _is_loopback(host):
-        raise ConfigError(
-            f"The telemetry address must stay on this machine, got {address!r}; authenticated "
-            "links come with the security release, until then use 'tcp://127.0.0.1:*' and an "
+            f"The telemetry address must stay on this machine, got {address!r}; set control.watch "
+            "and give --key for telemetry to other machines, or use 'tcp://127.0.0.1:*' and an "
             "SSH tunnel."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -23,11 +23,12 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
-    "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
-    "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
-    "guiding_look.py", "guiding_report.py", "keeping.py", "listening.py", "model_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "training_sources.py",
+    "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
+    "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
+    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
+    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
+    "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
+    "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -56,11 +57,21 @@ HOMES = {
         "checking.py",
         "cli.py",
         "console.py",
+        "control_commands.py",
         "engine_commands.py",
+        "key_commands.py",
         "model_commands.py",
         "record_commands.py",
     ),
-    "zmq": ("adapters/speech/", "runtime/telemetry.py", "runtime/record/note_server.py"),
+    "zmq": (
+        "adapters/speech/",
+        "runtime/control.py",
+        "runtime/control_client.py",
+        "runtime/doorkeeper.py",
+        "runtime/keys.py",
+        "runtime/record/note_server.py",
+        "runtime/telemetry.py",
+    ),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),

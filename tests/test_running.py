@@ -17,12 +17,16 @@ from rich.console import Console
 
 from diverloop import console, running
 from diverloop.assembly import open_model
+from diverloop.control_commands import person_key
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.proving import verify
 from diverloop.running import RunOptions, RunReport, run_session, scorer_for
+from diverloop.runtime.access import Action
+from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import BundleError
+from diverloop.runtime.record.audit import AuditKind, read_audit
 from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
@@ -108,6 +112,25 @@ def test_a_run_ends_after_so_many_seconds_of_the_clock_on_the_wall():
     assert report.latency.decoded == 0
     assert report.score is None
     assert report.unscored.startswith("No trial was judged")
+
+
+def test_a_live_run_can_be_stopped_from_outside_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(running.signal, "signal", lambda *_: None)  # they belong to another thread
+    model = open_model(fitted())
+    options = RunOptions(recordings=tmp_path, seconds=1.5, armed=True)
+    thread = threading.Thread(target=run_session, args=(simulated(30.0), options, model))
+    thread.start()
+    while thread.is_alive() and not list(tmp_path.glob(f"*/{DOOR}")):
+        thread.join(0.02)
+    (folder,) = tmp_path.iterdir()
+    door = read_door(folder)
+    with ControlClient(door.address, door.server, person_key(None).key, 20) as person:
+        person.must(Action.STOP)
+        assert person.must(Action.STATUS).facts["guard"] == "stopped"
+    thread.join()
+    told = [entry.what for entry in read_audit(folder)]
+    assert told.index(AuditKind.EMERGENCY_STOP) < told.index(AuditKind.SESSION_ENDED)
+    assert not (folder / DOOR).exists()
 
 
 def test_the_handlers_of_signals_are_given_back():

@@ -23,6 +23,7 @@ class AuditKind(StrEnum):
     FAULT = "fault"  # of stream, loop, disk or machine; also its end
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
     STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
+    ACCESS = "access"  # a person did something over the control link, or was refused
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"

@@ -19,6 +19,7 @@ from diverloop.hardware.lsl_inlet import LslConfig
 from diverloop.hardware.null import NullConfig
 from diverloop.hardware.simulator import Fault, SimulatorConfig
 from diverloop.runtime.catalog import CATALOG, find
+from diverloop.runtime.control_config import ControlConfig
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.feedback import FeedbackConfig
 from diverloop.runtime.loop_config import LoopConfig
@@ -251,9 +252,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    assert (
-        "feedback, flicker, guard, loop, model, realtime, session, sinks, source, watchdog." in text
-    )
+    known = "control, feedback, flicker, guard, loop, model, realtime, session, sinks, source, "
+    assert f"{known}watchdog." in text
 
 
 @pytest.mark.parametrize(
@@ -568,6 +568,7 @@ SESSIONS_OF_ANY_KIND = st.builds(
     participant=st.text(max_size=4),
     operator=st.text(max_size=4),
     flicker=made_of(FlickerConfig),
+    control=made_of(ControlConfig),
 )
 
 

@@ -332,7 +332,7 @@ def test_nobody_subscribing_is_told_apart():
 )
 @pytest.mark.parametrize("end", [TelemetryPublisher, TelemetrySubscriber])
 def test_an_address_beyond_this_machine_is_refused_with_a_way_out(end, address):
-    with pytest.raises(ConfigError, match=r"authenticated links come with .* SSH tunnel"):
+    with pytest.raises(ConfigError, match=r"give --key for telemetry .* SSH tunnel"):
         end(address)
 
 
