@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .console import err
 from .keeping import Entrance, Keeping
-from .runtime.access import Action, Permissions
+from .runtime.access import SECOND_FACTOR, Action, Permissions, Role
 from .runtime.control import ControlServer, Outcome
 from .runtime.control_client import DOOR
 from .runtime.control_config import ControlConfig
@@ -24,8 +24,9 @@ from .runtime.control_wire import Fact
 from .runtime.deciding import Hears
 from .runtime.doorkeeper import Admission
 from .runtime.errors import ConfigError, RecordingError
-from .runtime.guard import Signal, State
+from .runtime.guard import Signal
 from .runtime.keys import server_key
+from .runtime.limits import State
 from .runtime.loop import Loop
 from .runtime.people import CODES, People
 from .runtime.private_file import write_private
@@ -34,6 +35,8 @@ from .runtime.record.note_server import send_note
 from .runtime.second_factor import SecondFactors
 from .runtime.session import SessionConfig
 from .runtime.stages import Adapter, Clock
+from .runtime.stimulation import StimulationPermission
+from .runtime.stimulator import Permit
 from .runtime.telemetry import TelemetryPublisher
 
 _MOST_NOTES = 16
@@ -152,6 +155,38 @@ def controlled(
         )
         with server, _word_left(keeping.folder, server, doors.publisher):
             yield server
+
+
+def stimulation_permit(keeping: Keeping | None, clock: Clock) -> Permit:
+    """Who has enabled stimulation over the control link, asked each time; nobody without one.
+
+    Parameters
+    ----------
+    keeping : Keeping, optional
+        With doors, if it has any.
+    clock : Clock
+        The session's.
+
+    Returns
+    -------
+    permit : callable
+        Only a clinician with a second factor is ever let enable it: see `runtime.access`.
+    """
+
+    def permit() -> StimulationPermission | None:
+        doors = keeping.doors if keeping else None
+        action = Action.ENABLE_STIMULATION
+        held = doors.permissions.current(action, clock.now_ns()) if doors else None
+        if held is None:
+            return None
+        return StimulationPermission(
+            who=held.who,
+            role=str(Role.CLINICIAN),
+            second_factor=action in SECOND_FACTOR,
+            enabled_until_ns=held.until_ns,
+        )
+
+    return permit
 
 
 @contextmanager

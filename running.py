@@ -17,7 +17,7 @@ from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
 from .assembly import Model, assemble, open_session_model
 from .console import err, restore_terminal
-from .controlling import check_doors, controlled, entrance
+from .controlling import check_doors, controlled, entrance, stimulation_permit
 from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
 from .listening import hearing
@@ -210,6 +210,7 @@ def run_session(
             tape=keeping.tape if keeping else None,
             unlock=unlock,
             watched=options.live,
+            stimulation=stimulation_permit(keeping, clock),
         )
         stack.enter_context(_reached(model, loop, session, options, keeping))
         unclosed.pop_all()
