@@ -16,7 +16,7 @@ _MOST = {
     "width": 8192, "n_layers": 256, "n_latents": 4096, "hop": 65_536, "context": 65_536,
     "n_readings": 4096, "scales": 65_536, "n_heads": 256, "ffn": 65_536,
 }  # fmt: skip
-_LONGEST = 256
+_LONGEST = {"scales": 16, "n_heads": 256, "ffn": 256}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +91,10 @@ class StudentConfig:
             given = getattr(self, name)
             values = given if isinstance(given, tuple) else (given,)
             whole = all(type(one) is int and one <= most for one in values)
-            if len(values) > _LONGEST or not whole:
+            if len(values) > _LONGEST.get(name, 1) or not whole:
                 raise ConfigError(
-                    f"{name} must be a whole number of at most {most}, or up to {_LONGEST} of "
-                    f"them where it is a list, got {given!r}."
+                    f"{name} must be a whole number of at most {most}, or up to "
+                    f"{_LONGEST.get(name, 1)} of them where it is a list, got {given!r}."
                 )
         if not isinstance(self.high_gamma, bool):
             raise ConfigError(f"high_gamma must be true or false, got {self.high_gamma!r}.")

@@ -48,7 +48,7 @@ class Outcome:
         return self.kind == "hang" or self.kind.startswith("crash")
 
 
-def feed(target: Target, data: bytes, folder: Path) -> Outcome:
+def feed(target: Target, data: bytes, folder: Path, limit_s: float = HANG_S) -> Outcome:
     """Feed a parser, and judge what it does.
 
     Parameters
@@ -59,6 +59,8 @@ def feed(target: Target, data: bytes, folder: Path) -> Outcome:
         What it is fed.
     folder : Path
         For its files.
+    limit_s : float
+        From when on it hangs.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def feed(target: Target, data: bytes, folder: Path) -> Outcome:
     """
     started = time.perf_counter()
     try:
-        with _time_limit(), warnings.catch_warnings():
+        with _time_limit(limit_s), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             target.read(data, folder)
         kind, told = "value", ""
@@ -93,12 +95,12 @@ def _where(error: BaseException) -> str:
 
 
 @contextmanager
-def _time_limit() -> Iterator[None]:
+def _time_limit(limit_s: float) -> Iterator[None]:
     def stop(*_: Any) -> None:
         raise Hang
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, HANG_S)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     finally:

@@ -111,6 +111,7 @@ def _card() -> Any:
     )  # fmt: skip
 
 
+@cache
 def _bundle_file(name: str) -> list[bytes]:
     from diverloop.runtime.bundle import Bundle, save_bundle
 

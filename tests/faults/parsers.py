@@ -476,7 +476,7 @@ TARGETS: dict[str, Target] = {
         ),
         Target(
             name="student", what="load_student, student_note", read=_student, seeds=_S.student,
-            form="tensors", short=50, needs="torch",
+            form="tensors", short=20, needs="torch",
         ),
         Target(
             name="checkpoint", what="read_mark, read_weights", read=_checkpoint,
@@ -507,7 +507,7 @@ TARGETS: dict[str, Target] = {
         ),
         Target(
             name="address_file", what="send_note, repair", read=_address_file,
-            seeds=lambda: _S.ADDRESS, form="json", short=50,
+            seeds=lambda: _S.ADDRESS, form="json", short=10,
         ),
         Target(
             name="second_stage", what="read_answer", read=_second_stage, seeds=lambda: _S.ANSWER,
@@ -548,7 +548,7 @@ TARGETS: dict[str, Target] = {
             seeds=lambda: _S.DECISIONS, form="json_lines",
         ),
         Target(name="npz", what="read_recording .npz", read=_foreign(".npz"), seeds=_S.npz,
-               form="zip", short=100),
+               form="zip", short=40),
         Target(name="xdf", what="read_recording .xdf", read=_foreign(".xdf"), seeds=_S.xdf,
                form="xdf", short=60),
         Target(name="edf", what="read_recording .edf", read=_foreign(".edf"),
