@@ -43,7 +43,7 @@ def test_errors_answer_to_the_names_that_python_gives_them():
 
 
 def test_a_refusal_is_short_and_can_be_shown_whatever_it_quotes():
-    text = str(ConfigError(f"name must be a text, got {'A' * 70_000} \ud800: write one."))
+    text = str(errors.ConfigError(f"name must be a text, got {'A' * 70_000} \ud800: write one."))
     assert len(text) < 2100
     assert "characters are left out" in text
     assert text.endswith(": write one.")
