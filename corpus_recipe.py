@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from .hardware.montage import montage
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
 from .runtime.errors import ConfigError
+from .runtime.toml_file import read_toml
 from .training_sources import TrainingSource
 
 SHIPPED = Path(__file__).parent / "corpora" / "shipped.toml"
@@ -233,10 +233,7 @@ def read_recipe(
     """
     _check_one_of("modality", modality, ("", *MODALITIES))
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"The recipe {path} cannot be read ({error}): correct it.") from error
+    content = read_toml(path, "recipe")
     unknown = sorted(set(content) - {"recordings", "simulated"})
     if unknown:
         raise ConfigError(

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from ..runtime.card import versions_now
 from ..runtime.errors import ConfigError, RecordingError
-from ..runtime.json_text import json_text
+from ..runtime.json_text import json_text, parsed_json
+from ..runtime.small_file import CARD_BYTES, read_small
 from .downloading import file_sha256
 from .whole_files import whole_file
 
@@ -256,14 +257,14 @@ def read_index(folder: Path) -> tuple[CorpusEntry, ...]:
     if not index.is_file():
         raise RecordingError(f"There is no corpus in {folder} (no {_INDEX}): build one there.")
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
+        content = parsed_json(read_small(index, CARD_BYTES))
         if content["format"] != _FORMAT:
             raise RecordingError(
                 f"The corpus {folder} has format {content['format']}, this version reads "
                 f"{_FORMAT}: build it again."
             )
         return tuple(_entry(row) for row in content["entries"])
-    except (ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise RecordingError(
             f"{index} is damaged ({type(error).__name__}: {error}): build the corpus again."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,6 +11,12 @@ from ..runtime.errors import ConfigError
 
 RATE_HZ = 500
 HEAD_DIM = 32
+# Far above any student, and low enough that a file cannot ask for a machine that nobody has.
+_MOST = {
+    "width": 8192, "n_layers": 256, "n_latents": 4096, "hop": 65_536, "context": 65_536,
+    "n_readings": 4096, "scales": 65_536, "n_heads": 256, "ffn": 65_536,
+}  # fmt: skip
+_LONGEST = {"scales": 16, "n_heads": 256, "ffn": 256}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +64,7 @@ class StudentConfig:
     def __post_init__(self) -> None:
         for name in ("scales", "n_heads", "ffn"):  # a file brings lists
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        self._check_types()
         if self.width < HEAD_DIM or self.width % HEAD_DIM:
             raise ConfigError(f"width must be a multiple of {HEAD_DIM}, got {self.width}.")
         for name in ("n_layers", "n_latents", "hop", "context", "n_readings"):
@@ -76,6 +84,22 @@ class StudentConfig:
                     f"{name} must name at least 1 for each of {self.n_layers} layers, got "
                     f"{list(given)}."
                 )
+
+    def _check_types(self) -> None:
+        """Whole numbers, none larger than any student needs: a file may say anything."""
+        for name, most in _MOST.items():
+            given = getattr(self, name)
+            values = given if isinstance(given, tuple) else (given,)
+            whole = all(type(one) is int and one <= most for one in values)
+            if len(values) > _LONGEST.get(name, 1) or not whole:
+                raise ConfigError(
+                    f"{name} must be a whole number of at most {most}, or up to "
+                    f"{_LONGEST.get(name, 1)} of them where it is a list, got {given!r}."
+                )
+        if not isinstance(self.high_gamma, bool):
+            raise ConfigError(f"high_gamma must be true or false, got {self.high_gamma!r}.")
+        if type(self.scale_uv) not in (int, float) or not math.isfinite(self.scale_uv):
+            raise ConfigError(f"scale_uv must be a finite number, got {self.scale_uv!r}.")
 
     @classmethod
     def named(cls, size: str, modality: str = "EEG") -> Self:

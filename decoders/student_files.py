@@ -74,9 +74,22 @@ def load_student(path: str | Path, *, sha256: str | None = None) -> Student:
             f"another version."
         ) from error
     with torch.random.fork_rng(devices=[]):  # reading a file leaves all draws as they were
+        _check_size(config, path)
         student = Student(config)
     fill(student, path)
     return student
+
+
+def _check_size(config: StudentConfig, path: Path) -> None:
+    """Refuse a configuration that asks for more weights than its file can hold."""
+    with torch.device("meta"):  # shapes without memory
+        asked = sum(tensor.numel() for tensor in Student(config).state_dict().values())
+    held = path.stat().st_size // torch.float32.itemsize
+    if asked > held:
+        raise BundleError(
+            f"{path.name} has room for {held} weights, and its configuration asks for {asked}: it "
+            f"was altered, so fetch it again."
+        )
 
 
 def student_note(path: str | Path) -> dict[str, Any]:

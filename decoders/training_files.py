@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from ..runtime.errors import BundleError, ConfigError
+from ..runtime.json_text import parsed_json
 from .ranks import Ranks, cut_like, whole
 from .whole_files import whole_file
 
@@ -109,11 +110,11 @@ def read_mark(path: Path) -> Mark:
     """
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            note = json.loads((file.metadata() or {})["training"])
+            note = parsed_json((file.metadata() or {})["training"])
         if note["format"] != _FORMAT:
             raise KeyError(note["format"])
         return Mark(step=note["step"], seconds=note["seconds"], settings=note["settings"])
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise BundleError(
             f"{path} cannot be read as a checkpoint of diverloop ({error}): delete it, the run "
             f"goes on from the one before."

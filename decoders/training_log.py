@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..runtime.errors import RecordingError
 from .training_plan import TrainPlan
 
 if TYPE_CHECKING:
     from .ranks import Ranks
+
+_STEP = re.compile(r"[0-9]{1,18}")
 
 
 @dataclass(slots=True)
@@ -36,13 +40,20 @@ class CsvLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             return
-        with self.path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.reader(file))
+        except (OSError, ValueError, csv.Error) as error:
+            raise RecordingError(
+                f"{self.path} is no table of a training run ({error}): move it away, and the run "
+                f"begins another."
+            ) from error
         if not rows or rows[0][:1] != ["step"]:
             self.path.unlink()
             return
         self._columns = rows[0]
-        kept = [row for row in rows[1:] if len(row) == len(rows[0]) and int(row[0]) <= self.upto]
+        whole = (row for row in rows[1:] if len(row) == len(rows[0]) and _STEP.fullmatch(row[0]))
+        kept = [row for row in whole if int(row[0]) <= self.upto]
         self._last = int(kept[-1][0]) if kept else -1
         self._write([rows[0], *kept], "w")
 

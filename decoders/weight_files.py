@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.errors import BundleError
+from ..runtime.json_text import parsed_json
 from .downloading import file_sha256
 from .whole_files import whole_file
 
@@ -102,7 +103,7 @@ def read_about(path: Path, kind: str) -> dict[str, Any]:
     except (safetensors.SafetensorError, ValueError) as error:
         raise _unreadable(path, error) from error
     try:
-        about = json.loads(header.get(_HEADER, "{}"))
+        about = parsed_json(header.get(_HEADER, "{}"))
     except ValueError:
         about = {}
     if not isinstance(about, dict) or about.get("format") != kind:

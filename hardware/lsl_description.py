@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pylsl
 
@@ -14,6 +16,9 @@ _NUMBERS = {
     pylsl.cf_float32: "<f4", pylsl.cf_double64: "<f8", pylsl.cf_int8: "|i1",
     pylsl.cf_int16: "<i2", pylsl.cf_int32: "<i4",
 }  # fmt: skip
+_MOST_CHANNELS = 65_536
+_FASTEST_HZ = 1e7
+_MOST_ELEMENTS, _DEEPEST = 2_000_000, 64
 _UNITLESS = ("misc", "stim", "trig", "trigger", "aux", "counter", "markers")
 
 
@@ -39,7 +44,8 @@ def describe_stream(info: pylsl.StreamInfo, assume_unit: str = "") -> StreamSpec
     UnitError
         If a brain channel's unit is missing or unknown.
     """
-    if info.nominal_srate() <= 0:
+    _refuse_trap(info)
+    if not 0 < info.nominal_srate() <= _FASTEST_HZ:  # NaN is refused, too
         raise SchemaMismatch(
             f"The stream {info.name()!r} has no regular rate, so its samples cannot be counted: "
             f"bind to the signal stream, and name a marker stream in source.markers."
@@ -120,8 +126,38 @@ def _factor(unit: str, assume_unit: str, label: str, stream: str) -> float:
     return microvolts_per(unit)
 
 
+def _refuse_trap(info: pylsl.StreamInfo) -> None:
+    """Refuse what would take minutes or gigabytes to describe, before it does.
+
+    The description as text indents each element by its depth, so that some kilobytes of elements
+    within elements become some hundred megabytes.
+    """
+    if info.channel_count() > _MOST_CHANNELS:
+        raise SchemaMismatch(
+            f"The stream {info.name()!r} has {info.channel_count()} channels, allowed are "
+            f"{_MOST_CHANNELS}: send a part of them."
+        )
+    at, depth, count = info.desc(), 0, 0
+    while True:
+        count += 1
+        if not (inside := at.first_child()).empty():
+            at, depth = inside, depth + 1
+        else:
+            while depth and (beside := at.next_sibling()).empty():
+                at, depth = at.parent(), depth - 1
+            if not depth:
+                return
+            at = beside
+        if depth > _DEEPEST or count > _MOST_ELEMENTS:
+            raise SchemaMismatch(
+                f"The stream {info.name()!r} describes itself in more than {_MOST_ELEMENTS} "
+                f"elements, or in elements nested deeper than {_DEEPEST}: mend the sender's "
+                f"description."
+            )
+
+
 def _refuse_repeats(names: list[str], stream: str) -> None:
-    repeats = sorted({name for name in names if names.count(name) > 1})
+    repeats = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeats:
         raise SchemaMismatch(
             f"The stream {stream!r} uses the channel name {repeats[0]!r} more than once: a model "

@@ -23,6 +23,7 @@ from scipy.ndimage import median_filter
 HOLE_S = 0.5
 """A hole longer than this is one, however much the stamps scatter."""
 
+_MOST_TIMES = 2.0**48  # samples between two stamps: a year at 10 MHz, and exact in float64
 _OFFSET_ERROR_S = 1e-4  # of LSL's measurement, streams of one machine differ by 1 to 5e-5 s
 _CLOCKED_WITHIN = 0.05  # of the nominal period
 _CLOCKED_SHARE = 0.9
@@ -92,12 +93,15 @@ def place(stamps_s: NDArray[np.float64], nominal_hz: float) -> Placement:
     Raises
     ------
     ValueError
-        If no stamp can be believed.
+        If no stamp can be believed, or they lie further apart than any recording lasts.
     """
     kept = np.flatnonzero(believable(stamps_s))
     if not len(kept):
         raise ValueError(f"none of {len(stamps_s)} time stamps is a finite number of seconds.")
     good = stamps_s[kept]
+    span = float(good.max() - good.min()) * nominal_hz
+    if not span < _MOST_TIMES:
+        raise ValueError(f"its time stamps reach from {good.min():g} to {good.max():g} s.")
     if len(good) == 1:
         return Placement(
             kept=kept, indices=np.zeros(1, np.int64), stamps_s=good, rate_hz=nominal_hz

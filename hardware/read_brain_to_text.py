@@ -51,7 +51,7 @@ _PARTS_25 = ("train", "val", "test")
 _PARTS_24 = ("train", "test", "competitionHoldOut")
 _BROKEN = (
     OSError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError,
-    MemoryError, OverflowError, struct.error, zlib.error,
+    MemoryError, OverflowError, RuntimeError, NameError, struct.error, zlib.error,
 )  # fmt: skip
 
 

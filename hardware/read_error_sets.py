@@ -31,6 +31,8 @@ from __future__ import annotations
 
 import csv
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,10 @@ PAUSE_S = 5.0  # put between runs, whose true distance the files do not tell
 
 _MONITORING = re.compile(r"Subject\d+_s\d+\.mat")
 _SPELLING = re.compile(r"Data_(S\d+_Sess\d+)\.csv")
-_BROKEN = (OSError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
+_BROKEN = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError,
+    MemoryError, OverflowError, RuntimeError, NameError, struct.error, zlib.error,
+)  # fmt: skip
 
 
 def read(path: Path, *, stream: str | None = None, assume_unit: str | None = None) -> Recording:

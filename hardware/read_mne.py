@@ -7,7 +7,6 @@ by a million without a word.
 
 from __future__ import annotations
 
-import configparser
 import struct
 import warnings
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import RecordingError, UnitError
+from ..runtime.errors import DiverloopError, RecordingError, UnitError
 from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.units import microvolts_per
 from .recordings import Recording, check_signal, data_id_of
@@ -29,10 +28,6 @@ _TURNED_INTO_VOLTS = {".edf": "μV µV uV mV V", ".bdf": "μV µV uV mV V", ".vh
 
 _FIFF_VOLT = 107
 _SKIPPED = "BAD_ACQ_SKIP"  # MNE's name for a stretch that the recorder did not write
-_BROKEN = (
-    OSError, ValueError, RuntimeError, TypeError, LookupError, AttributeError, OverflowError,
-    NotImplementedError, MemoryError, struct.error, configparser.Error,
-)  # fmt: skip
 
 
 def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recording:
@@ -59,6 +54,51 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
     UnitError
         If a unit is unknown and none is assumed.
     """
+    if path.suffix.lower() == ".fif":
+        _refuse_circle(path)
+    with _Foreign(path):
+        return _read(path, assume_unit)
+
+
+class _Foreign:
+    """What goes wrong in MNE becomes a `RecordingError`: it also raises what has no kind."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        if kind is None or not issubclass(kind, Exception) or issubclass(kind, DiverloopError):
+            return
+        raise RecordingError(
+            f"MNE cannot read {self._path} ({kind.__name__}: {_first_line(error)}); it is damaged "
+            f"or not what its suffix says, so copy it again from its source."
+        ) from error
+
+
+def _refuse_circle(path: Path) -> None:
+    """Each tag of a FIF file says where the next one is; MNE follows even in a circle."""
+    size = path.stat().st_size
+    seen: set[int] = set()
+    at = 0
+    with path.open("rb") as file:
+        while 0 <= at <= size - 16:
+            if at in seen:
+                raise RecordingError(
+                    f"{path} comes back to byte {at} when it is read from tag to tag; it is "
+                    f"damaged, so copy it again from its source."
+                )
+            seen.add(at)
+            file.seek(at)
+            _, _, n_bytes, follows = struct.unpack(">iiii", file.read(16))
+            at = at + 16 + n_bytes if follows == 0 else follows
+
+
+def _read(path: Path, assume_unit: str | None) -> Recording:
     raw, notes = _open(path)
     kinds = raw.get_channel_types()
     rows = [row for row, kind in enumerate(kinds) if kind != "stim"]
@@ -93,13 +133,7 @@ def _open(path: Path) -> tuple[Any, tuple[str, ...]]:
         warnings.simplefilter("always")
         # A file need not be called *_raw.fif to be one.
         warnings.filterwarnings("ignore", message=".*naming conventions")
-        try:
-            raw = mne.io.read_raw(path, preload=True, verbose="warning")
-        except _BROKEN as error:
-            raise RecordingError(
-                f"MNE cannot read {path} ({type(error).__name__}: {_first_line(error)}); it is "
-                f"damaged or not what its suffix says, so copy it again from its source."
-            ) from error
+        raw = mne.io.read_raw(path, preload=True, verbose="warning")
     return raw, tuple(dict.fromkeys(_first_line(one.message) for one in said))
 
 

@@ -7,7 +7,11 @@ events ``ev_sample`` and ``ev_label`` side by side.
 
 from __future__ import annotations
 
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,23 @@ _NEEDED = (
     "data", "scale", "offset", "units", "fs", "ch_names", "ch_types", "ch_pos",
     "ev_sample", "ev_label",
 )  # fmt: skip
+_WANTED = {  # kinds of numbers as numpy writes them, and dimensions
+    "data": ("iufb", 2), "scale": ("iuf", 1), "offset": ("iuf", 1), "fs": ("iuf", 0),
+    "units": ("US", 0), "ch_names": ("US", 1), "ch_types": ("US", 1), "ch_pos": ("iuf", 2),
+    "ev_sample": ("iu", 1), "ev_label": ("US", 1),
+}  # fmt: skip
+_OF_A_ROW = ("data", "scale", "offset", "ch_names", "ch_types", "ch_pos")
 _FURTHEST_M = 1.0  # from the origin
+_SMALL_BYTES = 1 << 23  # unpacked, so much is no danger
+_MOST_PACKED = 100
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0,
+}  # fmt: skip
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error, OSError, EOFError,
+    ValueError, TypeError, LookupError, RuntimeError, OverflowError, MemoryError, SyntaxError,
+    AttributeError,
+)  # fmt: skip
 
 
 def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recording:
@@ -68,34 +88,76 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in _NEEDED if name not in archive]
+        with zipfile.ZipFile(path) as archive:
+            held = [name.removesuffix(".npy") for name in archive.namelist()]
+            missing = [name for name in _NEEDED if name not in held]
             if missing:
                 raise RecordingError(
-                    f"{path} holds {', '.join(archive.files)} and lacks {', '.join(missing)}; "
+                    f"{path} holds {', '.join(held)} and lacks {', '.join(missing)}; "
                     f"it is no continuous recording (perhaps epochs), so it cannot be streamed."
                 )
-            return {name: archive[name] for name in _NEEDED}
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError, TypeError) as error:
-        # TypeError: a lone array saved under this suffix loads as an array, not as an archive.
+            _refuse_bomb(path, [archive.getinfo(f"{name}.npy") for name in _NEEDED])
+            arrays = {name: _array(archive, name) for name in _NEEDED}
+    except _BROKEN as error:
         raise RecordingError(
-            f"{path} is not a readable .npz archive ({error}); copy it again from its source."
+            f"{path} is not a readable .npz archive ({type(error).__name__}: {error}); copy it "
+            f"again from its source."
         ) from error
+    _check_kinds(path, arrays)
+    return arrays
+
+
+def _refuse_bomb(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Signal packs to a third of its size or so; what packs to a hundredth is not signal."""
+    unpacked, packed = sum(one.file_size for one in members), path.stat().st_size
+    if unpacked > max(_SMALL_BYTES, _MOST_PACKED * packed):
+        raise RecordingError(
+            f"{path} has {packed} bytes and would unpack to {unpacked}, more than {_MOST_PACKED} "
+            f"times as many: that is no signal, so it is not unpacked."
+        )
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """One array, if its header promises as many bytes as there are."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"{name} has version {version} of the format")
+        shape, _, dtype = _HEADERS[version](file)
+        promised = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or file.tell() + promised != info.file_size:
+            raise ValueError(f"{name} says it is {dtype} of shape {shape}, and is not")
+    with archive.open(info) as file:
+        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+
+
+def _check_kinds(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Numbers where numbers belong, and as many dimensions as there should be."""
+    for name, (kinds, n_dims) in _WANTED.items():
+        array = arrays[name]
+        wanted = array.dtype.kind in kinds or (array.size == 0 and array.dtype.kind in "iuf")
+        if not wanted or array.ndim != n_dims:
+            raise RecordingError(
+                f"{path} holds {name} as {array.dtype} of shape {array.shape}; it is damaged, or "
+                f"no recording of this layout."
+            )
 
 
 def _microvolts(
     path: Path, arrays: dict[str, NDArray[Any]], assume_unit: str | None
 ) -> NDArray[np.float32]:
     data, names = arrays["data"], arrays["ch_names"]
-    rows = {arrays[name].shape[:1] for name in ("data", "scale", "offset", "ch_names", "ch_types")}
-    if data.ndim != 2 or len(rows) != 1:
+    rows = {arrays[name].shape[0] for name in _OF_A_ROW}
+    if len(rows) != 1 or arrays["ch_pos"].shape[1:] != (3,):
         raise RecordingError(
             f"{path} describes {len(names)} channels and holds data of shape {data.shape}; "
             f"one row for each channel is needed, so the file is damaged."
         )
     factor = _factor(str(arrays["units"]), assume_unit)
-    physical = data * arrays["scale"][:, None] + arrays["offset"][:, None]
-    return np.ascontiguousarray(physical * factor, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 is lost, like NaN
+        physical = data * arrays["scale"][:, None] + arrays["offset"][:, None]
+        return np.ascontiguousarray(physical * factor, dtype=np.float32)
 
 
 def _factor(unit: str, assume_unit: str | None) -> float:

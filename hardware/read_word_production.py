@@ -34,14 +34,17 @@ from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.paradigms.utterances import SAY
 from ..runtime.units import microvolts_per
 from .placement import Placement, place
-from .recordings import Recording, check_signal, data_id_of
+from .recordings import Recording, check_room, check_signal, data_id_of
 
 TASK = "task-wordProduction"
 RATE_HZ, AUDIO_HZ = 1024.0, 48_000.0
 REST = "rest"
 
 _KINDS = {"SEEG": "seeg", "ECOG": "ecog", "DBS": "lfp", "EEG": "eeg", "EOG": "eog", "EMG": "emg"}
-_BROKEN = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError)
+_BROKEN = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError,
+    MemoryError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,6 +132,7 @@ def read(path: Path, *, stream: str | None = None, assume_unit: str | None = Non
     factors = np.array([_factor(unit, assume_unit, table) for unit in units])
     check_signal(path, data.T, RATE_HZ)
     where = _placed(path, stamps_s, len(data))
+    check_room(path, len(names), where.n_times, len(where.kept))
     samples = np.full((len(names), where.n_times), np.nan, dtype=np.float32)
     samples[:, where.indices] = (data[where.kept] * factors).T
     channels = tuple(

@@ -24,7 +24,7 @@ from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.record.layout import EVENTS_NAME, NOTES_NAME, TAPE_NAME
 from ..runtime.units import microvolts_per
 from .placement import Placement, believable, place
-from .recordings import Recording, check_signal, data_id_of
+from .recordings import Recording, check_room, check_signal, data_id_of
 
 _KINDS = ("eeg", "ecog", "seeg", "lfp", "eog", "emg")
 _OWN_WORDS = (TAPE_NAME, EVENTS_NAME, NOTES_NAME)
@@ -70,6 +70,7 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
     check_signal(path, values.T, spec.rate_hz)
     damaged = _damaged(stamps_s, values)
     placed = _place(path, np.where(damaged, np.nan, stamps_s), spec.rate_hz)
+    check_room(path, spec.n_channels, placed.n_times, len(placed.kept))
     samples = np.full((spec.n_channels, placed.n_times), np.nan, dtype=np.float32)
     samples[:, placed.indices] = (values[placed.kept] * _factors(chosen, assume_unit)).T
     markers, outside = _markers(streams, placed)

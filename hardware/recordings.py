@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -33,6 +32,10 @@ READERS = {
     ".set": "read_mne",
 }
 """Suffix of a file -> module of this folder whose ``read`` opens it."""
+
+_SLOWEST_HZ, _FASTEST_HZ = 1e-3, 1e7
+_ROOMY = 1 << 26  # values of float32: 256 MiB
+_MOST_GAP = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,7 +272,32 @@ def check_signal(path: Path, samples: NDArray[np.floating], rate_hz: float) -> N
             f"{path} holds a signal of shape {samples.shape}; a recording has at least one "
             f"channel and one sample, so it was probably stopped before any data came."
         )
-    if not (math.isfinite(rate_hz) and rate_hz > 0):
+    if not _SLOWEST_HZ <= rate_hz <= _FASTEST_HZ:  # NaN is refused, too
         raise RecordingError(
-            f"{path} gives a sampling rate of {rate_hz} Hz; a replay needs a rate above 0."
+            f"{path} gives a sampling rate of {rate_hz} Hz; a replay needs one from "
+            f"{_SLOWEST_HZ:g} to {_FASTEST_HZ:g} Hz."
+        )
+
+
+def check_room(path: Path, n_channels: int, n_times: int, n_held: int) -> None:
+    """Refuse a signal that would be nearly all gap: its time stamps are damaged, or a trap.
+
+    Parameters
+    ----------
+    path : Path
+        File it came from, for the message.
+    n_channels, n_times : int
+        Shape it would have.
+    n_held : int
+        Samples of each channel that the file holds.
+
+    Raises
+    ------
+    RecordingError
+        If it would take more than 256 MiB, and more than twenty times what was recorded.
+    """
+    if n_channels * n_times > max(_ROOMY, _MOST_GAP * n_channels * n_held):
+        raise RecordingError(
+            f"{path} holds {n_held} samples of each channel, and its time stamps spread them over "
+            f"{n_times}: they are damaged, so copy the file again, or cut it where it pauses."
         )

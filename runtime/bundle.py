@@ -10,7 +10,6 @@ thing may lie in it: ``engines/``, what was compiled from the other two and can 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -27,6 +26,8 @@ from numpy.typing import NDArray
 
 from .card import FORMAT_VERSION, Card
 from .errors import BundleError
+from .json_text import parsed_json
+from .small_file import CARD_BYTES, read_small
 
 Arrays = Mapping[str, NDArray[np.floating]]
 """Learnt numbers by name."""
@@ -36,6 +37,7 @@ ENGINES = "engines"
 
 _CARD = "card.json"
 _WEIGHTS = "weights.safetensors"
+_MOST_BYTES = {_CARD: CARD_BYTES, _WEIGHTS: 1 << 36}  # of weights: more than any machine holds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _read_file(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        return read_small(folder / name, _MOST_BYTES[name])
     except OSError as error:
         raise BundleError(
             f"{folder} has no readable {name} ({error.strerror}): a bundle is a folder with "
@@ -240,7 +242,7 @@ def _read_file(folder: Path, name: str) -> bytes:
 
 def _parse_card(text: bytes, folder: Path) -> Card:
     try:
-        content = json.loads(text)
+        content = parsed_json(text)
     except ValueError as error:
         raise BundleError(
             f"{folder / _CARD} is not JSON ({error}): it is damaged, so copy the bundle again."
@@ -253,7 +255,7 @@ def _parse_card(text: bytes, folder: Path) -> Card:
         )
     try:
         return msgspec.convert(content, Card)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, ValueError) as error:  # ValueError: half a surrogate pair
         raise BundleError(
             f"{folder / _CARD} is not a card ({error}): restore the field, or fit the model again."
         ) from error

@@ -7,6 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from .errors import RecordingError
+from .json_text import parsed_json
 from .messages import Message, Turn
 
 
@@ -81,6 +83,23 @@ def read_decisions(path: str | Path) -> list[dict[str, Any]]:
     -------
     records : list of dict
         In the order of the decisions.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be read, or is something else.
     """
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    try:
+        # Not splitlines: a text in a record may hold what some scripts call the end of a line.
+        lines = Path(path).read_text(encoding="utf-8").split("\n")
+        records = [parsed_json(line) for line in lines if line]
+    except (OSError, ValueError) as error:
+        raise RecordingError(
+            f"{path} is no log of decisions ({error}): give a file that a session wrote."
+        ) from error
+    if not all(isinstance(record, dict) for record in records):
+        raise RecordingError(
+            f"{path} is no log of decisions, which has a mapping on each line: give a file that a "
+            f"session wrote."
+        )
+    return records

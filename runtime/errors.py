@@ -23,9 +23,25 @@ A message says what was got, what is allowed and what to do next, in one sentenc
 
 from __future__ import annotations
 
+_LONGEST = 2000  # characters of a message: what it quotes may have any length
+_TAIL = 500
+
 
 class DiverloopError(Exception):
-    """Root of the tree: catch this to catch everything diverloop raises on purpose."""
+    """Root of the tree: catch this to catch everything diverloop raises on purpose.
+
+    Its text can always be shown: the middle of a long one is left out, for it is the value that
+    somebody sent, and half a surrogate pair, which no terminal takes, is spelled out.
+    """
+
+    def __str__(self) -> str:
+        """The message, as it can be shown."""
+        text = super().__str__()
+        if len(text) > _LONGEST:
+            left_out = len(text) - _LONGEST
+            head = text[: _LONGEST - _TAIL]
+            text = f"{head} [{left_out} characters are left out] {text[-_TAIL:]}"
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class ConfigError(DiverloopError, ValueError):

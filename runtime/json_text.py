@@ -1,4 +1,4 @@
-"""JSON that every reader accepts: NaN and infinity, which JSON does not have, become null."""
+"""JSON that every reader accepts, and reading it when anybody may have written it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def json_text(value: Any) -> str:
-    """Write plain values as indented JSON.
+    """Write plain values as indented JSON; NaN and infinity, which it has not, become null.
 
     Parameters
     ----------
@@ -21,6 +21,30 @@ def json_text(value: Any) -> str:
         Strict JSON, UTF-8 characters as they are.
     """
     return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Read JSON from outside; all that can be wrong with it is one kind of error.
+
+    Parameters
+    ----------
+    text : str or bytes
+        Anything.
+
+    Returns
+    -------
+    value : dict, list, str, number, bool or None
+        NaN and infinity are read as Python's ``json`` writes them.
+
+    Raises
+    ------
+    ValueError
+        If it is not JSON, is not UTF-8, or is nested deeper than a program would write it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _finite(value: Any) -> Any:

@@ -332,5 +332,5 @@ def override(tables: dict[str, Any], key: str, text: str) -> None:
             raise ConfigError(f"{key!r} leads into {name!r}, which is no table.")
     try:
         table[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[last] = text  # a bare word is a text: nobody wants to quote on a command line

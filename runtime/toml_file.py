@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .small_file import read_small
 
 
 def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
@@ -30,10 +31,15 @@ def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
         If it is not there, cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_small(path).decode("utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"There is no {what} {path}: check the name.") from error
     except OSError as error:
         raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(
+            f"The {what} {path} has arrays or tables nested too deeply: no setting needs more than "
+            f"a few levels."
+        ) from error
+    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
         raise ConfigError(f"The {what} {path} is not valid TOML: {error}.") from error

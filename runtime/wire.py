@@ -92,7 +92,7 @@ def decode(frames: Sequence[bytes], types: Mapping[bytes, Any]) -> tuple[int, An
         if version != WIRE_VERSION:
             raise ValueError(f"wire version {version} where {WIRE_VERSION} is understood")
         return sequence, msgspec.msgpack.decode(raw, type=types[frames[0]], dec_hook=rebuilt)
-    except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise DiverloopError(
             f"Got {len(frames)} frames that are no message of this version ({error}); run the "
             "same diverloop on both ends."

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 import zmq
 
+from ...runtime.json_text import parsed_json
 from .language_model import Context, NGrams
 
 _UNKNOWN = "<unknown>"
@@ -112,12 +114,32 @@ def newest(socket: Any, rescorer: Rescorer) -> dict[bytes, dict[str, Any]]:
         except zmq.Again:
             return found
         flags = zmq.NOBLOCK
-        said = json.loads(frame)
+        said = understood(frame)
+        if said is None:
+            continue  # not of this protocol: whoever sent it gets no answer
         if "forget" in said:
             rescorer.forget()
             found.pop(client, None)
         else:
             found[client] = said
+
+
+def understood(frame: bytes) -> dict[str, Any] | None:
+    """A request, or the wish to forget; None for whatever else came over the wire."""
+    try:
+        said = parsed_json(frame)
+        if "forget" in said:
+            return {"forget": True}
+        hypotheses = [(text, float(score)) for text, score in said["hypotheses"]]
+        utterance, version, final = said["utterance"], said["version"], said["final"]
+    except (ValueError, TypeError, LookupError, OverflowError):
+        return None
+    plain = all(isinstance(text, str) and math.isfinite(score) for text, score in hypotheses)
+    if not (plain and type(utterance) is type(version) is int and isinstance(final, bool)):
+        return None
+    return {
+        "hypotheses": hypotheses, "utterance": utterance, "version": version, "final": final,
+    }  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

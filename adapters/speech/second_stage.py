@@ -19,6 +19,7 @@ import zmq
 
 from ...runtime.errors import ConfigError
 from ...runtime.inbox import Kind, Told
+from ...runtime.json_text import parsed_json
 
 _LONGEST_ANSWER = 65_536  # bytes
 _MOST_ANSWERS = 16  # taken in at one look
@@ -139,7 +140,7 @@ class RemoteSecondStage:
 def read_answer(frame: bytes) -> Told | None:
     """A correction from the wire; None if it is nothing of the kind."""
     try:
-        said = json.loads(frame)
+        said = parsed_json(frame)
         text, utterance, version = said["text"], said["utterance"], said["version"]
     except (ValueError, TypeError, KeyError):
         return None

@@ -14,6 +14,7 @@ index names the bundle it was made for, so that what belongs to another model is
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -29,11 +30,13 @@ from numpy.typing import NDArray
 
 from ...runtime.bundle import ENGINES
 from ...runtime.errors import EngineError
+from ...runtime.small_file import read_small
 from ..whole_files import whole_file
 from .engine import Bools, Engine, disagreement
 
 _INDEX, _PROBE = "index.json", "probe.safetensors"
 _FORMAT = 1
+_MOST_BYTES = 1 << 36  # of a graph or a plan: more than any machine holds
 _AGAIN = "run `diverloop compile` on the bundle again"
 
 
@@ -164,8 +167,8 @@ class Compiled:
             return None
         folder = bundle_folder / ENGINES
         try:
-            index = msgspec.json.decode((folder / _INDEX).read_bytes(), type=Index)
-        except (OSError, msgspec.DecodeError) as error:
+            index = msgspec.json.decode(read_small(folder / _INDEX), type=Index)
+        except (OSError, msgspec.DecodeError, ValueError, RecursionError) as error:
             raise EngineError(
                 f"The index of the compiled student in {folder} cannot be read ({error}): {_AGAIN}."
             ) from error
@@ -266,7 +269,9 @@ class Compiled:
     def _read(self, name: str, sha256: str) -> bytes:
         path = self.folder / name
         try:
-            content = path.read_bytes()
+            if Path(name).name != name:
+                raise OSError(errno.EINVAL, "its name leads out of the folder")
+            content = read_small(path, _MOST_BYTES)
         except OSError as error:
             raise EngineError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         got = hashlib.sha256(content).hexdigest()

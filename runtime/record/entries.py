@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RecordingError
+from ..json_text import parsed_json
 from ..messages import (
     Chunk,
     Command,
@@ -196,7 +197,7 @@ def read_entry(line: str) -> Entry:
         If the line is damaged, or of a newer version.
     """
     try:
-        ((name, plain),) = json.loads(line).items()
+        ((name, plain),) = parsed_json(line).items()
         entry: Entry = msgspec.convert(plain, TYPES[name], dec_hook=_rebuilt)
     except (ValueError, LookupError, AttributeError, msgspec.MsgspecError) as error:
         raise RecordingError(

@@ -18,6 +18,8 @@ from pathlib import Path
 import zmq
 
 from ..errors import RecordingError
+from ..json_text import parsed_json
+from ..small_file import read_small
 from .contents import Note
 
 ADDRESS_FILE = "recorder.json"
@@ -87,9 +89,9 @@ class NoteServer:
 
     def _answer(self, request: bytes) -> str:
         try:
-            said = json.loads(request)
+            said = parsed_json(request)
             text, who, token = str(said["text"]), str(said["who"]), str(said["token"])
-        except (ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError):
             return "refused: this is no note."
         if not secrets.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             return "refused: the token is not that of this recording."
@@ -126,8 +128,10 @@ def send_note(
         If nothing is being recorded there, or the note was refused.
     """
     try:
-        card = json.loads((folder / file).read_text())
-        address, token = card["address"], card["token"]
+        card = parsed_json(read_small(folder / file))
+        address, token = str(card["address"]), card["token"]
+        if not address.startswith("tcp://127.0.0.1:"):
+            raise ValueError(f"{address!r} is not on this machine")
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise RecordingError(
             f"Nothing is being recorded in {folder}: give the folder that the session named when "
@@ -139,6 +143,8 @@ def send_note(
         socket.connect(address)
         socket.send_json({"text": text, "who": who, "token": token})
         answer = socket.recv_string() if socket.poll(round(timeout_s * 1000)) else "no answer"
+    except (zmq.ZMQError, ValueError) as error:
+        answer = f"it cannot be sent: {error}"
     finally:
         context.destroy(linger=0)
     if answer != "noted":

@@ -6,7 +6,6 @@ last chunk can be torn and the footers are missing; some programs then read less
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RecordingError
+from ..json_text import parsed_json
+from ..small_file import read_small
 from .entries import End, write_entry
 from .layout import TAPE, TAPE_NAME
 from .note_server import ADDRESS_FILE
@@ -141,8 +142,8 @@ class _Survey:
 def _refuse_running(folder: Path) -> None:
     """A recorder that lives says so in the folder of its session."""
     try:
-        pid = int(json.loads((folder / ADDRESS_FILE).read_text())["pid"])
-    except (OSError, ValueError, LookupError, TypeError):
+        pid = int(parsed_json(read_small(folder / ADDRESS_FILE))["pid"])
+    except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return
     if _records(pid):
         raise RecordingError(

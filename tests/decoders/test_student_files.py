@@ -170,3 +170,12 @@ def test_a_configuration_that_cannot_be_used_is_refused(path, config):
     rewrite(path, config=config)
     with pytest.raises(BundleError, match="config"):
         load_student(path)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"width": 8192, "n_layers": 200}, {"width": 1e300}, {"n_layers": 10**12}]
+)
+def test_a_configuration_that_asks_for_more_than_the_file_holds_is_refused(path, settings):
+    rewrite(path, config={**SMALL.to_dict(), **settings})
+    with pytest.raises(BundleError, match=r"asks for|whole number"):
+        load_student(path)

@@ -116,3 +116,17 @@ def test_the_number_format_and_the_senders_own_words_are_kept(number):
     assert "<name>amp</name>" in sent.description
     rows = np.array([[2, 3]], sent.dtype)
     np.testing.assert_array_equal(sent.to_microvolts(rows), [[2000], [3]])
+
+
+def test_a_description_that_would_fill_the_memory_as_text_is_refused():
+    stream = info(units=("uV", "uV"))
+    inside = stream.desc()
+    for _ in range(100):
+        inside = inside.append_child("a")
+    with pytest.raises(SchemaMismatch, match="nested deeper than 64"):
+        describe_stream(stream)
+
+
+def test_more_channels_than_any_device_has_are_refused():
+    with pytest.raises(SchemaMismatch, match="allowed are 65536"):
+        describe_stream(pylsl.StreamInfo("amp", "EEG", 1_000_000, 100.0, "float32", "s"))

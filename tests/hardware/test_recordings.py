@@ -497,3 +497,35 @@ def test_a_description_is_plain_json_and_says_what_is_there():
     assert summary["lost_samples"] == 20
     assert summary["channels"][1] == {"name": "aux", "kind": "misc"}
     assert summary["duration_s"] == 10.0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data": np.zeros((2, 3 << 21))},
+        {"data": np.zeros((2, 3), dtype="c16")},
+        {"fs": np.array([100.0, 100.0])},
+        {"scale": np.ones((2, 1))},
+        {"ch_pos": np.zeros((3, 3))},
+        {"ev_sample": np.array(["a", "b"])},
+    ],
+)
+def test_an_npz_that_lies_or_is_a_bomb_is_refused_before_it_is_unpacked(tmp_path, changes):
+    whole = dict(np.load(write_npz(tmp_path / "whole.npz")))
+    np.savez_compressed(tmp_path / "a.npz", **(whole | changes))
+    with pytest.raises(RecordingError, match=r"no signal|damaged"):
+        read_recording(tmp_path / "a.npz")
+
+
+def test_time_stamps_that_ask_for_gigabytes_of_gap_are_refused(tmp_path):
+    late = _numbers(1, [5e8 + n / RATE_HZ for n in range(400)], np.zeros((400, 2)))
+    with pytest.raises(RecordingError, match="time stamps"):
+        read_recording(write_xdf(tmp_path / "a.xdf", more=late))
+
+
+def test_a_fif_file_whose_tags_lead_in_a_circle_is_refused(tmp_path):
+    pytest.importorskip("mne", reason="FIF is read by MNE")
+    tags = struct.pack(">iiii20x", 100, 31, 20, 0) + struct.pack(">iiii4x", 104, 3, 4, 36)
+    (tmp_path / "a.fif").write_bytes(tags)
+    with pytest.raises(RecordingError, match="comes back to byte 36"):
+        read_recording(tmp_path / "a.fif")

@@ -40,3 +40,11 @@ def test_one_except_clause_catches_everything_diverloop_raises_on_purpose(name):
 def test_errors_answer_to_the_names_that_python_gives_them():
     assert issubclass(errors.ConfigError, ValueError)
     assert issubclass(errors.ConformanceError, AssertionError)
+
+
+def test_a_refusal_is_short_and_can_be_shown_whatever_it_quotes():
+    text = str(errors.ConfigError(f"name must be a text, got {'A' * 70_000} \ud800: write one."))
+    assert len(text) < 2100
+    assert "characters are left out" in text
+    assert text.endswith(": write one.")
+    assert text.encode()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diverloop.runtime.json_text import json_text
+from diverloop.runtime.json_text import json_text, parsed_json
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(),
@@ -41,3 +41,9 @@ def test_what_json_cannot_say_becomes_null_at_any_depth(value):
 
 def test_letters_stay_as_they_are_and_lines_are_indented():
     assert json_text({"unit": "µV"}) == '{\n  "unit": "µV"\n}'
+
+
+@pytest.mark.parametrize("text", ["", "[" * 50_000, "9" * 5_000, b"\xff", "{"])
+def test_whatever_is_no_json_is_one_kind_of_error(text):
+    with pytest.raises(ValueError, match=r"."):
+        parsed_json(text)
