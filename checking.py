@@ -20,7 +20,9 @@ from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .hardware.lsl_inlet import LslConfig
+    from .runtime.bundle import Bundle
     from .runtime.doctor import Finding
+    from .runtime.security import SecurityConfig
 
 
 def doctor(
@@ -68,14 +70,27 @@ def _look_at_session(path: Path, json: bool) -> None:
     from .runtime.session import read_session
 
     session = read_session(path)
-    card = load_bundle(session.model).card
+    bundle = load_bundle(session.model)
+    card = bundle.card
     model = f"{card.task}, {card.encoder}: {', '.join(card.classes)}"
     findings = [
         Finding(name="session", ok=True, got=f"{session.name!r}, source {session.source.kind}"),
         Finding(name="model", ok=True, got=model),
+        _signature(bundle, session.security),
         look(session, card).finding(),
     ]
     _tell(findings, f"The session {path.name}", json)
+
+
+def _signature(bundle: Bundle, security: SecurityConfig) -> Finding:
+    from .runtime.doctor import Finding
+    from .runtime.security import advice
+
+    standing = bundle.standing()
+    if standing.trusted or security.unknown_models:
+        return Finding(name="signature", ok=standing.trusted or None, got=standing.words())
+    to_do = f"A live session refuses it: {advice(bundle)}."
+    return Finding(name="signature", ok=False, got=standing.words(), advice=to_do)
 
 
 def _tell(findings: list[Finding], title: str, json: bool) -> None:

@@ -17,6 +17,7 @@ from . import (
     engine_commands,
     model_commands,
     record_commands,
+    trust_commands,
 )
 from .console import (
     NOTICE,
@@ -289,6 +290,7 @@ for command in (
     app.command()(command)
 app.command("compile")(engine_commands.compile_model)
 app.add_typer(engine_commands.bench, name="bench")
+app.add_typer(trust_commands.trust, name="trust")
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ from .runtime.messages import Event, EventKind
 from .runtime.paradigms.flicker import Unlock
 from .runtime.realtime import Grant, realtime
 from .runtime.record.audit import AuditKind
+from .runtime.security import whose
 from .runtime.session import SessionConfig
 from .runtime.stages import Clock, Watcher
 from .runtime.telemetry import Score, TelemetryPublisher
@@ -182,9 +183,9 @@ def run_session(
     report : RunReport
         Also written to ``options.reports``.
     """
-    model = model or open_session_model(session)
+    model = model or open_session_model(session, live=options.live)
     unlock = _unlocked(session, model.card, options)
-    for text in model.notes:
+    for text in (*whose(model.bundle), *model.notes):
         err.print(text, highlight=False, markup=False)
     wall = MonotonicClock()
     clock: Clock = wall if options.live else VirtualClock()

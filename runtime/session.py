@@ -19,6 +19,7 @@ from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
+from .security import SecurityConfig
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
 from .toml_file import read_toml
@@ -78,6 +79,8 @@ class SessionConfig:
         Pseudonyms for the recording and its report; never names.
     flicker : FlickerConfig
         Who looks at what flickers, if anything does.
+    security : SecurityConfig
+        Whose models are accepted.
     """
 
     name: str
@@ -95,6 +98,7 @@ class SessionConfig:
     participant: str = ""
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -103,7 +107,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker",
+    "flicker", "security",
 )  # fmt: skip
 
 
@@ -211,6 +215,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
+        security=build(SecurityConfig, tables.get("security", {}), "security"),
     )
 
 
@@ -245,6 +250,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
         "flicker": dataclasses.asdict(session.flicker),
+        "security": dataclasses.asdict(session.security),
     }
 
 

@@ -27,7 +27,7 @@ DOORS = (
     "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
     "guiding_look.py", "guiding_report.py", "keeping.py", "listening.py", "model_commands.py",
     "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "training_sources.py",
+    "running.py", "training_sources.py", "trust_commands.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -59,6 +59,7 @@ HOMES = {
         "engine_commands.py",
         "model_commands.py",
         "record_commands.py",
+        "trust_commands.py",
     ),
     "zmq": ("adapters/speech/", "runtime/telemetry.py", "runtime/record/note_server.py"),
     "cryptography": ("runtime/record/signing.py",),

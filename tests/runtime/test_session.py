@@ -251,7 +251,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    assert "feedback, flicker, loop, model, realtime, session, sinks, source." in text
+    known = "feedback, flicker, loop, model, realtime, security, session, sinks, source."
+    assert known in text
 
 
 @pytest.mark.parametrize(
