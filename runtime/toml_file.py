@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +40,59 @@ def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
         raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"The {what} {path} is not valid TOML: {error}.") from error
+
+
+def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> None:
+    """Write a table of texts into a file, in place of the one that is there, or at its end.
+
+    All else, comments too, stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+    keys : tuple of 2 str
+        Name of the table, for example ``("source", "pin")``.
+    values : mapping of str to str
+        What it is to hold.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or written, or holds the table in another form than under a
+        header of its own.
+    """
+    tables, name = read_toml(path), ".".join(keys)
+    outer = tables.setdefault(keys[0], {})
+    wanted = {**tables, keys[0]: {**outer, keys[1]: dict(values)}}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    lines = [f"[{name}]", *(f"{key} = {text}" for key, text in texts.items())]
+    text = _with_table(path.read_text(encoding="utf-8"), lines)
+    try:
+        content = text.encode()
+        written = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeEncodeError):
+        written = {}
+    if written != wanted:
+        raise ConfigError(
+            f"{path} holds {name} in a form that cannot be replaced: take it out, or write these "
+            f"lines yourself: {'; '.join(lines)}."
+        )
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _with_table(text: str, table: list[str]) -> str:
+    """A file's text with a table's lines in place of those below its header, or at the end."""
+    lines = text.splitlines()
+    places = [at for at, line in enumerate(lines) if line.strip() == table[0]]
+    if not places:
+        return "\n".join([*lines, "", *table]) + "\n"
+    begin = stop = places[0]
+    while stop + 1 < len(lines) and lines[stop + 1].partition("=")[1]:
+        stop += 1
+    return "\n".join([*lines[:begin], *table, *lines[stop + 1 :]]) + "\n"
