@@ -337,7 +337,7 @@ def _read_file(folder: Path, name: str) -> bytes:
 def _parse_card(text: bytes, folder: Path) -> Card:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(
             f"{folder / _CARD} is not JSON ({error}): it is damaged, so copy the bundle again."
         ) from error

@@ -7,7 +7,6 @@ with the key, the value, what is allowed and, for a misspelt key, the nearest kn
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from .realtime import RealtimeConfig
 from .security import SecurityConfig
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
-from .toml_file import read_toml
+from .toml_file import parse_toml, read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,6 +318,6 @@ def override(tables: dict[str, Any], key: str, text: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{key!r} leads into {name!r}, which is no table.")
     try:
-        table[last] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        table[last] = parse_toml(f"value = {text}".encode(), key)["value"]
+    except ConfigError:
         table[last] = text  # a bare word is a text: nobody wants to quote on a command line

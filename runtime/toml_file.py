@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -10,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+
+_MOST_BYTES = 256 * 1024
+_MOST_PARTS = 16  # of a dotted key: the parser's memory grows with their square
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS},}}")
 
 
 def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
@@ -30,16 +36,75 @@ def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it is not there, cannot be read or is not TOML.
+        If it is not there, cannot be read, is not TOML or larger than settings can be.
+    """
+    return parse_toml(read_file(path, what), f"The {what} {path}")
+
+
+def read_file(path: Path, what: str = "session file") -> bytes:
+    """Read a file of settings as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+    what : str
+        What it is called in an error.
+
+    Returns
+    -------
+    content : bytes
+        Of a size that settings can have.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there, cannot be read or is larger.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no {what} {path}: check the name.") from error
     except OSError as error:
         raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The {what} {path} is not valid TOML: {error}.") from error
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(
+            f"The {what} {path} is larger than {_MOST_BYTES // 1024} KiB, which no settings are: "
+            f"check the name."
+        )
+    return content
+
+
+def parse_toml(content: bytes, where: str) -> dict[str, Any]:
+    """Read settings that come from outside.
+
+    Parameters
+    ----------
+    content : bytes
+        From `read_file`.
+    where : str
+        What they are called at the beginning of an error.
+
+    Returns
+    -------
+    tables : dict
+        Plain values.
+
+    Raises
+    ------
+    ConfigError
+        If they are not TOML, or nested as no settings are.
+    """
+    try:
+        text = content.decode().replace("\r\n", "\n")
+        if _LONG_KEY.search(text):
+            raise ValueError(f"it holds a key of more than {_MOST_PARTS} parts")
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{where} is nested too deeply: no settings are.") from error
+    except ValueError as error:  # TOML, UTF-8, or a number of thousands of digits
+        raise ConfigError(f"{where} is not valid TOML: {error}.") from error
 
 
 def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> None:

@@ -250,7 +250,7 @@ class Compiled:
                 usable=arrays["usable"].astype(bool),
                 embeddings=arrays["embeddings"],
             )
-        except (safetensors.SafetensorError, KeyError) as error:
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise EngineError(f"{self.folder / _PROBE} is no probe ({error}): {_AGAIN}.") from error
 
     def add_probe(self, probe: Probe) -> None:

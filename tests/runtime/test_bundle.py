@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from diverloop.runtime.bundle import Bundle, join_parts, load_bundle, save_bundl
 from diverloop.runtime.card import Card, CardInput, CardWindow
 from diverloop.runtime.errors import BundleError
 from diverloop.runtime.messages import Channel, StreamSpec
+from diverloop.runtime.record.seal import give_seal
 from diverloop.runtime.record.signing import fingerprint, load_or_create_key, new_key
 
 SPEC = StreamSpec(name="cap", rate_hz=160.0, channels=(Channel(name="C3"), Channel(name="C4")))
@@ -49,6 +52,11 @@ def bundle() -> Bundle:
 def saved(tmp_path):
     save_bundle(bundle(), tmp_path / "m.bundle")
     return tmp_path / "m.bundle"
+
+
+def card_of(folder) -> Card:
+    """The card as it lies there, whoever has signed what."""
+    return msgspec.convert(json.loads((folder / "card.json").read_text()), Card)
 
 
 def edit_card(folder, **fields) -> None:
@@ -172,6 +180,55 @@ def test_weights_that_are_no_weights_are_refused_even_with_the_right_hash(saved)
     (saved / "card.sig").unlink()
     edit_card(saved, weights_sha256=hashlib.sha256(b"not a safetensors file").hexdigest())
     with pytest.raises(BundleError, match="not a safetensors file"):
+        load_bundle(saved)
+
+
+def crafted(header: dict | bytes, data: bytes = b"", length: int | None = None) -> bytes:
+    """A safetensors file with a header of one's own."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def tensor(dtype: str = "F32", shape: tuple = (1,), stop: int = 4) -> dict:
+    return {"x": {"dtype": dtype, "shape": shape, "data_offsets": [0, stop]}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        crafted(tensor(), bytes(4), length=2**63), crafted(tensor(), bytes(4), length=10**6),
+        crafted(tensor(shape=(10**12,)), bytes(4)),
+        crafted(tensor(shape=(2**62, 2**62), stop=0)), crafted(tensor(stop=400), bytes(4)),
+        crafted(tensor(shape=(-1,)), bytes(4)), crafted(tensor("BF16", (2,)), bytes(4)),
+        crafted(tensor("OBJECT"), bytes(4)), crafted(tensor("C64", stop=8), bytes(8)),
+        crafted(tensor("I32"), bytes(4)), crafted(tensor(shape=(1,) * 100), bytes(4)),
+        crafted(tensor() | {"y": tensor()["x"]}, bytes(4)), crafted(tensor(), bytes(8)),
+        crafted(b"[" * 10**5), crafted(b"\xff" * 8), b"",
+    ],
+)  # fmt: skip
+def test_a_header_that_lies_is_refused_even_if_it_is_signed(saved, content):
+    (saved / "weights.safetensors").write_bytes(content)
+    edit_card(saved, weights_sha256=hashlib.sha256(content).hexdigest())
+    told = card_of(saved)
+    seal = give_seal("bundle", told.sha256, load_or_create_key())
+    (saved / "card.sig").write_bytes(seal.to_bytes())
+    with pytest.raises(BundleError, match=r"safetensors|allowed is floating point"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("content", [b"[" * 10**6, b'{"a":' * 10**5, b"\xff\xfe", b"7" * 5000])
+def test_a_card_that_is_a_bomb_is_refused(saved, content):
+    (saved / "card.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"is not JSON|format version"):
+        load_bundle(saved)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999"])
+def test_a_card_with_what_is_no_number_is_refused(saved, text):
+    content = (saved / "card.json").read_text().replace("16.5", text)
+    assert text in content
+    (saved / "card.json").write_text(content)
+    with pytest.raises(BundleError, match=r"finite|no number"):
         load_bundle(saved)
 
 

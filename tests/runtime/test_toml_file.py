@@ -63,3 +63,33 @@ def test_a_file_that_is_not_there_cannot_be_written_to(tmp_path):
     with pytest.raises(ConfigError, match="There is no session file"):
         put_table(tmp_path / "none.toml", ("source", "pin"), PIN)
     assert tomllib.loads(TEXT)["source"] == {"kind": "lsl"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"a = " + b"[" * 100_000, "nested too deeply"),
+        (b"a = " + b"{a=" * 50_000, "nested too deeply"),
+        (b".".join([b"a"] * 100_000) + b" = 1", "a key of more than 16 parts"),
+        (b"[" + b" . ".join([b'"a"'] * 20_000) + b"]", "a key of more than 16 parts"),
+        (b"a = 1" + b"0" * 5_000, "not valid TOML"),
+        (b"#" * 300_000, "larger than 256 KiB"),
+        (b"a = '\xff'", "not valid TOML"),
+        (b"\xef\xbb\xbfa = 1", "not valid TOML"),
+        (b"a = 1\na = 2", "not valid TOML"),
+        (b"\0", "not valid TOML"),
+    ],
+    ids=[
+        "arrays", "tables", "dots", "headers", "digits", "size", "letters", "mark", "twice", "zero",
+    ],
+)  # fmt: skip
+def test_a_bomb_is_refused_at_once(tmp_path, content, why):
+    (tmp_path / "s.toml").write_bytes(content)
+    with pytest.raises(ConfigError, match=why):
+        read_toml(tmp_path / "s.toml")
+
+
+def test_many_numbers_with_points_are_no_long_key(tmp_path):
+    numbers = ", ".join(["0.5"] * 1000)
+    (tmp_path / "s.toml").write_text(f"a.b.c = [{numbers}]\r\n", newline="")
+    assert read_toml(tmp_path / "s.toml") == {"a": {"b": {"c": [0.5] * 1000}}}
