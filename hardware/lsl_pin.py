@@ -125,6 +125,6 @@ def _words(spec: StreamSpec) -> str:
     units = "/".join(f"{one:g} uV" for one in dict.fromkeys(spec.sent.microvolts))
     names = ", ".join(spec.channel_names[:4]) + (", ..." if spec.n_channels > 4 else "")
     return (
-        f"{spec.n_channels} {kinds} channels at {spec.rate_hz:g} Hz as {spec.sent.dtype} in {units} "
-        f"({names})"
+        f"{spec.n_channels} {kinds} channels at {spec.rate_hz:g} Hz as {spec.sent.dtype} in "
+        f"{units} ({names})"
     )

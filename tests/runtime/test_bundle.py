@@ -281,7 +281,7 @@ def test_what_was_made_here_and_never_saved_is_this_users(saved):
 
 @pytest.mark.parametrize(
     "edit",
-    [{"epoch": 7}, {"classes": ["left", "feet"]}, {"scores": {}}, {"format_version": 1, "band": [1, 2]}],
+    [{"epoch": 7}, {"classes": ["left", "feet"]}, {"scores": {}}, {"band": [1, 2]}],
     ids=["epoch", "classes", "scores", "band"],
 )  # fmt: skip
 def test_an_edited_card_is_refused_whoever_signed_it(saved, edit):
