@@ -23,6 +23,7 @@ from .runtime.messages import Promotion, StreamSpec
 from .runtime.paradigms.flicker import Unlock
 from .runtime.plug import Plug
 from .runtime.record.tape import Tape
+from .runtime.security import vouch
 from .runtime.session import SessionConfig
 from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
@@ -189,21 +190,27 @@ def open_conditioner(bundle: Bundle) -> StreamConditioner:
     return StreamConditioner(config, bundle.part("conditioner"))
 
 
-def open_session_model(session: SessionConfig) -> Model:
-    """The model that a session names; raises what `load_bundle` and `open_model` raise.
+def open_session_model(session: SessionConfig, *, live: bool = True) -> Model:
+    """The model that a session names.
+
+    Raises what `load_bundle`, `vouch` and `open_model` raise.
 
     Parameters
     ----------
     session : SessionConfig
         Checked settings.
+    live : bool
+        False for a replay, which takes a model whoever has signed it.
 
     Returns
     -------
     model : Model
         Fresh stages.
     """
+    bundle = load_bundle(session.model)
+    vouch(bundle, session.security, live=live)
     return open_model(
-        load_bundle(session.model),
+        bundle,
         session.step_s,
         engine=session.engine,
         fallback=session.engine_fallback,

@@ -81,13 +81,17 @@ def recentre(
     """
     from .recentring import recentre_model
     from .runtime.bundle import load_bundle, save_bundle
+    from .runtime.security import SecurityConfig, vouch
     from .training_sources import recordings
 
     with plain_errors(json):
         refuse_overwriting(bundle)
         with progress_bar(f"listening to {recording.name}"):
             (source,) = recordings([recording], assume_unit)
-            moved = recentre_model(load_bundle(model), source)
+            # What is saved is signed by this user, so it must not come from just anybody.
+            fitted = load_bundle(model)
+            vouch(fitted, SecurityConfig(), live=True)
+            moved = recentre_model(fitted, source)
         sha256 = save_bundle(moved, bundle)
     said = moved.card.scores["recentred"]
     if json:

@@ -20,7 +20,9 @@ from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .hardware.lsl_inlet import LslConfig
+    from .runtime.bundle import Bundle
     from .runtime.doctor import Finding
+    from .runtime.security import SecurityConfig
 
 
 def doctor(
@@ -34,6 +36,9 @@ def doctor(
     session: Annotated[
         Path | None, typer.Option(help="Look at this session file, its model and what it shows.")
     ] = None,
+    pin: Annotated[
+        bool, typer.Option("--pin", help="Write the LSL stream that is there into --session.")
+    ] = False,
     seconds: Annotated[float, typer.Option(help="For how long to look at the stream.")] = 10.0,
     line_hz: Annotated[float, typer.Option(help="Mains frequency; 0 for 50 and 60 both.")] = 0.0,
     wait_s: Annotated[float, typer.Option(help="For how long to look for the stream.")] = 10.0,
@@ -44,8 +49,11 @@ def doctor(
         with plain_errors(json):
             if stream is not None:
                 raise ConfigError("--session and --stream are looked at one at a time: leave one.")
-            _look_at_session(session, json)
+            (_pin_stream if pin else _look_at_session)(session, json)
         return
+    if pin:
+        with plain_errors(json):
+            raise ConfigError("--pin writes into a session file: name it with --session FILE.")
     if stream is not None:
         with plain_errors(json):
             if not stream:
@@ -68,14 +76,45 @@ def _look_at_session(path: Path, json: bool) -> None:
     from .runtime.session import read_session
 
     session = read_session(path)
-    card = load_bundle(session.model).card
+    bundle = load_bundle(session.model)
+    card = bundle.card
     model = f"{card.task}, {card.encoder}: {', '.join(card.classes)}"
     findings = [
         Finding(name="session", ok=True, got=f"{session.name!r}, source {session.source.kind}"),
         Finding(name="model", ok=True, got=model),
+        _signature(bundle, session.security),
         look(session, card).finding(),
     ]
     _tell(findings, f"The session {path.name}", json)
+
+
+def _pin_stream(path: Path, json: bool) -> None:
+    """Find the one stream that a session names, and let it take no other from now on."""
+    from .hardware.lsl_inlet import LslConfig, pin_of
+    from .runtime.doctor import Finding
+    from .runtime.session import read_session
+    from .runtime.toml_file import put_table
+
+    config = read_session(path).source.settings
+    if not isinstance(config, LslConfig):
+        raise ConfigError(f"{path.name} reads no LSL stream, so there is nothing to pin.")
+    with progress_bar("looking for the stream"):
+        pin = pin_of(config)
+    put_table(path, ("source", "pin"), asdict(pin))
+    got = f"{pin.about}, source_id {pin.source_id!r} on {pin.hostname!r}"
+    advice = "Make sure that this is the amplifier: no other stream will be read from now on."
+    _tell([Finding(name="pin", ok=True, got=got, advice=advice)], f"Pinned in {path.name}", json)
+
+
+def _signature(bundle: Bundle, security: SecurityConfig) -> Finding:
+    from .runtime.doctor import Finding
+    from .runtime.security import advice
+
+    standing = bundle.standing()
+    if standing.trusted or security.unknown_models:
+        return Finding(name="signature", ok=standing.trusted or None, got=standing.words())
+    to_do = f"A live session refuses it: {advice(bundle)}."
+    return Finding(name="signature", ok=False, got=standing.words(), advice=to_do)
 
 
 def _tell(findings: list[Finding], title: str, json: bool) -> None:

@@ -123,7 +123,10 @@ def keep(
     with closing(_new_log(folder, key, clock)) as audit, _Ending(audit, who) as seal:
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
         manifest = _manifest(session, model, sha256, clock, live)
-        _note_start(audit, manifest, who, armed)
+        _note_start(audit, manifest, who)
+        _note_model(audit, manifest, who, model)
+        if armed:
+            audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})
         link = RecorderLink(folder, manifest)
         tape = Tape(clock, link.post, session.guard)
         watchers = (link, AuditWatcher(audit))
@@ -267,7 +270,7 @@ def _manifest(
     )
 
 
-def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> None:
+def _note_start(audit: AuditLog, manifest: Manifest, who: str) -> None:
     audit.append(
         AuditKind.SESSION_STARTED,
         who=who,
@@ -283,14 +286,24 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, armed: bool) -> N
             "settings": json_text(dict(manifest.settings)),
         },
     )
+
+
+def _note_model(audit: AuditLog, manifest: Manifest, who: str, model: Model) -> None:
+    standing = model.bundle.standing()
     audit.append(
         AuditKind.MODEL,
         who=who,
-        why="This model decodes.",
-        details={"sha256": manifest.model_sha256, "engine": manifest.engine or "none"},
+        why=f"This model decodes; it is {standing.words()}.",
+        details={
+            "sha256": manifest.model_sha256,
+            "engine": manifest.engine or "none",
+            "signed_by": standing.signed_by or "nobody",
+            "trusted": standing.trusted,
+        },
     )
-    if armed:
-        audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})
+    if manifest.live and not standing.trusted:
+        why = f"A live session was let run a model that is {standing.words()}."
+        audit.append(AuditKind.OVERRIDE, who=who, why=why, details={"unknown_models": True})
 
 
 def settings_sha256(manifest: Manifest) -> str:

@@ -283,9 +283,12 @@ def fit(
 
 
 def refuse_overwriting(bundle: Path) -> None:
-    """Raise `ConfigError` if there is such a bundle already."""
+    """Raise `ConfigError` if there is such a bundle already, or it could not be signed."""
+    from .runtime.record.signing import load_or_create_key
+
     if bundle.exists():
         raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
+    load_or_create_key()
 
 
 def _fit_and_save(

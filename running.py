@@ -33,6 +33,7 @@ from .runtime.messages import Event, EventKind
 from .runtime.paradigms.flicker import Unlock
 from .runtime.realtime import Grant, realtime
 from .runtime.record.audit import AuditKind
+from .runtime.security import whose
 from .runtime.session import SessionConfig
 from .runtime.stages import Clock, Watcher
 from .runtime.telemetry import Score, TelemetryPublisher
@@ -183,7 +184,7 @@ def run_session(
     report : RunReport
         Also written to ``options.reports``.
     """
-    model = model or open_session_model(session)
+    model = model or open_session_model(session, live=options.live)
     unlock = _unlocked(session, model.card, options)
     wall = MonotonicClock()
     clock: Clock = wall if options.live else VirtualClock()
@@ -214,7 +215,7 @@ def run_session(
         )
         stack.enter_context(_reached(model, loop, session, options, keeping))
         unclosed.pop_all()
-        _introduce(loop, keeping, model.notes, clock)
+        _introduce(loop, keeping, model, clock)
         if publisher:
             stack.enter_context(_viewer(publisher.address, session.name))
         stack.enter_context(_stopped_by(loop, options.seconds))
@@ -283,12 +284,13 @@ def _unlocked(session: SessionConfig, card: Card, options: RunOptions) -> Unlock
     return Unlock(operator=session.operator, reason=options.unlock_flicker)
 
 
-def _introduce(loop: Loop, keeping: Keeping | None, notes: Sequence[str], clock: Clock) -> None:
+def _introduce(loop: Loop, keeping: Keeping | None, model: Model, clock: Clock) -> None:
     """Let the loop hear of what keeps it, and of how its engine was chosen."""
     if keeping:
         keeping.link.tell = loop.tell
-    for text in notes:
+    for text in (*whose(model.bundle), *model.notes):
         err.print(text, highlight=False, markup=False)
+    for text in model.notes:
         loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
 
 

@@ -25,8 +25,9 @@ from ..runtime.received import Received
 from ..runtime.stages import Clock
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
-from .lsl_link import ClockOffset, Finder, connect, find_one, full_info
+from .lsl_link import ClockOffset, Finder, await_pinned, connect, find_one, full_info
 from .lsl_markers import LslMarkers
+from .lsl_pin import StreamPin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,9 @@ class LslConfig:
         Signal kept while the loop is busy, 1 to 360 s.
     assume_unit : str
         Unit of channels that name none or an unknown one; empty refuses them.
+    pin : StreamPin, optional
+        What the stream must be in all that it says of itself; ``diverloop doctor --session FILE
+        --pin`` writes it.
     """
 
     name: str = ""
@@ -60,6 +64,7 @@ class LslConfig:
     wait_s: float = 10.0
     buffer_s: float = 10.0
     assume_unit: str = ""
+    pin: StreamPin | None = None
 
     def __post_init__(self) -> None:
         if not (self.name or self.type or self.source_id):
@@ -85,6 +90,34 @@ class LslConfig:
             "source_id": self.source_id,
             "hostname": self.hostname,
         }
+
+
+def pin_of(config: LslConfig) -> StreamPin:
+    """Pin the one stream that settings name.
+
+    Parameters
+    ----------
+    config : LslConfig
+        What it is called; a pin in it counts no more.
+
+    Returns
+    -------
+    pin : StreamPin
+        Of the stream that is there now.
+
+    Raises
+    ------
+    SourceUnavailable
+        If none answers in time, or several do.
+    SchemaMismatch, UnitError
+        If its description cannot be used.
+    """
+    inlet = connect(find_one(config.wanted, config.wait_s), config.buffer_s)
+    try:
+        info = full_info(inlet, 5.0)
+        return StreamPin.of(info, describe_stream(info, config.assume_unit))
+    finally:
+        inlet.close_stream()
 
 
 class LslSource:
@@ -139,9 +172,9 @@ class LslSource:
         SourceUnavailable
             If no stream matches in time, or several do.
         SchemaMismatch, UnitError
-            If its description cannot be used.
+            If its description cannot be used, or is not that of the pinned stream.
         """
-        inlet = connect(find_one(self._config.wanted, self._config.wait_s), self._config.buffer_s)
+        inlet = self._find()
         info = full_info(inlet, 5.0)
         self._spec = describe_stream(info, self._config.assume_unit)
         assert self._spec.sent is not None
@@ -152,6 +185,17 @@ class LslSource:
         self._timeline = Timeline(self._spec.rate_hz)
         self._use(inlet)
         self._markers = LslMarkers.beside(info, self._config.markers, self._config.wait_s)
+
+    def _find(self) -> pylsl.StreamInlet:
+        config = self._config
+        if config.pin is None:
+            return connect(find_one(config.wanted, config.wait_s), config.buffer_s)
+        inlet, refusals = await_pinned(
+            config.wanted, config.pin, config.wait_s, config.buffer_s, self._refuse_impostor
+        )
+        for refusal in refusals:
+            self._tell(EventKind.IMPOSTOR, refusal)
+        return inlet
 
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         """Wait for samples until the deadline; see `Source.read`."""
@@ -288,16 +332,21 @@ class LslSource:
         if self._offset is not None:
             self._offset.stop()
         self._inlet, self._outage = None, True
-        # The device itself is wanted back, not another one under the same name.
-        wanted = {**self._config.wanted, "source_id": self.spec.source_id}
-        self._finder = Finder(wanted, self._config.buffer_s, self._refuse_other)
+        # The device itself is wanted back, not another one under the same name; of a pinned one,
+        # another one is also to be told of.
+        config = self._config
+        own = {} if config.pin else {"source_id": self.spec.source_id}
+        self._finder = Finder(
+            {**config.wanted, **own}, config.buffer_s, self._refuse_other, config.pin
+        )
 
     def _await_return(self, until_ns: int) -> None:
         assert self._finder is not None
         inlet = self._finder.wait(max(0.0, (until_ns - self._clock.now_ns()) / 1e9))
         refusal = self._finder.take_refusal()
         if refusal:
-            self._tell(EventKind.SOURCE_LOST, refusal)
+            pinned = self._config.pin is not None
+            self._tell(EventKind.IMPOSTOR if pinned else EventKind.SOURCE_LOST, refusal)
         if inlet is not None:
             self._finder = None
             self._use(inlet)
@@ -305,7 +354,7 @@ class LslSource:
 
     def _refuse_other(self, inlet: pylsl.StreamInlet) -> None:
         """Raise unless the stream has the rate, channels and units of the one that was lost."""
-        spec = describe_stream(full_info(inlet, 2.0), self._config.assume_unit)
+        spec = self._refuse_impostor(inlet)
         assert spec.sent is not None
         if spec.schema != self.spec.schema:
             raise SchemaMismatch(
@@ -319,6 +368,15 @@ class LslSource:
                 f"The stream {spec.name!r} came back with other units or another number format; "
                 f"it is refused: restore the sender's settings, or start a new session."
             )
+
+    def _refuse_impostor(self, inlet: pylsl.StreamInlet) -> StreamSpec:
+        """What a stream says of itself; raises unless that is what was pinned, if anything was."""
+        info = full_info(inlet, 2.0)
+        spec = describe_stream(info, self._config.assume_unit)
+        if self._config.pin is not None:
+            self._config.pin.check_identity(info)
+            self._config.pin.check_schema(spec)
+        return spec
 
     def _tell(self, kind: EventKind, text: str) -> None:
         self._events.append(Event(kind=kind, text=text))

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Container
 
 import pylsl
 
-from ..runtime.errors import DiverloopError, SourceUnavailable
+from ..runtime.errors import DiverloopError, SchemaMismatch, SourceUnavailable
+from .lsl_pin import StreamPin
 
 _SECOND_LOOK_S = 0.2
+_NEXT_LOOK_S = 0.5
+_MOST_REFUSALS = 100  # told; a flood of impostors must not fill the memory
 _POLL_S = 0.01
 
 
@@ -131,6 +135,57 @@ def full_info(inlet: pylsl.StreamInlet, wait_s: float) -> pylsl.StreamInfo:
         ) from error
 
 
+def await_pinned(
+    wanted: dict[str, str],
+    pin: StreamPin,
+    wait_s: float,
+    buffer_s: float,
+    accept: Callable[[pylsl.StreamInlet], object],
+) -> tuple[pylsl.StreamInlet, list[str]]:
+    """Find and connect to the pinned stream, whatever else answers to its name.
+
+    Parameters
+    ----------
+    wanted : dict of str to str
+        As for `find_one`.
+    pin : StreamPin
+        What it must be.
+    wait_s : float
+        How long to look.
+    buffer_s : float
+        As for `connect`.
+    accept : callable
+        As for `Finder`.
+
+    Returns
+    -------
+    inlet : pylsl.StreamInlet
+        Connected.
+    refusals : list of str
+        Why others were refused meanwhile.
+
+    Raises
+    ------
+    SourceUnavailable
+        If nothing answers in time.
+    SchemaMismatch
+        If only others do, saying in what they differ.
+    """
+    finder = Finder(wanted, buffer_s, accept, pin)
+    inlet = finder.wait(wait_s)
+    finder.stop()
+    refusals = list(iter(finder.take_refusal, ""))
+    if inlet is not None:
+        return inlet, refusals
+    if refusals:
+        raise SchemaMismatch(" ".join(refusals[:3]))
+    raise SourceUnavailable(
+        f"No LSL stream {wanted['name'] or wanted['type'] or wanted['source_id']!r} answered "
+        f"within {wait_s:g} s; on the network are: {_names(_everything())}. Start the sender, or "
+        f"correct the session."
+    )
+
+
 class Finder:
     """Looks for a lost stream in a thread of its own and connects to it.
 
@@ -142,19 +197,25 @@ class Finder:
         As for `connect`.
     accept : callable
         Raises a `DiverloopError` for a stream that is not the one that was lost.
+    pin : StreamPin, optional
+        What the stream must be. Others of the name are refused without a connection, and so are
+        two that both claim to be it, until one is gone.
     """
 
     def __init__(
         self,
         wanted: dict[str, str],
         buffer_s: float,
-        accept: Callable[[pylsl.StreamInlet], None],
+        accept: Callable[[pylsl.StreamInlet], object],
+        pin: StreamPin | None = None,
     ) -> None:
         self._wanted = wanted
         self._buffer_s = buffer_s
         self._accept = accept
+        self._pin = pin
         self._found: pylsl.StreamInlet | None = None
-        self._refusal = ""
+        self._refusals: deque[str] = deque(maxlen=_MOST_REFUSALS)
+        self._last_refusal = ""
         self._done = threading.Event()
         self._stopped = threading.Event()
         threading.Thread(target=self._look, name="lsl-finder", daemon=True).start()
@@ -165,9 +226,8 @@ class Finder:
         return self._found
 
     def take_refusal(self) -> str:
-        """Why the last candidate was refused; empty if none was since the last call."""
-        refusal, self._refusal = self._refusal, ""
-        return refusal
+        """Why a candidate was refused, the first that was not told yet; empty if there is none."""
+        return self._refusals.popleft() if self._refusals else ""
 
     def stop(self) -> None:
         """Give up."""
@@ -178,20 +238,57 @@ class Finder:
         with _Search(self._wanted) as search:
             while not self._stopped.is_set() and not self._done.is_set():
                 for info in search.wait(1.0, self._stopped, refused):
-                    self._try(info, refused)
+                    if not self._done.is_set():
+                        self._try(info, refused, search)
 
-    def _try(self, info: pylsl.StreamInfo, refused: set[str]) -> None:
+    def _try(self, info: pylsl.StreamInfo, refused: set[str], search: _Search) -> None:
         try:
+            if self._pin is not None:
+                self._pin.check_identity(info)
             inlet = connect(info, self._buffer_s)
             self._accept(inlet)
         except SourceUnavailable:
             return  # announced, but gone again
         except DiverloopError as error:
             refused.add(info.uid())
-            self._refusal = str(error)
+            self._tell(str(error))
+            return
+        if self._pin is not None and self._has_twin(info, search):
+            inlet.close_stream()
+            self._tell(
+                f"Two streams {info.name()!r} with the pinned source_id {info.source_id()!r} and "
+                f"hostname {info.hostname()!r} answer at once, so one of them is false: both are "
+                f"refused until one is gone; stop the one that is not the amplifier."
+            )
+            self._stopped.wait(_NEXT_LOOK_S)
             return
         self._found = inlet
         self._done.set()
+
+    def _has_twin(self, info: pylsl.StreamInfo, search: _Search) -> bool:
+        """Whether another live stream claims to be the pinned one; a second look lets it answer.
+
+        Others of the name that do not claim it are told of.
+        """
+        assert self._pin is not None
+        self._stopped.wait(_SECOND_LOOK_S)
+        found = False
+        for other in search.results():
+            if other.uid() == info.uid():
+                continue
+            try:
+                self._pin.check_identity(other)
+            except SchemaMismatch as error:
+                self._tell(str(error))
+            else:
+                found = found or _lives(other)
+        return found
+
+    def _tell(self, refusal: str) -> None:
+        """Note a refusal, unless it is the one before once more."""
+        if refusal != self._last_refusal:
+            self._last_refusal = refusal
+            self._refusals.append(refusal)
 
 
 class ClockOffset:
@@ -262,6 +359,15 @@ class _Search:
             if fresh or stopped.wait(_POLL_S):
                 return fresh
         return []
+
+
+def _lives(info: pylsl.StreamInfo) -> bool:
+    """Whether a stream that was announced can be connected to, or has died since."""
+    try:
+        connect(info, 1.0).close_stream()
+    except SourceUnavailable:
+        return False
+    return True
 
 
 def _everything() -> list[pylsl.StreamInfo]:

@@ -1,10 +1,11 @@
 """A fitted model on disk: a card a person can read, and weights nobody has to trust.
 
-A bundle is a folder ``NAME.bundle`` with two files: ``card.json`` says what the model is, what
-stream it expects and how well it did; ``weights.safetensors`` holds nothing but arrays. The card
-carries the weights' SHA-256, and the bundle's own hash is taken over the card, so one short
-string in a recording names the model completely. Nothing here can run code on loading. A third
-thing may lie in it: ``engines/``, what was compiled from the other two and can be made again.
+A bundle is a folder ``NAME.bundle`` with three files: ``card.json`` says what the model is, what
+stream it expects and how well it did; ``weights.safetensors`` holds nothing but arrays; in
+``card.sig`` somebody vouches for the two. The card carries the weights' SHA-256, and the bundle's
+own hash is taken over the card, so one short string in a recording names the model completely, and
+one signature covers it. Nothing here can run code on loading. A fourth thing may lie in it:
+``engines/``, what was compiled from the first two and can be made again.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from .card import FORMAT_VERSION, Card
-from .errors import BundleError
+from .errors import BundleError, ConfigError
 from .json_text import parsed_json
+from .record.seal import Seal, give_seal, read_seal
+from .record.signing import PrivateKey, load_or_create_key
+from .record.trusted import Standing, own_standing, standing_of
 from .small_file import CARD_BYTES, read_small
 
 Arrays = Mapping[str, NDArray[np.floating]]
@@ -36,8 +40,25 @@ ENGINES = "engines"
 """Folder inside a bundle for what was compiled from it; see `diverloop.decoders.engines`."""
 
 _CARD = "card.json"
+_SEAL = "card.sig"
 _WEIGHTS = "weights.safetensors"
 _MOST_BYTES = {_CARD: CARD_BYTES, _WEIGHTS: 1 << 36}  # of weights: more than any machine holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a bundle was when it was read, and who vouched for it.
+
+    Parameters
+    ----------
+    sha256 : str
+        Its hash.
+    seal : Seal or None
+        The signature, checked; None if nobody had signed.
+    """
+
+    sha256: str
+    seal: Seal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +73,23 @@ class Bundle:
         Its learnt numbers, named ``part.name``: see `join_parts`.
     folder : Path, optional
         Where it was read from, and what was compiled from it lies; None if it was not read.
+    origin : Origin, optional
+        What it was when it was read; None if it was made here.
     """
 
     card: Card
     arrays: Arrays = field(default_factory=dict)
     folder: Path | None = field(default=None, compare=False)
+    origin: Origin | None = field(default=None, compare=False)
+
+    def standing(self) -> Standing:
+        """Who vouches for it, and what that is worth to this user.
+
+        What was made here, and is on no disk yet, is this user's own. Raises `ConfigError` if this
+        user's key or list of trusted keys cannot be used.
+        """
+        read = self.origin is not None and self.origin.sha256 == self.card.sha256
+        return standing_of(self.origin.seal) if read and self.origin else own_standing()
 
     def part(self, name: str) -> dict[str, NDArray[np.floating]]:
         """Arrays of one part, for example ``"encoder"``, with the prefix taken off."""
@@ -117,8 +150,11 @@ def take(arrays: Mapping[str, NDArray[Any]], name: str, n_dims: int) -> NDArray[
     return np.array(arrays[name], dtype=np.float64)
 
 
-def save_bundle(bundle: Bundle, folder: str | Path) -> str:
-    """Write a bundle, whole or not at all.
+def save_bundle(bundle: Bundle, folder: str | Path, key: PrivateKey | None = None) -> str:
+    """Write a bundle, whole or not at all, and sign it.
+
+    A bundle that was read and is written as it was keeps its signature, or stays unsigned: copying
+    is not vouching. Any other is signed.
 
     Parameters
     ----------
@@ -128,6 +164,8 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     folder : str or Path
         Where, ``NAME.bundle``. Must not exist: recordings name bundles by hash, so a bundle is
         never overwritten.
+    key : PrivateKey, optional
+        Who signs; this user if not given.
 
     Returns
     -------
@@ -139,6 +177,8 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     BundleError
         If the folder exists or is not called ``*.bundle``, an array is not finite floating
         point, or the card holds what JSON cannot.
+    ConfigError
+        If this user's key cannot be read or made.
     """
     folder = Path(folder)
     if folder.suffix != ".bundle":
@@ -153,6 +193,12 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> str:
     # Hash what a reader will see: an int given for a float comes back as a float.
     card = _parse_card(written.encode(), folder)
     files = {_CARD: card.to_json().encode(), _WEIGHTS: weights}
+    if bundle.origin is not None and bundle.origin.sha256 == card.sha256:
+        seal = bundle.origin.seal
+    else:
+        seal = give_seal("bundle", card.sha256, key or load_or_create_key())
+    if seal is not None:
+        files[_SEAL] = seal.to_bytes()
     _write_folder(folder, files | _compiled_files(bundle))
     return card.sha256
 
@@ -165,19 +211,19 @@ def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
     folder : str or Path
         A ``NAME.bundle`` folder.
     sha256 : str, optional
-        The bundle's hash, as a recording or `save_bundle` gave it. With it, an edited card is
-        refused as well; without it, only edited weights are noticed.
+        The bundle's hash, as a recording or `save_bundle` gave it: any other bundle is refused.
 
     Returns
     -------
     bundle : Bundle
-        Card and arrays.
+        Card and arrays, and who signed them, if anybody did; whether that is somebody to trust
+        says `Bundle.standing`.
 
     Raises
     ------
     BundleError
-        If a file is missing, damaged, altered or of a newer format, or an array is not finite
-        floating point.
+        If a file is missing, damaged, altered or of a newer format, an array is not finite
+        floating point, or the signature is of something else.
     """
     folder = Path(folder)
     card = _parse_card(_read_file(folder, _CARD), folder)
@@ -193,7 +239,57 @@ def load_bundle(folder: str | Path, *, sha256: str | None = None) -> Bundle:
             f"{folder} has hash {card.sha256[:12]}..., wanted is {sha256[:12]}...: it is another "
             f"bundle or its card was edited, so use the one that was named."
         )
-    return Bundle(card=card, arrays=_parse_weights(weights, folder), folder=folder)
+    origin = Origin(sha256=card.sha256, seal=_checked_seal(folder, card.sha256))
+    return Bundle(card=card, arrays=_parse_weights(weights, folder), folder=folder, origin=origin)
+
+
+def sign_bundle(folder: str | Path, key: PrivateKey | None = None) -> Seal:
+    """Vouch for a bundle that lies on the disk.
+
+    Parameters
+    ----------
+    folder : str or Path
+        A ``NAME.bundle`` folder without a signature, or with one of another key, which is replaced.
+    key : PrivateKey, optional
+        Who vouches; this user if not given.
+
+    Returns
+    -------
+    seal : Seal
+        As it lies in the bundle now.
+
+    Raises
+    ------
+    BundleError
+        If it cannot be loaded, or the signature not written.
+    ConfigError
+        If this user's key cannot be read or made.
+    """
+    folder = Path(folder)
+    seal = give_seal("bundle", load_bundle(folder).card.sha256, key or load_or_create_key())
+    draft = folder / f".{_SEAL}.{secrets.token_hex(4)}"
+    try:
+        draft.write_bytes(seal.to_bytes())
+        draft.replace(folder / _SEAL)
+    except OSError as error:
+        raise BundleError(
+            f"{folder} cannot be signed ({error.strerror}): check disk and rights."
+        ) from error
+    return seal
+
+
+def _checked_seal(folder: Path, sha256: str) -> Seal | None:
+    """The signature of a bundle, if it has one; refused if it is of something else."""
+    try:
+        seal = read_seal(folder / _SEAL)
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+    if seal is not None and not seal.holds("bundle", sha256):
+        raise BundleError(
+            f"The card in {folder} is not the one that was signed ({seal.fingerprint}): card or "
+            f"signature was altered, so copy the bundle again from where it came."
+        )
+    return seal
 
 
 def _compiled_files(bundle: Bundle) -> dict[str, bytes]:

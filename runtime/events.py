@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     NOT_A_NUMBER = "not_a_number"  # NaN or infinity in the samples
     SOURCE_LOST = "source_lost"
     SOURCE_BACK = "source_back"
+    IMPOSTOR = "impostor"  # another stream answers to the name of the pinned one: refused
     STALE = "stale"  # nothing new for too long: output is neutral
     FRESH = "fresh"  # data flows again
     PROMOTED = "promoted"  # another set of weights decides from here on

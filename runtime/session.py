@@ -7,7 +7,6 @@ with the key, the value, what is allowed and, for a misspelt key, the nearest kn
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,10 @@ from .limits import GuardConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
+from .security import SecurityConfig
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
-from .toml_file import read_toml
+from .toml_file import parse_toml, read_toml
 from .watchdog_config import WatchdogConfig
 
 
@@ -87,6 +87,8 @@ class SessionConfig:
         When it makes the outputs safe.
     control : ControlConfig
         How people control it while it runs.
+    security : SecurityConfig
+        Whose models are accepted.
     """
 
     name: str
@@ -107,6 +109,7 @@ class SessionConfig:
     guard: GuardConfig = field(default_factory=GuardConfig)
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -115,7 +118,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog", "control",
+    "flicker", "guard", "watchdog", "control", "security",
 )  # fmt: skip
 
 
@@ -226,6 +229,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         guard=build(GuardConfig, tables.get("guard", {}), "guard"),
         watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
         control=build(ControlConfig, tables.get("control", {}), "control"),
+        security=build(SecurityConfig, tables.get("security", {}), "security"),
     )
 
 
@@ -263,6 +267,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "guard": dataclasses.asdict(session.guard),
         "watchdog": dataclasses.asdict(session.watchdog),
         "control": dataclasses.asdict(session.control),
+        "security": dataclasses.asdict(session.security),
     }
 
 
@@ -331,6 +336,6 @@ def override(tables: dict[str, Any], key: str, text: str) -> None:
         if not isinstance(table, dict):
             raise ConfigError(f"{key!r} leads into {name!r}, which is no table.")
     try:
-        table[last] = tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        table[last] = parse_toml(f"value = {text}".encode(), key)["value"]
+    except ConfigError:
         table[last] = text  # a bare word is a text: nobody wants to quote on a command line

@@ -10,12 +10,17 @@ import dataclasses
 import math
 import types
 import typing
+import unicodedata
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .catalog import nearest
 from .errors import ConfigError
+
+_WORD = 2**63  # TOML's whole numbers, and everybody else's
+_UNSEEN = ("Cc", "Cs")  # they move a terminal's cursor, or cannot be written down as UTF-8
 
 
 def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -40,10 +45,12 @@ def build(cls: Any, values: Mapping[str, Any], where: str) -> Any:
     ConfigError
         If a key is unknown or missing, or a value has the wrong type or range.
     """
-    fields = checked(where, values, types_of(cls))
+    fields = _converted(where, values, types_of(cls))
     for name in sorted(_needed(cls) - fields.keys()):
         raise ConfigError(f"{where}.{name} is missing; {where} needs it.")
-    return cls(**fields)
+    made = cls(**fields)  # its ranges speak first: they say what is allowed
+    _refuse_infinite(where, fields)
+    return made
 
 
 def named(cls: Any, values: Any, where: str) -> dict[str, Any]:
@@ -74,7 +81,8 @@ def named(cls: Any, values: Any, where: str) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in values}
 
 
-def types_of(cls: Any) -> dict[str, Any]:
+@cache
+def types_of(cls: Any) -> Mapping[str, Any]:
     """Type of each field of a settings class."""
     hints = typing.get_type_hints(cls)
     return {entry.name: hints[entry.name] for entry in dataclasses.fields(cls)}
@@ -92,8 +100,14 @@ def _needed(cls: Any) -> set[str]:
 def checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
     """A table whose keys are known, with every value as its type wants it.
 
-    Raises `ConfigError` for any other key or type.
+    Raises `ConfigError` for any other key or type, and for a number that is none.
     """
+    fields = _converted(where, values, types_by_name)
+    _refuse_infinite(where, fields)
+    return fields
+
+
+def _converted(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise ConfigError(f"[{where}] must be a table, got {values!r}.")
     refuse_unknown(f"[{where}]", values, types_by_name)
@@ -101,6 +115,18 @@ def checked(where: str, values: Any, types_by_name: Mapping[str, Any]) -> dict[s
         name: convert(f"{where}.{name}", value, types_by_name[name])
         for name, value in values.items()
     }
+
+
+def _refuse_infinite(key: str, value: Any) -> None:
+    """Raise `ConfigError` for NaN and infinity, wherever they stand: nothing can use them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key} must be a finite number, got {value!r}.")
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            _refuse_infinite(f"{key}.{name}", each)
+    elif isinstance(value, tuple | list):
+        for place, each in enumerate(value):
+            _refuse_infinite(f"{key}[{place}]", each)
 
 
 def refuse_unknown(where: str, values: Mapping[str, Any], known: Any) -> None:
@@ -134,11 +160,23 @@ def convert(key: str, value: Any, wanted: Any) -> Any:
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         if abs(value) < 10**300:
             return float(value)
-        return math.inf if value > 0 else -math.inf  # which every range refuses
+        return math.inf if value > 0 else -math.inf  # ranges refuse it, and `_refuse_infinite`
+    if isinstance(value, int) and not -_WORD <= value < _WORD:
+        raise ConfigError(f"{key} must be {_plain_name(wanted)} of 64 bits, got {_short(value)}.")
+    if isinstance(value, str) and any(unicodedata.category(one) in _UNSEEN for one in value):
+        raise ConfigError(
+            f"{key} must be {_plain_name(wanted)} without control characters, got {value!r}."
+        )
     plain = origin or wanted
     if not isinstance(value, plain) or (isinstance(value, bool) and plain is not bool):
         raise ConfigError(f"{key} must be {_plain_name(wanted)}, got {value!r}.")
     return value
+
+
+def _short(value: int) -> str:
+    """A whole number of many digits: its beginning and how many there are."""
+    digits = str(value)
+    return digits if len(digits) < 30 else f"{digits[:10]}... ({len(digits.lstrip('-'))} digits)"
 
 
 def _plain_name(wanted: Any) -> str:

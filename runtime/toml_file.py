@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+import secrets
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
-from .small_file import read_small
+
+_MOST_BYTES = 256 * 1024
+_MOST_PARTS = 16  # of a dotted key: the parser's memory grows with their square
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
+_LONG_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS},}}")
 
 
 def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
@@ -28,18 +36,128 @@ def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If it is not there, cannot be read or is not TOML.
+        If it is not there, cannot be read, is not TOML or larger than settings can be.
+    """
+    return parse_toml(read_file(path, what), f"The {what} {path}")
+
+
+def read_file(path: Path, what: str = "session file") -> bytes:
+    """Read a file of settings as it is.
+
+    Parameters
+    ----------
+    path : Path
+        Where it is.
+    what : str
+        What it is called in an error.
+
+    Returns
+    -------
+    content : bytes
+        Of a size that settings can have.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there, cannot be read or is larger.
     """
     try:
-        return tomllib.loads(read_small(path).decode("utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no {what} {path}: check the name.") from error
     except OSError as error:
         raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
-    except RecursionError as error:
+    if len(content) > _MOST_BYTES:
         raise ConfigError(
-            f"The {what} {path} has arrays or tables nested too deeply: no setting needs more than "
-            f"a few levels."
-        ) from error
-    except ValueError as error:  # no TOML, no UTF-8, or a number of thousands of digits
-        raise ConfigError(f"The {what} {path} is not valid TOML: {error}.") from error
+            f"The {what} {path} is larger than {_MOST_BYTES // 1024} KiB, which no settings are: "
+            f"check the name."
+        )
+    return content
+
+
+def parse_toml(content: bytes, where: str) -> dict[str, Any]:
+    """Read settings that come from outside.
+
+    Parameters
+    ----------
+    content : bytes
+        From `read_file`.
+    where : str
+        What they are called at the beginning of an error.
+
+    Returns
+    -------
+    tables : dict
+        Plain values.
+
+    Raises
+    ------
+    ConfigError
+        If they are not TOML, or nested as no settings are.
+    """
+    try:
+        text = content.decode().replace("\r\n", "\n")
+        if _LONG_KEY.search(text):
+            raise ValueError(f"it holds a key of more than {_MOST_PARTS} parts")
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{where} is nested too deeply: no settings are.") from error
+    except ValueError as error:  # TOML, UTF-8, or a number of thousands of digits
+        raise ConfigError(f"{where} is not valid TOML: {error}.") from error
+
+
+def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> None:
+    """Write a table of texts into a file, in place of the one that is there, or at its end.
+
+    All else, comments too, stays as it is.
+
+    Parameters
+    ----------
+    path : Path
+        A TOML file.
+    keys : tuple of 2 str
+        Name of the table, for example ``("source", "pin")``.
+    values : mapping of str to str
+        What it is to hold.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or written, or holds the table in another form than under a
+        header of its own.
+    """
+    tables, name = read_toml(path), ".".join(keys)
+    outer = tables.setdefault(keys[0], {})
+    wanted = {**tables, keys[0]: {**outer, keys[1]: dict(values)}}
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    lines = [f"[{name}]", *(f"{key} = {text}" for key, text in texts.items())]
+    text = _with_table(path.read_text(encoding="utf-8"), lines)
+    try:
+        content = text.encode()
+        written = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeEncodeError):
+        written = {}
+    if written != wanted:
+        raise ConfigError(
+            f"{path} holds {name} in a form that cannot be replaced: take it out, or write these "
+            f"lines yourself: {'; '.join(lines)}."
+        )
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _with_table(text: str, table: list[str]) -> str:
+    """A file's text with a table's lines in place of those below its header, or at the end."""
+    lines = text.splitlines()
+    places = [at for at, line in enumerate(lines) if line.strip() == table[0]]
+    if not places:
+        return "\n".join([*lines, "", *table]) + "\n"
+    begin = stop = places[0]
+    while stop + 1 < len(lines) and lines[stop + 1].partition("=")[1]:
+        stop += 1
+    return "\n".join([*lines[:begin], *table, *lines[stop + 1 :]]) + "\n"

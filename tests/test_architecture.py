@@ -28,7 +28,7 @@ DOORS = (
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
     "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "training_sources.py",
+    "training_sources.py", "trust_commands.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -62,6 +62,7 @@ HOMES = {
         "key_commands.py",
         "model_commands.py",
         "record_commands.py",
+        "trust_commands.py",
     ),
     "zmq": (
         "adapters/speech/",
@@ -101,7 +102,12 @@ FOREIGN_TO_THE_LOOP = (
     "zmq",
 )
 FORBIDDEN_NAMES = ("base", "common", "core", "helpers", "manager", "misc", "util", "utils")
-PICKLING = ("cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve")
+PICKLING = (
+    "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "jsonpickle", "marshal", "pickle",
+    "pickle5", "shelve",
+)  # fmt: skip
+# Calls that run what a file says, unless told otherwise by the keyword beside them.
+RUNS_FILES = {"torch.load": ("weights_only", "True"), "yaml.load": ("", ""), "runpy": ("", "")}
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60  # without its docstring: numpydoc must not be what makes a function long
 # What is tested here has no source file of its own; everything else mirrors the product's tree.
@@ -410,13 +416,34 @@ def pickles(path: Path, node: ast.AST) -> str | None:
         if parts[0] in PICKLING:
             return f"imports {parts[0]}: a model file must not be able to run code"
     allows = isinstance(node, ast.keyword) and node.arg == "allow_pickle"
-    return "allows pickled arrays" if allows and ast.unparse(node.value) != "False" else None
+    if allows and ast.unparse(node.value) != "False":
+        return "allows pickled arrays"
+    if not isinstance(node, ast.Call):
+        return None
+    called = dotted(node.func)
+    told = {keyword.arg or "**": ast.unparse(keyword.value) for keyword in node.keywords}
+    if "**" in told and called.split(".")[-1] == "load":
+        return f"calls {called} with what cannot be read here"
+    for one, (keyword, value) in RUNS_FILES.items():
+        if (called == one or called.startswith(f"{one}.")) and told.get(keyword) != value:
+            return f"calls {called} without {keyword or 'anything that would make it safe'}"
+    return f"calls {called}" if called.split(".")[-1] in ("read_pickle", "unsafe_load") else None
 
 
 def runs_text(path: Path, node: ast.AST) -> str | None:
-    """Calls of the built-in eval and exec."""
+    """Calls of the built-in eval, exec and compile, and of what evaluates text by another name."""
     called = dotted(node.func) if isinstance(node, ast.Call) else ""
-    return f"calls {called}" if called.removeprefix("builtins.") in ("eval", "exec") else None
+    bare = called.removeprefix("builtins.")
+    return f"calls {called}" if bare in ("eval", "exec", "compile", "execfile") else None
+
+
+def escapes_by_name(path: Path, node: ast.AST) -> str | None:
+    """Mentions of pickling, eval or exec that a rule about calls would not see."""
+    aliased = isinstance(node, ast.Name | ast.Attribute) and dotted(node) in (
+        "eval", "exec", "builtins.eval", "builtins.exec", "np.lib.format.read_array",
+        "torch.serialization.load", "torch.jit.load", "torch.package.PackageImporter",
+    )  # fmt: skip
+    return f"mentions {dotted(node)}" if aliased else None
 
 
 def reads_the_wall_clock(path: Path, node: ast.AST) -> str | None:
@@ -459,7 +486,7 @@ def prints(path: Path, node: ast.AST) -> str | None:
 
 @pytest.mark.parametrize(
     "rule",
-    [pickles, runs_text, reads_the_wall_clock, swallows_everything, rolls, prints],
+    [pickles, runs_text, escapes_by_name, reads_the_wall_clock, swallows_everything, rolls, prints],
     ids=lambda rule: rule.__name__,
 )
 def test_product_code_never(rule):
@@ -472,7 +499,18 @@ def test_product_code_never(rule):
     [
         (pickles, "import pickle"),
         (pickles, "np.load(path, allow_pickle=True)"),
+        (pickles, "from pickle import loads"),
+        (pickles, "np.load(path, **options)"),
+        (pickles, "torch.load(path)"),
+        (pickles, "torch.load(path, weights_only=False)"),
+        (pickles, "yaml.load(text)"),
+        (pickles, "runpy.run_path(path)"),
+        (pickles, "pandas.read_pickle(path)"),
+        (pickles, "def f():\n    import shelve"),
         (runs_text, "eval('1')"),
+        (runs_text, "compile(text, 'x', 'exec')"),
+        (escapes_by_name, "run = eval"),
+        (escapes_by_name, "model = torch.jit.load(path)"),
         (reads_the_wall_clock, "now = time.time()"),
         (reads_the_wall_clock, "from time import time"),
         (swallows_everything, "try:\n    go()\nexcept:\n    pass"),
@@ -503,6 +541,9 @@ def test_each_rule_sees_what_it_forbids(rule, code):
     ("rule", "code"),
     [
         (pickles, "np.load(path, allow_pickle=False)"),
+        (pickles, "torch.load(path, weights_only=True)"),
+        (pickles, "json.load(file)"),
+        (runs_text, "re.compile('x')"),
         (runs_text, "model.eval()"),
         (swallows_everything, "try:\n    go()\nexcept OSError:\n    pass"),
         (prints, "console.print('x')"),

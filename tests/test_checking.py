@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from diverloop import cli, console
 from diverloop.hardware.montage import montage
+from diverloop.runtime.session import read_session
 from diverloop.runtime.signal_check import ChannelCheck, SignalCheck
 
 RATE_HZ = 250.0
@@ -148,3 +149,28 @@ def test_the_table_of_many_electrodes_names_those_that_are_not_good():
     for words in ("125 good ones are left out", "[E7]", "masked 40% of the time", "used, doubtful"):
         assert words in text
     assert "E12" not in text
+
+
+@pytest.mark.live
+def test_a_pin_is_written_into_the_session_file_and_keeps_its_comments(amplifier, tmp_path):
+    path = tmp_path / "s.toml"
+    lines = ["# mine", "[session]", 'name = "x"', "[source]", 'kind = "lsl"']
+    lines += [f'name = "{amplifier}"', "[model]", 'bundle = "m.bundle"', ""]
+    path.write_text("\n".join(lines))
+    result = call("--session", path, "--pin", "--json")
+    assert result.exit_code == 0, result.output
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert finding["got"].startswith("16 eeg channels at 250 Hz as <f4 in 1 uV (")
+    assert path.read_text().startswith("# mine\n[session]")
+    pin = read_session(path).source.settings.pin
+    assert pin.source_id == f"serial-{amplifier}"
+    assert finding["got"].startswith(pin.about)
+
+
+def test_a_pin_needs_a_session_that_reads_a_stream(tmp_path):
+    path = tmp_path / "s.toml"
+    tables = ('[session]\nname = "x"', '[source]\nkind = "simulator"', '[model]\nbundle = "m"')
+    path.write_text("\n".join(tables))
+    asked = (("--session", path, "--pin"), "reads no LSL stream"), (("--pin",), "--session FILE")
+    for options, why in asked:
+        assert why in json.loads(call(*options, "--json").stdout)["message"]

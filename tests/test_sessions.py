@@ -16,10 +16,12 @@ from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import SessionConfig, read_session
 
+from .mutations import cases, judge, subjects
 from .test_assembly import saved, write_npz
 
 FOLDER = Path(__file__).resolve().parents[1] / "sessions"
 FILES = sorted(FOLDER.glob("*.toml"))
+WHOLE = subjects(FOLDER)
 
 
 def session(name: str, **overrides: object) -> SessionConfig:
@@ -136,3 +138,14 @@ def test_lsl_motor_imagery_runs_on_a_played_recording(tmp_path):
     assert report.live
     assert report.latency.decoded > 5
     assert report.latency.samples_lost == 0
+
+
+@pytest.mark.parametrize("name", ["conditioned", "pinned", "feedback", "sinks"])
+def test_a_wrong_value_is_refused_by_name_or_valid_and_never_anything_else(name):
+    # All values, in all sections of all sessions: tests/bench/settings_mutations.py.
+    tried = cases(WHOLE[name], few=True)
+    verdicts = {(place, what): judge(place, mutation) for place, what, mutation in tried}
+    wrong = {key: told for key, told in verdicts.items() if told not in ("accepted", "refused")}
+    assert not wrong
+    assert list(verdicts.values()).count("refused") > 150
+    assert all(told == "refused" for (_, what), told in verdicts.items() if what == "nan")

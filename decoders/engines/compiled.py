@@ -4,6 +4,7 @@
 
     NAME.bundle/engines/
         index.json              what there is, for which bundle, with the hash of every file
+        index.sig               who compiled it: a plan can hold code, so only whoever is trusted
         probe.safetensors       hops, masks, and the embeddings that torch made of them
         step-fp32.onnx          the student's step; also step-fp16.onnx, step-int8.onnx
         tensorrt-fp16-....plan  built for one GPU and driver, and rebuilt for another
@@ -29,12 +30,15 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from ...runtime.bundle import ENGINES
-from ...runtime.errors import EngineError
+from ...runtime.errors import ConfigError, EngineError
+from ...runtime.record.seal import give_seal, read_seal
+from ...runtime.record.signing import load_or_create_key
+from ...runtime.record.trusted import standing_of
 from ...runtime.small_file import read_small
 from ..whole_files import whole_file
 from .engine import Bools, Engine, disagreement
 
-_INDEX, _PROBE = "index.json", "probe.safetensors"
+_INDEX, _PROBE, _SEAL = "index.json", "probe.safetensors", "index.sig"
 _FORMAT = 1
 _MOST_BYTES = 1 << 36  # of a graph or a plan: more than any machine holds
 _AGAIN = "run `diverloop compile` on the bundle again"
@@ -161,13 +165,15 @@ class Compiled:
         Raises
         ------
         EngineError
-            If it was compiled from another bundle, or the index is damaged.
+            If it was compiled from another bundle, the index is damaged, or nobody whom this user
+            trusts has signed it.
         """
         if bundle_folder is None or not (bundle_folder / ENGINES).is_dir():
             return None
         folder = bundle_folder / ENGINES
         try:
-            index = msgspec.json.decode(read_small(folder / _INDEX), type=Index)
+            text = read_small(folder / _INDEX)
+            index = msgspec.json.decode(text, type=Index)
         except (OSError, msgspec.DecodeError, ValueError, RecursionError) as error:
             raise EngineError(
                 f"The index of the compiled student in {folder} cannot be read ({error}): {_AGAIN}."
@@ -181,6 +187,7 @@ class Compiled:
                 f"What lies in {folder} was compiled from the bundle {index.bundle_sha256[:12]}, "
                 f"this one is {bundle_sha256[:12]}: {_AGAIN}."
             )
+        _check_seal(folder, text)
         return cls(folder, index)
 
     @classmethod
@@ -246,7 +253,7 @@ class Compiled:
                 usable=arrays["usable"].astype(bool),
                 embeddings=arrays["embeddings"],
             )
-        except (safetensors.SafetensorError, KeyError) as error:
+        except (safetensors.SafetensorError, KeyError, ValueError) as error:
             raise EngineError(f"{self.folder / _PROBE} is no probe ({error}): {_AGAIN}.") from error
 
     def add_probe(self, probe: Probe) -> None:
@@ -265,6 +272,11 @@ class Compiled:
         self.index = index
         text = json.dumps(msgspec.to_builtins(index), sort_keys=True, indent=2)
         self._write(_INDEX, text.encode())
+        try:
+            seal = give_seal("engines", _sha256(text.encode()), load_or_create_key())
+        except ConfigError as error:
+            raise EngineError(f"What was compiled cannot be signed: {error}") from error
+        self._write(_SEAL, seal.to_bytes())
 
     def _read(self, name: str, sha256: str) -> bytes:
         path = self.folder / name
@@ -291,6 +303,23 @@ class Compiled:
             raise EngineError(
                 f"{path} cannot be written ({error.strerror}): check disk and rights."
             ) from error
+
+
+def _check_seal(folder: Path, index: bytes) -> None:
+    """Raise `EngineError` unless somebody trusted has signed exactly this index."""
+    try:
+        seal = read_seal(folder / _SEAL)
+        standing = standing_of(seal)
+    except ConfigError as error:
+        raise EngineError(f"{error} Else {_AGAIN}.") from error
+    if seal is not None and not seal.holds("engines", _sha256(index)):
+        raise EngineError(f"The index in {folder} is not the one that was signed: {_AGAIN}.")
+    if not standing.trusted:
+        raise EngineError(f"What was compiled in {folder} is {standing.words()}: {_AGAIN}.")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def about_of(card_json: str, bundle_sha256: str, **more: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from diverloop.hardware.lsl_inlet import LslConfig
+from diverloop.hardware.lsl_pin import StreamPin
 from diverloop.hardware.null import NullConfig
 from diverloop.hardware.simulator import Fault, SimulatorConfig
 from diverloop.runtime.catalog import CATALOG, find
@@ -252,8 +253,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    known = "control, feedback, flicker, guard, loop, model, realtime, session, sinks, source, "
-    assert f"{known}watchdog." in text
+    known = "control, feedback, flicker, guard, loop, model, realtime, security, session, sinks, "
+    assert f"{known}source, watchdog." in text
 
 
 @pytest.mark.parametrize(
@@ -507,6 +508,8 @@ def of_type(wanted: object) -> st.SearchStrategy:
         return st.lists(of_type(inner[0]), max_size=3).map(tuple)
     if origin is tuple:
         return st.tuples(*(of_type(one) for one in inner))
+    if wanted is StreamPin:
+        return st.just(StreamPin(source_id="serial-1", hostname="amp", schema="0f" * 32))
     if dataclasses.is_dataclass(wanted):
         return made_of(wanted)
     if wanted is type(None):
@@ -555,9 +558,10 @@ VELOCITIES = st.fixed_dictionaries(
         "directions": st.sampled_from([{"left": (-1.0,)}, {"up": (0.0, 1.0), "down": (0.6, -0.8)}]),
     },
 )
+SEEN = st.characters(exclude_categories=("Cc", "Cs"))
 SESSIONS_OF_ANY_KIND = st.builds(
     SessionConfig,
-    name=st.text(max_size=8),
+    name=st.text(SEEN, max_size=8),
     source=parts("source"),
     model=st.sampled_from([Path("/m/b"), Path("/m/\u00fc b.bundle"), Path("/m/~x")]),
     sinks=st.lists(parts("sink"), max_size=3).map(tuple),
@@ -565,11 +569,26 @@ SESSIONS_OF_ANY_KIND = st.builds(
     loop=made_of(LoopConfig),
     realtime=made_of(RealtimeConfig),
     step_s=st.none() | st.sampled_from([0.05, 0.1, 1.0]),
-    participant=st.text(max_size=4),
-    operator=st.text(max_size=4),
+    participant=st.text(SEEN, max_size=4),
+    operator=st.text(SEEN, max_size=4),
     flicker=made_of(FlickerConfig),
     control=made_of(ControlConfig),
 )
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        ({"model": {"bundle": "m", "step_s": math.nan}}, ["model.step_s", "finite", "nan"]),
+        ({"feedback": {"kind": "velocity", "directions": {"a": [math.nan]}}}, ["feedback", "nan"]),
+        ({"realtime": {"timer_slack_ns": 2**63}}, ["realtime.timer_slack_ns", "64 bits"]),
+        ({"session": {"name": "a\x1b[2J"}}, ["session.name", "control characters"]),
+        ({"session": {"name": "a\udcff"}}, ["session.name", "control characters"]),
+    ],
+)  # fmt: skip
+def test_what_no_machine_or_person_can_read_is_refused(tables, words):
+    text = refusal(**tables)
+    assert not [word for word in words if word not in text]
 
 
 @settings(max_examples=120, suppress_health_check=[HealthCheck.filter_too_much])

@@ -26,6 +26,7 @@ KIND_WORDS = {
     EventKind.RATE: "Sampling rate differs",
     EventKind.NOT_A_NUMBER: "Invalid samples",
     EventKind.SOURCE_LOST: "Connection lost",
+    EventKind.IMPOSTOR: "A wrong stream was refused",
     EventKind.SOURCE_BACK: "Connection back",
     EventKind.STALE: "No new signal",
     EventKind.FRESH: "Signal flows again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from functools import partial
@@ -15,6 +16,8 @@ pytest.importorskip("onnxscript", reason="compiling needs onnxscript")
 from diverloop.decoders.engines.compiled import Compiled, Probe
 from diverloop.runtime.bundle import ENGINES, load_bundle, save_bundle
 from diverloop.runtime.errors import EngineError
+from diverloop.runtime.record.seal import give_seal
+from diverloop.runtime.record.signing import new_key
 
 from ... import compiled as made
 
@@ -81,6 +84,29 @@ def test_another_bundle_s_files_are_refused(bundle, tmp_path):
 def test_a_damaged_index_is_refused(bundle, content):
     (bundle.folder / ENGINES / "index.json").write_bytes(content)
     with pytest.raises(EngineError, match=r"index .* cannot be read .* compile"):
+        opened(bundle)
+
+
+def test_what_somebody_unknown_compiled_is_not_run(bundle):
+    folder = bundle.folder / ENGINES
+    index = (folder / "index.json").read_bytes()
+    seal = give_seal("engines", hashlib.sha256(index).hexdigest(), new_key())
+    (folder / "index.sig").write_bytes(seal.to_bytes())
+    with pytest.raises(EngineError, match=r"does not trust.* compile"):
+        opened(bundle)
+    (folder / "index.sig").unlink()
+    with pytest.raises(EngineError, match=r"signed by nobody: .* compile"):
+        opened(bundle)
+
+
+def test_an_exchanged_file_is_refused_even_if_the_index_names_it(bundle):
+    folder = bundle.folder / ENGINES
+    (folder / "step-fp32.onnx").write_bytes(b"another graph")
+    told = json.loads((folder / "index.json").read_text())
+    for file in told["files"]:
+        file["sha256"] = hashlib.sha256(b"another graph").hexdigest()
+    (folder / "index.json").write_text(json.dumps(told))
+    with pytest.raises(EngineError, match="not the one that was signed"):
         opened(bundle)
 
 
