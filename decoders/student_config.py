@@ -13,8 +13,8 @@ RATE_HZ = 500
 HEAD_DIM = 32
 # Far above any student, and low enough that a file cannot ask for a machine that nobody has.
 _MOST = {
-    "width": 8192, "n_layers": 256, "n_latents": 4096, "hop": 65_536, "context": 65_536,
-    "n_readings": 4096, "scales": 65_536, "n_heads": 256, "ffn": 65_536,
+    "width": 8192, "n_layers": 256, "n_latents": 4096, "hop": 2500, "context": 4096,
+    "n_readings": 4096, "scales": 2500, "n_heads": 256, "ffn": 65_536,
 }  # fmt: skip
 _LONGEST = {"scales": 16, "n_heads": 256, "ffn": 256}
 
@@ -117,6 +117,16 @@ class StudentConfig:
     def tail(self) -> int:
         """Samples before a hop that its tokens look at."""
         return max(self.scales) - self.hop
+
+    @property
+    def least_weights(self) -> int:
+        """Weights that a student of this configuration has at least: its large matrices."""
+        heads = [self.heads_of(layer) for layer in range(self.n_layers)]
+        hidden = sum(self.ffn_of(layer) for layer in range(self.n_layers))
+        attention = sum(heads) * (4 * HEAD_DIM * self.width + self.context)
+        patches = self.width * sum(samples + samples // 2 for samples in self.scales)
+        latents = 2 * self.n_latents * self.width + 3 * self.width**2
+        return attention + 3 * self.width * hidden + patches + latents
 
     def n_features(self, n_channels: int) -> int:
         """Length of a hop's embedding."""

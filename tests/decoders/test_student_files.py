@@ -179,3 +179,8 @@ def test_a_configuration_that_asks_for_more_than_the_file_holds_is_refused(path,
     rewrite(path, config={**SMALL.to_dict(), **settings})
     with pytest.raises(BundleError, match=r"asks for|whole number"):
         load_student(path)
+
+
+def test_what_a_configuration_asks_for_is_never_more_than_its_student_has(student):
+    held = sum(tensor.numel() for tensor in student.state_dict().values())
+    assert 0.5 * held < SMALL.least_weights <= held

@@ -35,7 +35,7 @@ def test_hostile_input_ends_in_a_value_or_in_a_refusal_with_a_sentence(name, tmp
     if target.needs:
         pytest.importorskip(target.needs, reason=f"{name} needs {target.needs}")
     for file in target.files:
-        feed(target, file, tmp_path)  # imports what it needs
+        feed(target, file, tmp_path, 600.0)  # imports what it needs
 
     for number in range(target.short):
         start, steps = drawn(target.form, Random(f"{name} {number}"))
