@@ -124,12 +124,12 @@ def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
             raise ValueError(f"{name} has version {version} of the format")
-        shape, _, dtype = _HEADERS[version](file)
+        shape, by_columns, dtype = _HEADERS[version](file)
         promised = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or file.tell() + promised != info.file_size:
             raise ValueError(f"{name} says it is {dtype} of shape {shape}, and is not")
-    with archive.open(info) as file:
-        return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+        flat = np.frombuffer(file.read(), dtype)
+    return flat.reshape(shape, order="F" if by_columns else "C").copy()
 
 
 def _check_kinds(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .small_file import read_small
 
 _MOST_BYTES = 256 * 1024
 _MOST_PARTS = 16  # of a dotted key: the parser's memory grows with their square
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
-_LONG_KEY = re.compile(rf"{_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS},}}")
+# Only where a part may begin: from every letter of a long word the search would be a square.
+_LONG_KEY = re.compile(rf"(?<![\w-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MOST_PARTS},}}")
 
 
 def read_toml(path: Path, what: str = "session file") -> dict[str, Any]:
@@ -62,18 +64,11 @@ def read_file(path: Path, what: str = "session file") -> bytes:
         If it is not there, cannot be read or is larger.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        return read_small(path, _MOST_BYTES)
     except FileNotFoundError as error:
         raise ConfigError(f"There is no {what} {path}: check the name.") from error
     except OSError as error:
         raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
-    if len(content) > _MOST_BYTES:
-        raise ConfigError(
-            f"The {what} {path} is larger than {_MOST_BYTES // 1024} KiB, which no settings are: "
-            f"check the name."
-        )
-    return content
 
 
 def parse_toml(content: bytes, where: str) -> dict[str, Any]:
