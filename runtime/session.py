@@ -18,10 +18,10 @@ from .feedback import FeedbackConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
-from .security import SecurityConfig
+from .security import SecurityConfig, check_settings
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
-from .toml_file import parse_toml, read_toml
+from .toml_file import parse_toml, read_file, read_toml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,9 @@ class SessionConfig:
     flicker : FlickerConfig
         Who looks at what flickers, if anything does.
     security : SecurityConfig
-        Whose models are accepted.
+        Whose models and settings are accepted.
+    signed_by : str
+        Who vouches for the file, in words; empty for settings from elsewhere.
     """
 
     name: str
@@ -98,6 +100,7 @@ class SessionConfig:
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    signed_by: str = field(default="", compare=False)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -129,14 +132,20 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
     Raises
     ------
     ConfigError
-        If the file is not there, is not TOML, or a value cannot be used.
+        If the file is not there, is not TOML, or a value cannot be used; or if it is not what was
+        signed, or not signed where it must be.
     """
     path = Path(path)
-    tables = read_toml(path)
-    for key, text in (overrides or {}).items():
-        override(tables, key, text)
+    content = read_file(path)
+    tables = parse_toml(content, f"The session file {path}")
+    asks = tables.get("security")
+    signed = isinstance(asks, dict) and asks.get("signed") is True
     try:
-        return parse_session(tables, path.parent)
+        standing = check_settings(path, content, signed, overrides or {})
+        for key, text in (overrides or {}).items():
+            override(tables, key, text)
+        session = parse_session(tables, path.parent)
+        return dataclasses.replace(session, signed_by=standing.words())
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
 
