@@ -17,7 +17,7 @@ EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
 
-.PHONY: help setup demo test lint docs bench clean
+.PHONY: help setup demo test lint docs bench sbom audit clean
 
 help:
 	@echo "make demo    install, then run the closed loop on a simulated participant"
@@ -25,6 +25,8 @@ help:
 	@echo "make setup   install only (into $(VENV))"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
+	@echo "make sbom    bill of materials of the environment, build/sbom.cdx.json"
+	@echo "make audit   ask the vulnerability service about every package (needs the network)"
 	@echo "make bench   measure the loop's own cost on this machine"
 	@echo "make clean   remove $(VENV) and everything that was built"
 	@echo "Add PYTHON=/path/to/python to choose the interpreter, ARGS='...' to pass arguments on."
@@ -71,6 +73,11 @@ $(VENV)/.ready-docs: $(READY)
 	@$(PIP) install -e '.[docs]'
 	@touch $@
 
+$(VENV)/.ready-supply: $(READY)
+	@echo "supply: installing diverloop[supply]"
+	@$(PIP) install -e '.[supply]'
+	@touch $@
+
 demo: setup
 	@$(BIN)/diverloop demo $(ARGS)
 
@@ -103,6 +110,13 @@ docs: $(VENV)/.ready-docs
 	@rm -rf docs/api docs/_build
 	@$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs: open docs/_build/html/index.html"
+
+sbom: $(VENV)/.ready-supply
+	@$(BIN)/python .ci/supply.py sbom build/sbom.cdx.json
+
+# Ends well only if the service answered and knows nothing against any package.
+audit: $(VENV)/.ready-supply
+	@$(BIN)/python .ci/supply.py audit
 
 bench: setup
 	@$(BIN)/diverloop bench loop $(ARGS)

@@ -81,6 +81,7 @@ def _look_at_session(path: Path, json: bool) -> None:
     model = f"{card.task}, {card.encoder}: {', '.join(card.classes)}"
     findings = [
         Finding(name="session", ok=True, got=f"{session.name!r}, source {session.source.kind}"),
+        Finding(name="settings", ok=True, got=session.signed_by),
         Finding(name="model", ok=True, got=model),
         _signature(bundle, session.security),
         look(session, card).finding(),

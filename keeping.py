@@ -123,7 +123,7 @@ def keep(
     with closing(_new_log(folder, key, clock)) as audit, _Ending(audit, who) as seal:
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
         manifest = _manifest(session, model, sha256, clock, live)
-        _note_start(audit, manifest, who)
+        _note_start(audit, manifest, who, session)
         _note_model(audit, manifest, who, model)
         if armed:
             audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})
@@ -270,7 +270,7 @@ def _manifest(
     )
 
 
-def _note_start(audit: AuditLog, manifest: Manifest, who: str) -> None:
+def _note_start(audit: AuditLog, manifest: Manifest, who: str, session: SessionConfig) -> None:
     audit.append(
         AuditKind.SESSION_STARTED,
         who=who,
@@ -284,6 +284,7 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str) -> None:
         details={
             "settings_sha256": settings_sha256(manifest),
             "settings": json_text(dict(manifest.settings)),
+            "file": session.signed_by or "none",
         },
     )
 

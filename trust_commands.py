@@ -69,25 +69,46 @@ def remove_key(
 
 @trust.command("sign")
 def sign_file(
-    what: Annotated[Path, typer.Argument(help="A bundle from before, or from somebody else.")],
-    json: AsJson = False,
+    what: Annotated[Path, typer.Argument(help="A bundle or a session file.")], json: AsJson = False
 ) -> None:
-    """Vouch for a model with this user's key: a live session runs it from then on."""
+    """Vouch for a model or a session file, as it is now, with this user's key."""
     from .runtime.bundle import sign_bundle
+    from .runtime.security import sign_settings
 
     with plain_errors(json):
-        seal = sign_bundle(what)
+        if what.suffix == ".toml":
+            _check_session(what)
+            seal = sign_settings(what)
+        else:
+            seal = sign_bundle(what)
     if json:
         print_json({"signed": str(what), "signed_by": seal.fingerprint})
         return
     out.print(f"Signed {what} with {seal.fingerprint}.", highlight=False, markup=False)
 
 
-def _seal_of(path: Path) -> Seal:
-    """Who signed a bundle; raises what loading it raises, and `ConfigError` if nobody did."""
-    from .runtime.bundle import load_bundle
+def _check_session(path: Path) -> None:
+    """Raise `ConfigError` for what is no session: nobody vouches for what cannot be read."""
+    from .runtime.session import parse_session
+    from .runtime.toml_file import read_toml
 
-    origin = load_bundle(path).origin
-    if origin is None or origin.seal is None:
+    parse_session(read_toml(path), path.parent)
+
+
+def _seal_of(path: Path) -> Seal:
+    """Who signed a bundle or a session file; raises what reading it raises."""
+    from .runtime.bundle import load_bundle
+    from .runtime.record.seal import read_seal
+    from .runtime.security import seal_path, sha256_of
+    from .runtime.toml_file import read_file
+
+    if path.suffix == ".toml":
+        seal = read_seal(seal_path(path))
+        if seal is not None and not seal.holds("session", sha256_of(read_file(path))):
+            raise ConfigError(f"{path} is not the file that was signed: get both again.")
+    else:
+        origin = load_bundle(path).origin
+        seal = origin.seal if origin else None
+    if seal is None:
         raise ConfigError(f"{path} is signed by nobody: name the fingerprint of a key, or sign it.")
-    return origin.seal
+    return seal

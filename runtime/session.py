@@ -20,10 +20,10 @@ from .limits import GuardConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
-from .security import SecurityConfig
+from .security import SecurityConfig, check_settings
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
-from .toml_file import parse_toml, read_toml
+from .toml_file import parse_toml, read_file, read_toml
 from .watchdog_config import WatchdogConfig
 
 
@@ -88,7 +88,9 @@ class SessionConfig:
     control : ControlConfig
         How people control it while it runs.
     security : SecurityConfig
-        Whose models are accepted.
+        Whose models and settings are accepted.
+    signed_by : str
+        Who vouches for the file, in words; empty for settings from elsewhere.
     """
 
     name: str
@@ -110,6 +112,7 @@ class SessionConfig:
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    signed_by: str = field(default="", compare=False)
 
 
 _HEAD = ("name", "participant", "operator")
@@ -141,14 +144,20 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
     Raises
     ------
     ConfigError
-        If the file is not there, is not TOML, or a value cannot be used.
+        If the file is not there, is not TOML, or a value cannot be used; or if it is not what was
+        signed, or not signed where it must be.
     """
     path = Path(path)
-    tables = read_toml(path)
-    for key, text in (overrides or {}).items():
-        override(tables, key, text)
+    content = read_file(path)
+    tables = parse_toml(content, f"The session file {path}")
+    asks = tables.get("security")
+    signed = isinstance(asks, dict) and asks.get("signed") is True
     try:
-        return parse_session(tables, path.parent)
+        standing = check_settings(path, content, signed, overrides or {})
+        for key, text in (overrides or {}).items():
+            override(tables, key, text)
+        session = parse_session(tables, path.parent)
+        return dataclasses.replace(session, signed_by=standing.words())
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -89,3 +90,53 @@ def test_what_make_installs_never_brings_torch(extra):
     wanted = PROJECT["project"]["optional-dependencies"][extra]
     names = {distribution(requirement) for requirement in wanted}
     assert names.isdisjoint({"torch", "pyside6", "pyside6-essentials", "tensorrt"})
+
+
+@pytest.fixture(scope="module")
+def supply():
+    """The script that makes the bill of materials and asks about vulnerabilities."""
+    spec = importlib.util.spec_from_file_location("supply", ROOT / ".ci" / "supply.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def scanned(**vulns: list[str] | None) -> dict:
+    """What pip-audit writes of packages; None for one that nobody was asked about."""
+    rows = [
+        {"name": name, "version": "1", "vulns": [{"id": one} for one in ids]}
+        if ids is not None
+        else {"name": name, "skip_reason": "not found"}
+        for name, ids in vulns.items()
+    ]
+    return {"dependencies": rows}
+
+
+KNOWN = scanned(jinja2=["PYSEC-2019-217"])
+
+
+@pytest.mark.parametrize(
+    ("canary", "report", "status", "words"),
+    [
+        (KNOWN, scanned(numpy=[], diverloop=None), 0, "against any of the 1 packages"),
+        (KNOWN, scanned(numpy=[], six=["CVE-1"]), 1, "VULNERABLE: six 1: CVE-1"),
+        (KNOWN, scanned(numpy=[], six=None), 3, "said nothing of six"),
+        (KNOWN, scanned(), 3, "NOT SCANNED"),
+        (KNOWN, None, 3, "NOT SCANNED"),
+        (None, None, 3, "cannot be reached"),
+        (scanned(jinja2=None), scanned(numpy=[]), 3, "cannot be reached"),
+        (scanned(jinja2=[]), scanned(numpy=[]), 3, "cannot be reached"),
+    ],
+)
+def test_a_scan_that_nobody_answered_is_no_clean_scan(supply, canary, report, status, words):
+    got, told = supply.verdict(canary, report)
+    assert (got, words in told) == (status, True)
+
+
+def test_a_bill_of_materials_names_every_package_whatever_its_spelling(supply):
+    bill = {
+        "components": [{"name": "Rich"}, {"name": "ruamel_yaml"}],
+        "metadata": {"component": {"name": "diverloop"}},
+    }
+    assert supply.missing(bill, ["rich", "ruamel.yaml", "diverloop"]) == []
+    assert supply.missing(bill, ["rich", "numpy", "diverloop"]) == ["numpy"]

@@ -94,13 +94,27 @@ def signature(session: Path) -> dict:
 
 
 def test_the_doctor_says_who_signed_and_what_to_do(strange, tmp_path):
-    found = {
-        one["name"]: one for one in told("doctor", "--session", tmp_path / "s.toml")["findings"]
-    }
+    found = signature(tmp_path / "s.toml")
     assert found["ok"] is False
     assert "diverloop trust add" in found["advice"]
     call("trust", "sign", strange)
-    found = {
-        one["name"]: one for one in told("doctor", "--session", tmp_path / "s.toml")["findings"]
-    }
+    found = signature(tmp_path / "s.toml")
     assert found["ok"] is True
+
+
+def test_a_session_file_is_signed_and_its_key_can_be_trusted_by_it(strange, tmp_path):
+    session = tmp_path / "s.toml"
+    assert "signed by nobody" in refused("trust", "add", session, "--name", "lab a")["message"]
+    signed = told("trust", "sign", session)
+    assert (tmp_path / "s.toml.sig").exists()
+    added = told("trust", "add", session, "--name", "myself")
+    assert added["fingerprint"] == signed["signed_by"]
+    session.write_text(session.read_text().replace("test", "else"))
+    assert "not the one that was signed" in refused("doctor", "--session", session)["message"]
+    assert "is not the file" in refused("trust", "add", session, "--name", "x")["message"]
+
+
+def test_what_is_no_session_is_not_signed(tmp_path):
+    (tmp_path / "s.toml").write_text("[session]\n")
+    assert "source" in refused("trust", "sign", tmp_path / "s.toml")["message"]
+    assert not (tmp_path / "s.toml.sig").exists()
