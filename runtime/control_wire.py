@@ -59,7 +59,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     text : str
         One sentence for a person.
     why : str
-        Why it was refused, as `Why` says it; empty if it was not.
+        Why it was refused, empty if it was not.
     nonce : bytes
         For the requests to come, if one was asked for.
     facts : dict
