@@ -35,6 +35,7 @@ from .console import (
 )
 from .running import RunOptions, RunReport, run_session
 from .runtime.errors import ConfigError
+from .viewing import press
 
 app = typer.Typer(
     help=f"Real-time closed-loop brain-computer interface runtime. {NOTICE}",
@@ -249,8 +250,10 @@ def watch(
     key: Annotated[
         Path | None, typer.Option(envvar="DIVERLOOP_KEY", help="Your key file, if it asks for one.")
     ] = None,
+    stop_process: Annotated[int, typer.Option(hidden=True)] = 0,
 ) -> None:
     """Watch a running loop in this terminal; the loop does not notice."""
+    from .gui.stop_key import stop_key
     from .gui.terminal import TerminalView
     from .runtime.telemetry import TelemetrySubscriber
 
@@ -265,7 +268,12 @@ def watch(
             server=person.server if person else "",
         )
         try:
-            TerminalView(subscriber, out, session=session).run(until=ended.is_set)
+            view = TerminalView(subscriber, out, session=session)
+            if not stop_process:
+                view.run(until=ended.is_set)
+                return
+            with stop_key(lambda: press(stop_process)) as view.state.can_stop:
+                view.run(until=ended.is_set)
         except KeyboardInterrupt:
             return
         finally:

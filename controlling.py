@@ -1,7 +1,7 @@
 """How people control a session while it runs, and what is noted of it.
 
-A live session that is recorded opens a control link (see ``runtime.control``), leaves its address in
-its folder, and puts every act and every refusal on record. Without a record there is no link.
+A live session that is recorded opens a control link (see ``runtime.control``), leaves its address
+in its folder, and puts every act and every refusal on record. Without a record there is no link.
 """
 
 from __future__ import annotations

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +12,7 @@ from typing import Any
 from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
 from .assembly import Model, assemble, open_session_model
-from .console import err, restore_terminal
+from .console import err
 from .controlling import check_doors, controlled, entrance, stimulation_permit
 from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
@@ -37,6 +33,7 @@ from .runtime.security import whose
 from .runtime.session import SessionConfig
 from .runtime.stages import Clock, Watcher
 from .runtime.telemetry import Score, TelemetryPublisher
+from .viewing import stopped_by, viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +214,8 @@ def run_session(
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
         if publisher:
-            stack.enter_context(_viewer(publisher.address, session.name))
-        stack.enter_context(_stopped_by(loop, options.seconds))
+            stack.enter_context(viewer(publisher.address, session.name))
+        stack.enter_context(stopped_by(loop, options.seconds))
         # What stays is entered last, so that no thread of ours inherits the loop's privileges.
         grants = stack.enter_context(realtime(session.realtime)) if options.live else ()
         began_ns, wall_began_ns = clock.now_ns(), wall.now_ns()
@@ -361,38 +358,3 @@ def _to_view(publisher: TelemetryPublisher | None) -> Callable[[Judgement], None
         )
 
     return post
-
-
-@contextmanager
-def _viewer(address: str, session: str) -> Iterator[None]:
-    """The live view, a process of its own on this terminal."""
-    command = [sys.executable, "-m", "diverloop", "watch", address, "--session", session]
-    viewer = subprocess.Popen(command)
-    try:
-        yield
-    finally:
-        viewer.terminate()
-        try:
-            viewer.wait(5)
-        except subprocess.TimeoutExpired:
-            viewer.kill()
-            viewer.wait()
-        if viewer.returncode:
-            restore_terminal()  # it was killed, and had no time to
-
-
-@contextmanager
-def _stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
-    """Let Ctrl-C, a termination and the clock on the wall stop the loop in good order."""
-    timer = threading.Timer(seconds, loop.stop) if seconds else None
-    before = {n: signal.signal(n, lambda *_: loop.stop()) for n in (signal.SIGINT, signal.SIGTERM)}
-    if timer:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield
-    finally:
-        if timer:
-            timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -20,6 +20,7 @@ from ..runtime.clock import MonotonicClock
 from ..runtime.messages import Turn
 from ..runtime.stages import Clock
 from ..runtime.telemetry import TelemetrySubscriber
+from .stop_key import HINT
 from .view_state import (
     HISTORY,
     SEIZURE,
@@ -162,7 +163,12 @@ def _header(state: ViewState) -> RenderableType:
     line.add_column(justify="right", no_wrap=True)
     line.add_row(Text(f"diverloop  {state.session}", "bold"), Text(DISCLAIMER.upper(), "bold"))
     lines: list[RenderableType] = [line]
-    lines.append(_one_line(Text.assemble(("guard: ", "bold"), state.guard)))
+    guard = Table.grid(expand=True)
+    guard.add_column(ratio=1, no_wrap=True)
+    guard.add_column(justify="right", no_wrap=True)
+    hint = Text(HINT, "bold reverse") if state.can_stop else Text("")
+    guard.add_row(_one_line(Text.assemble(("guard: ", "bold"), state.guard)), hint)
+    lines.append(guard)
     if warnings := warnings_about(state):
         lines.append(_one_line(Text("WARNING: " + "; ".join(warnings), "bold red")))
     return Group(*lines)

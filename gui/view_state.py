@@ -37,6 +37,7 @@ class ViewState:
     spec: StreamSpec | None = None
     turn: Turn | None = None
     guard: str = "nothing heard from the guard yet"
+    can_stop: bool = False
     last_event: str = "none so far"
     n_samples: int = 0
     n_gaps: int = 0

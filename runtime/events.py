@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     MISSED = "missed"  # a decision came after its deadline
     OVERFLOW = "overflow"  # a watcher was too slow, messages to it were dropped
     GUARD = "guard"  # the guard changed its state
+    STOPPED = "stopped"  # a person pressed the emergency stop
     BREAK = "break"  # the participant has been at it for long
     WATCHDOG = "watchdog"  # it made the outputs safe, was lost, or is back
     BAD_CHANNEL = "bad_channel"  # electrodes were masked, or are good again

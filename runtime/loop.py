@@ -174,6 +174,7 @@ class Loop:
         for marker in chunk.markers:
             if marker.label and marker.label == self.guard.config.stop_marker:
                 self.guard.press()
+                self._tell(self._event(EventKind.STOPPED, "The stop button was pressed."))
             self._policy.announce(marker)
 
     def _decode(self, slot: Slot) -> None:

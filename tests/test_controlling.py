@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from diverloop.control_commands import newest_session, person_key
-from diverloop.controlling import check_doors, controlled, entrance
-from diverloop.runtime.access import Action, Role
-from diverloop.runtime.clock import MonotonicClock
+from diverloop.controlling import check_doors, controlled, entrance, stimulation_permit
+from diverloop.runtime.access import Action, Permission, Permissions, Role
+from diverloop.runtime.clock import MonotonicClock, VirtualClock
 from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.control_config import ControlConfig
 from diverloop.runtime.errors import AccessError, ConfigError
@@ -171,6 +171,27 @@ def test_a_damaged_list_of_people_keeps_a_session_from_starting(home, tmp_path):
         opened(tmp_path / "s", Loop()),
     ):
         pass
+
+
+def test_stimulation_is_enabled_by_a_persons_word_and_only_for_its_time():
+    @dataclass(frozen=True)
+    class Doors:
+        permissions: Permissions = field(default_factory=Permissions)
+
+    @dataclass(frozen=True)
+    class Entered:
+        doors: Doors | None
+
+    clock, doors = VirtualClock(1000), Doors()
+    permit = stimulation_permit(Entered(doors), clock)
+    assert stimulation_permit(None, clock)() is None
+    assert stimulation_permit(Entered(None), clock)() is permit() is None
+    until = Permission(action=Action.ENABLE_STIMULATION, who="dr-a", until_ns=2000)
+    doors.permissions.grant(until)
+    word = permit()
+    assert (word.who, word.role, word.second_factor) == ("dr-a", "clinician", True)
+    clock.wait_until(2000)
+    assert permit() is None
 
 
 def test_a_session_without_a_link_leaves_no_door_and_makes_no_key(home, tmp_path):

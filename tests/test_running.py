@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -13,9 +11,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from diverloop import console, running
+from diverloop import viewing
 from diverloop.assembly import open_model
 from diverloop.control_commands import person_key
 from diverloop.demo import CLASSES, SPAN
@@ -26,6 +23,7 @@ from diverloop.runtime.access import Action
 from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import BundleError
+from diverloop.runtime.json_text import json_text
 from diverloop.runtime.record.audit import AuditKind, read_audit
 from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.record.reading import open_record
@@ -66,7 +64,7 @@ def test_a_replay_reports_its_pace_and_no_latency(tmp_path):
     stored = strict(report.path.read_text(encoding="utf-8"))
     assert stored["latency"] is None
     assert stored["counts"]["decoded"] == report.latency.decoded > 100
-    assert stored == strict(running.json_text(report.to_json()))
+    assert stored == strict(json_text(report.to_json()))
 
 
 def test_a_live_run_reports_its_latency(tmp_path):
@@ -115,7 +113,7 @@ def test_a_run_ends_after_so_many_seconds_of_the_clock_on_the_wall():
 
 
 def test_a_live_run_can_be_stopped_from_outside_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(running.signal, "signal", lambda *_: None)  # they belong to another thread
+    monkeypatch.setattr(viewing.signal, "signal", lambda *_: None)  # they belong to another thread
     model = open_model(fitted())
     options = RunOptions(recordings=tmp_path, seconds=1.5, armed=True)
     thread = threading.Thread(target=run_session, args=(simulated(30.0), options, model))
@@ -208,54 +206,3 @@ def test_without_a_place_for_recordings_nothing_is_kept(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert ran(4.0).kept is None
     assert not list(tmp_path.iterdir())
-
-
-class Recorded(list):
-    """Starts processes, and keeps them."""
-
-    def __call__(self, *arguments: object, **options: object) -> subprocess.Popen:
-        self.append(subprocess.Popen(*arguments, **options))
-        return self[-1]
-
-
-def test_the_terminal_is_restored_when_the_viewer_is_killed(monkeypatch):
-    file, started = io.StringIO(), Recorded()
-    monkeypatch.setattr(console, "out", Console(file=file, force_terminal=True))
-    real = running.subprocess
-    fake = type("Processes", (), {"Popen": started, "TimeoutExpired": real.TimeoutExpired})
-    monkeypatch.setattr(running, "subprocess", fake)
-    with running._viewer("tcp://127.0.0.1:9", "test"):
-        started[0].kill()
-        started[0].wait(30)
-        assert file.getvalue() == ""
-    assert "\x1b[?1049l" in file.getvalue()
-    assert "\x1b[?25h" in file.getvalue()
-
-
-def test_a_viewer_that_is_terminated_puts_the_terminal_back_itself():
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "diverloop", "watch", "tcp://127.0.0.1:9"]
-    with subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm"}
-    ) as viewer:
-        guard = threading.Timer(60, viewer.kill)
-        guard.start()
-        os.close(theirs)
-        text = read_until(ours, "neutral", "")
-        viewer.terminate()
-        text = read_until(ours, "\x1b[?1049l", text)
-        read_until(ours, None, "")
-        assert viewer.wait(30) == 0
-        guard.cancel()
-    os.close(ours)
-    assert text.index("\x1b[?1049h") < text.index("\x1b[?1049l")
-
-
-def read_until(terminal: int, wanted: str | None, text: str) -> str:
-    """What a terminal shows until something has appeared, or, for None, until it is closed."""
-    while wanted is None or wanted not in text:
-        try:
-            text += os.read(terminal, 65536).decode(errors="replace")
-        except OSError:  # Linux: nobody has the other end open any more
-            break
-    return text

@@ -35,6 +35,7 @@ class AuditKind(StrEnum):
 
 OF_EVENT = {
     EventKind.GUARD: AuditKind.GUARD,
+    EventKind.STOPPED: AuditKind.EMERGENCY_STOP,
     EventKind.WATCHDOG: AuditKind.WATCHDOG,
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,

@@ -36,6 +36,7 @@ KIND_WORDS = {
     EventKind.MISSED: "Late decision",
     EventKind.OVERFLOW: "A watcher was too slow",
     EventKind.GUARD: "Guard",
+    EventKind.STOPPED: "Emergency stop",
     EventKind.BREAK: "A break was due",
     EventKind.WATCHDOG: "Watchdog",
     EventKind.BAD_CHANNEL: "Electrodes masked or back",
@@ -54,7 +55,7 @@ KIND_WORDS = {
 # Never summed up: each of them may be what somebody looks for.
 _ONE_BY_ONE = (
     EventKind.GUARD, EventKind.PROMOTED, EventKind.RECORDER, EventKind.SEIZURE,
-    EventKind.LISTENING, EventKind.WATCHDOG, EventKind.STIMULATION,
+    EventKind.STOPPED, EventKind.LISTENING, EventKind.WATCHDOG, EventKind.STIMULATION,
 )  # fmt: skip
 _MOST_ALIKE, _MOST_ROWS = 5, 120
 

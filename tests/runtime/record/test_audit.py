@@ -557,6 +557,7 @@ def test_every_kind_of_event_goes_on_record_at_once(tmp_path, log, kind):
     (entry,) = entries_after(tmp_path)
     what = {
         EventKind.GUARD: AuditKind.GUARD,
+        EventKind.STOPPED: AuditKind.EMERGENCY_STOP,
         EventKind.WATCHDOG: AuditKind.WATCHDOG,
         EventKind.PROMOTED: AuditKind.PROMOTION,
         EventKind.LISTENING: AuditKind.LISTENING,

@@ -6,10 +6,17 @@ import json
 import sys
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.record.seal import give_seal
-from diverloop.runtime.record.signing import fingerprint, load_or_create_key, new_key
+from diverloop.runtime.record.signing import (
+    PrivateKey,
+    PublicKey,
+    fingerprint,
+    load_or_create_key,
+    new_key,
+)
 from diverloop.runtime.record.trusted import (
     TRUSTED_NAME,
     Standing,
@@ -20,7 +27,9 @@ from diverloop.runtime.record.trusted import (
     standing_of,
 )
 
-KEY = new_key()
+SEED = bytes(range(32))  # always the same: tests are named after its fingerprint
+RAW = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
+KEY = PrivateKey(SEED, PublicKey(RAW))
 MARK = fingerprint(KEY.public)
 SEAL = give_seal("bundle", "ab" * 32, KEY)
 
