@@ -55,7 +55,7 @@ class StreamPin:
         info : pylsl.StreamInfo
             Of the stream.
         spec : StreamSpec
-            From `describe_stream`.
+            From ``describe_stream``.
         """
         return cls(
             source_id=info.source_id(),
@@ -96,7 +96,7 @@ def schema_sha256(spec: StreamSpec) -> str:
     Parameters
     ----------
     spec : StreamSpec
-        From `describe_stream`: with how it is sent.
+        From ``describe_stream``: with how it is sent.
 
     Returns
     -------
