@@ -153,8 +153,8 @@ def watch(
         at_s = time.monotonic() - began_s
         if at_s < seconds:
             pids = processes_of(process.pid)
-            machine = machine or (Machine({**pids, "sender": sender}) if at_s > EVERY_S else None)
             spent = machine.spent() if machine else {}
+            machine = machine or Machine({**pids, "sender": sender})
             for name, pid in pids.items():
                 readings.setdefault(name, []).append((at_s, resident_mib(pid)))
         try:
