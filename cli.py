@@ -15,6 +15,7 @@ from . import (
     calibration_commands,
     checking,
     engine_commands,
+    fault_commands,
     model_commands,
     record_commands,
 )
@@ -285,6 +286,7 @@ for command in (
     record_commands.report,
     record_commands.export,
     record_commands.repair,
+    fault_commands.faults,
 ):
     app.command()(command)
 app.command("compile")(engine_commands.compile_model)

@@ -17,7 +17,7 @@ from .runtime.clock import MonotonicClock
 from .runtime.errors import RecordingError
 from .runtime.json_text import json_text
 from .runtime.record.audit import AuditKind, AuditLog, AuditWatcher
-from .runtime.record.link import FILE, RecorderLink
+from .runtime.record.link import FILE, RecorderLink, Starts
 from .runtime.record.manifest import Manifest, machine_now, utc_now
 from .runtime.record.reading import BUNDLE
 from .runtime.record.signing import PrivateKey, load_or_create_key
@@ -59,7 +59,14 @@ class Keeping:
 
 @contextmanager
 def keep(
-    session: SessionConfig, model: Model, clock: Clock, root: Path, *, live: bool, armed: bool
+    session: SessionConfig,
+    model: Model,
+    clock: Clock,
+    root: Path,
+    *,
+    live: bool,
+    armed: bool,
+    recorder: Starts | None = None,
 ) -> Iterator[Keeping]:
     """Open a session's folder, its audit log and its recorder; finish them at the end.
 
@@ -80,6 +87,8 @@ def keep(
         Whether it runs in real time.
     armed : bool
         Whether a person asked for commands to pass.
+    recorder : callable, optional
+        What starts a recorder; a process by default.
 
     Yields
     ------
@@ -99,7 +108,7 @@ def keep(
         sha256 = save_bundle(model.bundle, folder / BUNDLE)
         manifest = _manifest(session, model, sha256, clock, live)
         _note_start(audit, manifest, who, armed)
-        link = RecorderLink(folder, manifest)
+        link = RecorderLink(folder, manifest, start=recorder)
         tape = Tape(clock, link.post, session.guard)
         watchers = (link, AuditWatcher(audit))
         with _finished(link, folder, seal):

@@ -24,7 +24,9 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
     "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
-    "engine_commands.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
+    "engine_commands.py", "fault_acts.py", "fault_checks.py", "fault_commands.py",
+    "fault_matrix.py", "fault_processes.py", "fault_refusals.py", "fault_report.py",
+    "fault_rig.py", "fault_trials.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
     "guiding_look.py", "guiding_report.py", "keeping.py", "listening.py", "model_commands.py",
     "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
     "running.py", "training_sources.py",
@@ -57,6 +59,7 @@ HOMES = {
         "cli.py",
         "console.py",
         "engine_commands.py",
+        "fault_commands.py",
         "model_commands.py",
         "record_commands.py",
     ),

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -74,6 +74,38 @@ class LinkConfig:
             raise ConfigError(f"record.lag_s must be in [1, 60] s, got {self.lag_s} s.")
 
 
+class Recording(Protocol):
+    """A recorder at work, as the link sees it."""
+
+    pid: int
+    refusal: str
+    alive: bool
+
+    def await_beginning(self) -> None:
+        """Return when it has begun its file; raise `RecordingError` if it does not."""
+
+    def take(self, packed: bytes) -> None:
+        """Hand a message over, now or when there is room."""
+
+    def push(self) -> bool:
+        """Hand over what there is room for; whether nothing is left."""
+
+    def await_room(self, limit_s: float) -> None:
+        """Return when there is room, or after so long."""
+
+    def finish(self) -> bool:
+        """Let it end, or make it; whether that was a good end."""
+
+
+class Starts(Protocol):
+    """What starts a recorder: a process, or whatever stands in for it."""
+
+    def __call__(
+        self, folder: Path, kept: Kept, first: int, heard: Callable[[dict[str, Any]], None]
+    ) -> Recording:
+        """Start one that goes on after what is kept."""
+
+
 class RecorderLink:
     """Starts the recorder, feeds it, and replaces it when it dies.
 
@@ -85,6 +117,8 @@ class RecorderLink:
         The first line of the tape.
     config : LinkConfig, optional
         How much may wait.
+    start : callable, optional
+        What starts a recorder; a process by default.
 
     Raises
     ------
@@ -94,7 +128,13 @@ class RecorderLink:
 
     lossless = True
 
-    def __init__(self, folder: Path, manifest: Manifest, config: LinkConfig | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        config: LinkConfig | None = None,
+        start: Starts | None = None,
+    ) -> None:
         self.tell: Callable[[Event], None] = lambda event: None
         """Who hears of trouble; set it to ``Loop.tell``."""
         self.restarts = 0
@@ -113,7 +153,8 @@ class RecorderLink:
         self._kept = Kept()
         self._closed = False
         self._retry_at_s = time.monotonic() + _RETRY_S
-        self._recorder = _Recorder(folder, self._kept, 0, self._heard)
+        self._start: Starts = start or _Recorder
+        self._recorder = self._start(folder, self._kept, 0, self._heard)
         self._recorder.await_beginning()
         self._send(manifest)
 
@@ -212,7 +253,7 @@ class RecorderLink:
             kept = self._kept
         first = waiting[0].number if waiting else self._number
         try:
-            self._recorder = _Recorder(self._folder, kept, first, self._heard)
+            self._recorder = self._start(self._folder, kept, first, self._heard)
         except RecordingError as error:
             refusal = str(error)
         else:

@@ -1,0 +1,237 @@
+"""The faults that are tried, as data: what is done, and what must happen.
+
+A row says what is done in one sentence, what must happen in another, and how a machine tells:
+which kinds of event must be told, each at least once and seldom; where a sentence must refuse.
+`fault_trials` runs the rows, `docs/faults.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .hardware.faulty_link import LinkFault
+from .runtime.messages import EventKind
+
+AT_S, LENGTH_S = 4.0, 10.0
+"""When a fault of the stream begins, and how long a session of the campaign lasts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One fault.
+
+    Parameters
+    ----------
+    name : str
+        In a word or two, with hyphens.
+    group : str
+        What it befalls: ``"stream"``, ``"model"``, ``"decoder"``, ``"output"``, ``"recording"``,
+        ``"watchers"``, ``"learner"``, ``"machine"``, ``"persons"`` or ``"start"``.
+    done : str
+        What is done, in one sentence.
+    must : str
+        What must happen, in one sentence.
+    how : str
+        Which trial runs it, a name that `fault_trials` knows.
+    faults : tuple of LinkFault
+        What befalls the link, if anything does.
+    act : str
+        What else is done, a name that the trial knows.
+    told : tuple of EventKind
+        Kinds that must be told.
+    may : tuple of EventKind
+        Kinds that may be told besides.
+    most : int
+        How often each kind may be told at most.
+    calm : bool
+        Whether every decision must be that of a session without the fault.
+    commands : bool
+        Whether commands must pass, at least before the fault.
+    replays : bool
+        Whether the recorded session must replay exactly.
+    short : bool
+        Whether it belongs to the short form.
+    pending : str
+        Why it cannot be tried yet; empty if it can.
+    settings : mapping
+        More for the trial.
+    """
+
+    name: str
+    group: str
+    done: str
+    must: str
+    how: str = "loop"
+    faults: tuple[LinkFault, ...] = ()
+    act: str = ""
+    told: tuple[EventKind, ...] = ()
+    may: tuple[EventKind, ...] = ()
+    most: int = 1
+    calm: bool = False
+    commands: bool = True
+    replays: bool = True
+    short: bool = True
+    pending: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _link(kind: str, length_s: float = 1.0, size: float = 0.0) -> tuple[LinkFault, ...]:
+    return (LinkFault(kind=kind, at_s=AT_S, length_s=length_s, size=size),)
+
+
+STREAM = (
+    Row(
+        name="loss",
+        group="stream",
+        done="A second of packets is lost on the way.",
+        must="Output is neutral until the filters have settled behind the hole.",
+        faults=_link("drop"),
+        told=(EventKind.GAP, EventKind.STALE, EventKind.FRESH),
+    ),
+    Row(
+        name="short-loss",
+        group="stream",
+        done="Three packets are lost, shorter than the stream takes to be called stale.",
+        must="No window is cut across the hole.",
+        faults=_link("drop", 0.06),
+        told=(EventKind.GAP,),
+    ),
+    Row(
+        name="duplicates",
+        group="stream",
+        done="Ten packets come twice.",
+        must="The second copies are dropped, and no decision changes.",
+        faults=_link("twice", 0.2),
+        told=(EventKind.DUPLICATE,),
+        most=10,
+        calm=True,
+    ),
+    Row(
+        name="reordering",
+        group="stream",
+        done="Ten packets come in pairs, the later one first.",
+        must="They are put back in their place, and no decision changes.",
+        faults=_link("swap", 0.2),
+        told=(EventKind.REORDERED,),
+        most=5,
+        calm=True,
+    ),
+    Row(
+        name="jitter",
+        group="stream",
+        done="Time stamps scatter by 20 ms for two seconds.",
+        must="Samples are counted, not placed by their stamps, and no decision changes.",
+        faults=_link("jitter", 2.0, 0.02),
+        told=(EventKind.JITTER,),
+        calm=True,
+    ),
+    Row(
+        name="clock-step",
+        group="stream",
+        done="The sender's clock jumps by half an hour.",
+        must="No index jumps, and no decision changes.",
+        faults=_link("step", 1e9, 1800.0),
+        told=(EventKind.CLOCK_STEP,),
+        calm=True,
+    ),
+    Row(
+        name="clock-step-back",
+        group="stream",
+        done="The sender's clock jumps back by five seconds.",
+        must="No index jumps, and no decision changes.",
+        faults=_link("step", 1e9, -5.0),
+        told=(EventKind.CLOCK_STEP,),
+        calm=True,
+    ),
+    Row(
+        name="rate-off",
+        group="stream",
+        done="The amplifier runs 0.1 % fast.",
+        must="It is told, decoding goes on, and no sample is taken for lost.",
+        faults=(LinkFault(kind="rate", size=0.001),),
+        told=(EventKind.RATE,),
+        calm=True,
+    ),
+    Row(
+        name="rate-wrong",
+        group="stream",
+        done="The amplifier runs 2 % fast.",
+        must="Output stays neutral to the end: filters and windows mean something else.",
+        faults=(LinkFault(kind="rate", size=0.02),),
+        told=(EventKind.RATE,),
+        most=2,
+        settings={"neutral_after_s": 8.0},
+    ),
+    Row(
+        name="stale",
+        group="stream",
+        done="Packets are held back for a second, and then come all at once.",
+        must="Output is neutral after stale_s, and no sample is lost.",
+        faults=_link("stall"),
+        told=(EventKind.STALE, EventKind.FRESH),
+        may=(EventKind.LATE, EventKind.MISSED, EventKind.JITTER),
+    ),
+    Row(
+        name="source-returns",
+        group="stream",
+        done="The sender dies and is back after two seconds, with another clock.",
+        must="The outage is a gap, measured by this machine's clock; decoding goes on behind it.",
+        faults=_link("away", 2.0),
+        told=(
+            EventKind.SOURCE_LOST,
+            EventKind.STALE,
+            EventKind.SOURCE_BACK,
+            EventKind.CLOCK_STEP,
+            EventKind.GAP,
+            EventKind.FRESH,
+        ),
+    ),
+    Row(
+        name="nan",
+        group="stream",
+        done="One channel is NaN for half a second.",
+        must="The samples count as lost, the channel is named, and no filter keeps the NaN.",
+        faults=_link("nan", 0.5),
+        told=(EventKind.NOT_A_NUMBER,),
+    ),
+    Row(
+        name="infinity",
+        group="stream",
+        done="One channel is infinite for half a second.",
+        must="The samples count as lost, the channel is named, and no filter keeps it.",
+        faults=_link("inf", 0.5),
+        told=(EventKind.NOT_A_NUMBER,),
+    ),
+    Row(
+        name="dead-electrode",
+        group="stream",
+        done="One channel falls silent.",
+        must="It is masked and named.",
+        faults=_link("flat", 1e9),
+        told=(EventKind.BAD_CHANNEL,),
+    ),
+    Row(
+        name="volts-as-microvolts",
+        group="stream",
+        done="The numbers are volts and the description says microvolts.",
+        must="Every channel counts as flat, and nothing is commanded.",
+        faults=(LinkFault(kind="scale", size=1e-6),),
+        told=(EventKind.BAD_CHANNEL,),
+        commands=False,
+        settings={"neutral_after_s": 1.5},
+    ),
+    Row(
+        name="nanovolts-as-microvolts",
+        group="stream",
+        done="The numbers are a thousand times too large.",
+        must="Every channel counts as no brain, and nothing is commanded.",
+        faults=(LinkFault(kind="scale", size=1e3),),
+        told=(EventKind.BAD_CHANNEL,),
+        commands=False,
+        settings={"neutral_after_s": 1.5},
+    ),
+)
+
+ROWS: tuple[Row, ...] = STREAM
