@@ -2,9 +2,350 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
-from .fault_rig import Rig
+import numpy as np
 
-ACTS: Mapping[str, Callable[[Rig], None]] = {}
+from .assembly import open_adapter
+from .fault_rig import CLASSES, Rig, wait_until
+from .runtime.errors import DiverloopError
+from .runtime.guard import Signal
+from .runtime.limits import State
+from .runtime.messages import Command, Decision, Embedding, Message, Promotion, StreamSpec, Window
+from .runtime.stages import Adapter, Encoder
+
+AT, MANY = 40, 15
+"""At which window something begins, and for how many it lasts."""
+
+
+# --- decoders and sinks ------------------------------------------------------------------------
+
+
+class _Boom(RuntimeError):
+    """What nobody has thought of."""
+
+
+class _Throws:
+    """Encoder or adapter that throws for some windows."""
+
+    classes = CLASSES
+
+    def __init__(self, inner: Any, first: int, stop: int) -> None:
+        self._inner, self._first, self._stop, self._n = inner, first, stop, 0
+
+    @property
+    def epoch(self) -> int:
+        """Of what is inside."""
+        return int(self._inner.epoch)
+
+    def _turn(self) -> None:
+        self._n += 1
+        if self._first <= self._n < self._stop:
+            raise _Boom("an index was out of range")
+
+    def open(self, spec: StreamSpec, n_times: int) -> None:
+        self._inner.open(spec, n_times)
+
+    def encode(self, window: Window) -> Embedding:
+        self._turn()
+        embedding: Embedding = self._inner.encode(window)
+        return embedding
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        self._turn()
+        decision: Decision = self._inner.decide(embedding, window)
+        return decision
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _encoder_throws(rig: Rig) -> None:
+    inner: Encoder = rig.encoder.inner
+    rig.encoder.inner = _Throws(inner, AT, AT + MANY)
+    _nothing_passes(rig, "the decoder failed", MANY)
+
+
+def _adapter_throws(rig: Rig) -> None:
+    rig.adapter = _Throws(rig.adapter, AT, AT + MANY)
+    _nothing_passes(rig, "the decoder failed", MANY)
+
+
+def _nothing_passes(rig: Rig, reason: str, count: int) -> None:
+    """So many decisions must be neutral for a reason, and commands must pass behind them."""
+
+    def look() -> None:
+        places = [n for n, (_, one, _) in enumerate(rig.witness.seen) if one.reason == reason]
+        after = rig.witness.seen[places[-1] + 1 :] if places else []
+        wrong = "" if len(places) == count else f"{len(places)} decisions were neutral, not {count}"
+        if not any(command.label for _, _, command in after):
+            wrong = wrong or "nothing was commanded any more, though it was over"
+        rig.extra["neutral meanwhile"] = wrong
+
+    rig.after.append(look)
+
+
+def _encoder_says_nan(rig: Rig) -> None:
+    class Blank:
+        def __init__(self, inner: Encoder) -> None:
+            self.inner, self.n = inner, 0
+
+        def open(self, spec: StreamSpec, n_times: int) -> None:
+            self.inner.open(spec, n_times)
+
+        def encode(self, window: Window) -> Embedding:
+            self.n += 1
+            embedding = self.inner.encode(window)
+            if AT <= self.n < AT + MANY:
+                return replace(embedding, values=np.full_like(embedding.values, np.nan))
+            return embedding
+
+        def close(self) -> None:
+            self.inner.close()
+
+    rig.encoder.inner = Blank(rig.encoder.inner)
+    _nothing_passes(rig, "the window could not be encoded: features are not finite", MANY)
+
+
+def _decoder_late(rig: Rig) -> None:
+    for n in range(AT, AT + 5):
+        rig.at[n] = lambda: rig.clock.wait_until(rig.clock.now_ns() + 450_000_000)
+
+
+class _Sink:
+    """A sink that throws, or does other than it is asked to, for some commands."""
+
+    def __init__(self, throws: bool) -> None:
+        self._throws, self._n = throws, 0
+
+    def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
+        pass
+
+    def act(self, decision: Decision, command: Command) -> Command:
+        self._n += 1
+        if not AT <= self._n < AT + MANY:
+            return command
+        if self._throws:
+            raise _Boom("the arm is not plugged in")
+        return Command(label=None, reason="the device was busy")
+
+    def close(self) -> None:
+        pass
+
+
+def _sink_throws(rig: Rig) -> None:
+    rig.sinks.insert(0, _Sink(throws=True))
+
+
+def _sink_refuses(rig: Rig) -> None:
+    rig.sinks.insert(0, _Sink(throws=False))
+
+
+# --- watchers ----------------------------------------------------------------------------------
+
+
+class _Watcher:
+    """A watcher that throws, or never comes back."""
+
+    lossless = True
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self._act, self._n = act, 0
+
+    def watch(self, message: Message) -> None:
+        self._n += 1
+        if self._n == AT:
+            self._act()
+
+    def close(self) -> None:
+        pass
+
+
+def _watcher_throws(rig: Rig) -> None:
+    def boom() -> None:
+        raise _Boom("the screen is gone")
+
+    rig.watchers.append(_Watcher(boom))
+
+
+def _watcher_without_memory(rig: Rig) -> None:
+    def hog() -> None:
+        np.empty(1 << 62, np.uint8)
+
+    rig.watchers.append(_Watcher(hog))
+
+
+def _watcher_hangs(rig: Rig) -> None:
+    over = threading.Event()
+    rig.watchers.append(_Watcher(lambda: over.wait(30.0) and None))
+    rig.stack.callback(over.set)
+
+
+# --- the recorder ------------------------------------------------------------------------------
+
+
+def _kill_recorder(rig: Rig) -> None:
+    link = rig.keeping.link
+    rig.at[AT] = lambda: os.kill(link.recorder_pid, signal.SIGKILL)
+    rig.after.append(lambda: _expect(rig, "another recorder", link.restarts == 1))
+
+
+def _disk_full(rig: Rig) -> None:
+    """The recorder may write no byte more, as on a full disk; a second later it may again."""
+    import resource
+
+    link, folder = rig.keeping.link, rig.keeping.folder
+
+    def limit(n_bytes: int) -> None:
+        hard = resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
+
+    def fill() -> None:
+        limit((folder / "recording.xdf").stat().st_size + 100)
+        threading.Timer(1.5, limit, [resource.RLIM_INFINITY]).start()
+
+    rig.at[AT] = fill
+
+
+# --- the learner -------------------------------------------------------------------------------
+
+
+def _offer(rig: Rig, name: str, **changes: Any) -> Callable[[], None]:
+    """Offer other weights as a learner does: a promotion, and the adapter that it describes."""
+    arrays = {key: np.array(value) for key, value in rig.model.bundle.part("adapter").items()}
+    arrays |= changes.pop("arrays", {})
+    plain = {
+        "epoch": 1,
+        "kind": "linear",
+        "settings": rig.model.card.adapter_config,
+        "reason": "The learner wanted it.",
+        **changes,
+    }
+
+    def offer() -> None:
+        promotion = Promotion(arrays=arrays, **plain)
+        try:
+            rig.loop.promotions.offer(promotion, open_adapter(promotion))
+        except DiverloopError as error:
+            rig.extra[f"{name} is refused in a sentence"] = "" if str(error) else "without a word"
+
+    return offer
+
+
+def _unharmed(rig: Rig) -> None:
+    """Whatever was offered: the weights at the end are those of the beginning."""
+
+    def look() -> None:
+        epochs = {one.epoch for _, one, _ in rig.witness.seen}
+        rig.extra["the weights stay"] = "" if epochs == {0} else f"epochs {sorted(epochs)} decided"
+
+    rig.after.append(look)
+
+
+def _nan_weights(rig: Rig) -> None:
+    nothing = np.full_like(rig.model.bundle.part("adapter")["weights"], np.nan)
+    rig.at[AT] = _offer(rig, "nan", arrays={"weights": nothing})
+    _unharmed(rig)
+
+
+def _absurd_gain(rig: Rig) -> None:
+    rig.at[AT] = _offer(
+        rig, "gain", arrays={"weights": np.full((1, rig.model.bundle.part("adapter")["mean"].size), 1e308)}
+    )
+    _unharmed(rig)
+
+
+def _other_classes(rig: Rig) -> None:
+    settings = {**rig.model.card.adapter_config, "classes": ["up", "down"]}
+    rig.at[AT] = _offer(rig, "classes", settings=settings)
+    _unharmed(rig)
+
+
+def _older_epoch(rig: Rig) -> None:
+    rig.at[AT] = _offer(rig, "epoch", epoch=0)
+    _unharmed(rig)
+
+
+def _other_features(rig: Rig) -> None:
+    two = np.ones(2)
+    rig.at[AT] = _offer(
+        rig, "features", arrays={"weights": np.ones((1, 2)), "mean": 0 * two, "scale": two}
+    )
+    _unharmed(rig)
+
+
+def _unknown_kind(rig: Rig) -> None:
+    rig.at[AT] = _offer(rig, "kind", kind="os.system")
+    _unharmed(rig)
+
+
+def _flood_of_promotions(rig: Rig) -> None:
+    offer = _offer(rig, "flood", epoch=0)
+    for n in range(AT, AT + MANY):
+        rig.at[n] = lambda: [offer() for _ in range(100)] and None
+    _unharmed(rig)
+
+
+# --- persons -----------------------------------------------------------------------------------
+
+
+def _emergency_stop(rig: Rig) -> None:
+    def look() -> None:
+        states = rig.guard.state
+        rig.extra["stopped to the end"] = "" if states is State.STOPPED else f"it is {states}"
+        late = [one for at, _, one in rig.witness.seen if at > pressed[0] and one.label is not None]
+        rig.extra["nothing after the stop"] = "" if not late else f"{len(late)} commands passed"
+
+    pressed: list[int] = []
+
+    def press() -> None:
+        pressed.append(rig.clock.now_ns())
+        rig.guard.tell(Signal.EMERGENCY_STOP)
+
+    rig.at[AT] = press
+    rig.after.append(look)
+
+
+def _stop_while_late(rig: Rig) -> None:
+    _emergency_stop(rig)
+    press = rig.at[AT]
+
+    def hang() -> None:
+        press()
+        rig.clock.wait_until(rig.clock.now_ns() + 800_000_000)
+
+    rig.at[AT] = hang
+
+
+def _expect(rig: Rig, what: str, so: bool) -> None:
+    rig.extra[what] = "" if so else "it did not come"
+
+
+ACTS: Mapping[str, Callable[[Rig], None]] = {
+    "encoder-throws": _encoder_throws,
+    "adapter-throws": _adapter_throws,
+    "encoder-says-nan": _encoder_says_nan,
+    "decoder-late": _decoder_late,
+    "sink-throws": _sink_throws,
+    "sink-refuses": _sink_refuses,
+    "watcher-throws": _watcher_throws,
+    "watcher-without-memory": _watcher_without_memory,
+    "watcher-hangs": _watcher_hangs,
+    "kill-recorder": _kill_recorder,
+    "disk-full": _disk_full,
+    "nan-weights": _nan_weights,
+    "absurd-gain": _absurd_gain,
+    "other-classes": _other_classes,
+    "older-epoch": _older_epoch,
+    "other-features": _other_features,
+    "unknown-kind": _unknown_kind,
+    "flood-of-promotions": _flood_of_promotions,
+    "emergency-stop": _emergency_stop,
+    "stop-while-late": _stop_while_late,
+}
 """What is done to a rig before it runs."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from .events import Event
 from .inbox import Inbox
 from .messages import Decision, Embedding, Promotion, Window
 from .promotion import Promotions
+from .shield import FAILED, Complaint, Kept
 from .stages import Adapter
 
 
@@ -52,6 +55,8 @@ class Decider:
     def __init__(self, adapter: Adapter, promotions: Promotions, inbox: Inbox) -> None:
         self._promotions = promotions
         self._inbox = inbox
+        self._kept, self._own = Kept(), list[Event]()
+        self._complaint = Complaint("The adapter", "output is neutral while it does")
         self._seat(adapter)
 
     @property
@@ -65,12 +70,34 @@ class Decider:
         return self._adapter.epoch
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
-        """Let the adapter decide."""
-        return self._adapter.decide(embedding, window)
+        """Let the adapter decide; neutral where the encoder or it had nothing but an error."""
+        if not embedding.values.size and not embedding.quality:
+            return self._failed(window)
+        with self._kept as kept:
+            return self._adapter.decide(embedding, window)
+        assert kept.error is not None
+        if event := self._complaint.of(kept.error, window.due_ns):
+            self._own.append(event)
+        return self._failed(window)
 
     def events(self) -> tuple[Event, ...]:
         """What the adapter has to tell people since the last call."""
-        return self._teller.take_events() if self._teller is not None else ()
+        told, self._own = tuple(self._own), []
+        return told + (self._teller.take_events() if self._teller is not None else ())
+
+    def _failed(self, window: Window) -> Decision:
+        return Decision(
+            classes=self.classes,
+            probabilities=np.full(len(self.classes), np.nan),
+            label=None,
+            reason=FAILED,
+            first_sample=window.first_sample,
+            stop_sample=window.stop_sample,
+            epoch=self.epoch,
+            marker=window.marker,
+            lsl_raw_s=window.lsl_raw_s,
+            lsl_corrected_s=window.lsl_corrected_s,
+        )
 
     def take_over(self) -> Iterator[tuple[Promotion, int, str]]:
         """Let others take over, if they speak of the same classes and are newer.

@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
     CORRECTED = "corrected"  # what was decided before was read otherwise since
+    FAILED = "failed"  # a decoder or a sink raised an error; the loop went on without it
     ENGINE = "engine"  # what runs the student, and that another took over
 
 

@@ -46,6 +46,7 @@ KIND_WORDS = {
     EventKind.LISTENING: "Listening to speech",
     EventKind.CORRECTED: "Text corrected",
     EventKind.ENGINE: "What runs the model",
+    EventKind.FAILED: "Decoder or output failed",
 }
 """What a clinician reads instead of an event's name."""
 

@@ -106,6 +106,7 @@ def test_the_sessions_above_hold_all_that_can_go_wrong():
     assert kinds == set(EventKind) - {
         EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.RIPPLE,
         EventKind.SEIZURE, EventKind.BLANKED, EventKind.CLEANED, EventKind.ENGINE,
+        EventKind.FAILED,
         EventKind.LISTENING, EventKind.CORRECTED, EventKind.BREAK, EventKind.WATCHDOG,
         *seldom,
     } | (kinds & seldom)  # fmt: skip
