@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .assembly import open_adapter
-from .fault_rig import CLASSES, Rig, wait_until
+from .fault_rig import CLASSES, Rig
 from .runtime.errors import DiverloopError
 from .runtime.guard import Signal
 from .runtime.limits import State

@@ -134,7 +134,7 @@ def decisions_by_window(outcome: Outcome) -> dict[tuple[int, int], Decision]:
 
 def sentence_fault(text: str) -> str:
     """What keeps a text from being a plain sentence; empty if nothing does."""
-    if not text[:1].isalnum():
+    if not (text[:1].isalnum() or text[:1] == "/"):  # a path may come first
         return f"begins like no sentence: {text[:60]!r}"
     if text[-1] not in ".!?":
         return f"has no end: {text[-60:]!r}"

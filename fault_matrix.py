@@ -305,11 +305,11 @@ RECORDING = (
 LEARNER = (
     _within(
         "nan-weights", "learner", "A learner offers weights that are NaN.",
-        "They are refused in a sentence, the old ones decide.", may=(_K.PROMOTED,),
+        "They are refused in a sentence, the old ones decide.", told=(_K.PROMOTED,),
     ),
     _within(
         "absurd-gain", "learner", "A learner offers weights of 1e308.",
-        "They are refused in a sentence, the old ones decide.", may=(_K.PROMOTED,),
+        "They are refused in a sentence, the old ones decide.", told=(_K.PROMOTED,),
     ),
     _within(
         "other-classes", "learner", "A learner offers weights that speak of other classes.",
@@ -329,8 +329,8 @@ LEARNER = (
     ),
     _within(
         "flood-of-promotions", "learner", "A learner offers 1500 sets of old weights.",
-        "They are refused, and people are told a few times, not 1500.",
-        told=(_K.PROMOTED,), most=8,
+        "They are refused, and people are told once.",
+        told=(_K.PROMOTED,), most=1,
     ),
 )
 
@@ -347,6 +347,68 @@ PERSONS = (
     ),
 )
 
+_BUSY = (_K.STALE, _K.FRESH, _K.RECORDER)
+
+
+def _live(name: str, group: str, done: str, must: str, **more: Any) -> Row:
+    settings = {"live": True, "length_s": 4.0, "deadline_s": 0.2, **more.pop("settings", {})}
+    more = {"act": name, "may": _BUSY, "commands": False, "short": False, **more}
+    return Row(name=name, group=group, done=done, must=must, settings=settings, **more)
+
+
+PROCESSES = (
+    _live(
+        "watchdog-killed", "output", "The watchdog is killed with SIGKILL.",
+        "Another is started, and nothing passes until a person arms again.",
+        told=(_K.WATCHDOG,), most=2, short=True,
+    ),
+    _live(
+        "watchdog-frozen", "output", "The watchdog is stopped with SIGSTOP.",
+        "It is killed and replaced, and nothing passes until a person arms again.",
+        told=(_K.WATCHDOG,), most=2,
+    ),
+    _live(
+        "loop-hangs", "output", "The loop computes for 0.6 s without a pause.",
+        "The watchdog makes the outputs neutral meanwhile, and the loop tells so.",
+        told=(_K.WATCHDOG,),
+    ),
+    _live(
+        "stop-while-hanging", "persons", "The emergency stop is pressed while the loop hangs.",
+        "The outputs are safe without the loop, and nothing passes when it is back.",
+        told=(_K.WATCHDOG,), most=2,
+    ),
+    _live(
+        "viewer-killed", "watchers", "The live view is killed with SIGKILL.",
+        "Nobody notices.",
+    ),
+    _live(
+        "viewer-frozen", "watchers", "The live view is stopped with SIGSTOP.",
+        "Nobody notices.",
+    ),
+    _live(
+        "telemetry-flood", "watchers", "Rubbish is written to the telemetry port without a pause.",
+        "Nobody notices.",
+    ),
+    _live(
+        "note-flood", "watchers",
+        "Rubbish, and notes with a wrong token, are sent to the recorder's port for notes.",
+        "All are refused, nobody else notices.",
+    ),
+    _live(
+        "learner-killed", "learner",
+        "A learner is killed in the middle of a word (a stand-in: none is built yet).",
+        "Half a promotion is none, and the loop goes on.",
+    ),
+    _live(
+        "memory-hog", "machine", "Another process takes 200 MiB again and again.",
+        "The loop goes on and loses nothing.",
+    ),
+    _live(
+        "cpu-hogs", "machine", "As many processes as there are cores compute without a pause.",
+        "What comes late is counted, nothing is lost.",
+    ),
+)
+
 ROWS: tuple[Row, ...] = (
-    *STREAM, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS,
+    *STREAM, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS, *PROCESSES,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import fault_processes
 from .fault_acts import ACTS
 from .fault_checks import Calm, Finding, Result, decisions_by_window, judge
 from .fault_matrix import ROWS, Row
@@ -84,7 +85,7 @@ def in_loop(stage: Stage, row: Row, folder: Path) -> Result:
     process = not stage.short or bool(row.settings.get("process"))
     rig = Rig(row, folder, live=live, process=process)
     if row.act:
-        ACTS[row.act](rig)
+        (fault_processes.ACTS if live else ACTS)[row.act](rig)
     outcome = rig.run()
     calm = stage.calm if row.calm else None
     findings = judge(row, outcome, calm=calm, proof=not stage.short)

@@ -92,8 +92,7 @@ class Loop:
         self._stages = shielded(stages, self.tell)
         self.inbox = inbox or Inbox()
         self._decider = Decider(stages.adapter, self.promotions, self.inbox)
-        self._clock = clock
-        self._window = window
+        self._clock, self._window = clock, window
         self._config, self._fanout = config or LoopConfig(), fanout or FanOut(())
         self._accept = accept or (lambda spec: None)
         self._beat = beat or (lambda: None)
@@ -135,7 +134,8 @@ class Loop:
         self._beat()
         for promotion, epoch, text in self._decider.take_over():
             self._fanout.put(promotion)
-            self._tell(self._event(EventKind.PROMOTED, text, epoch))
+            if text:
+                self._tell(self._event(EventKind.PROMOTED, text, epoch))
         complete = self._ring.stop + self._policy.wanted(self._ring.stop)
         wanted = max(1, self._pace.source_stop(complete) - self._at.came)
         if wanted > self._lead:
