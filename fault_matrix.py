@@ -409,6 +409,106 @@ PROCESSES = (
     ),
 )
 
+def _refused(name: str, group: str, done: str, must: str, act: str, **more: Any) -> Row:
+    return Row(name=name, group=group, done=done, must=must, how="refused", act=act, **more)
+
+
+_BEFORE = "The session is refused before it starts, in one sentence."
+
+START = (
+    _refused(
+        "unknown-unit", "start", "A channel names a unit that is none, or no unit.", _BEFORE,
+        "units",
+    ),
+    _refused(
+        "other-stream", "start",
+        "The stream has another montage or rate, or a channel is missing, renamed, there twice or "
+        "of another kind.",
+        _BEFORE, "other-streams",
+    ),
+    Row(
+        name="channels-exchanged", group="start",
+        done="The sender lists two channels in the other order.",
+        must="They are found by their names, and no decision changes. Cables that are exchanged "
+        "under the same names cannot be told by anybody.",
+        calm=True, settings={"order": (1, 0, 2, 3, 4, 5, 6, 7)},
+    ),
+    _refused(
+        "corrupt-model", "model", "A model's files are spoilt, cut short, edited or missing.",
+        _BEFORE, "corrupt-models",
+    ),
+    Row(
+        name="model-of-another-person", group="model",
+        done="The model was fitted on somebody else.",
+        must="What is unlike all of calibration is not decoded.",
+        pending="Only fitted models know what calibration looked like: tried by the tests of "
+        "`adapters/outliers.py` on real recordings.",
+    ),
+    _refused(
+        "corrupt-session-file", "start", "The session file is damaged in ten ways.", _BEFORE,
+        "corrupt-sessions",
+    ),
+    _refused(
+        "no-place", "start", "The folder for recordings cannot be made.", _BEFORE, "no-place",
+    ),
+    Row(
+        name="double-start", group="start",
+        done="Two sessions of one name begin in the same second.",
+        must="Each has a folder of its own, and both verify.", how="twice", short=False,
+    ),
+    Row(
+        name="double-output", group="start",
+        done="Two sessions send under the same name.", must=_BEFORE,
+        pending="Not built: names of output streams are not claimed.",
+    ),
+    _refused(
+        "damaged-recording", "recording",
+        "Log and recording are spoilt, cut short or signed by another key afterwards.",
+        "Verification says which, and vouches for nothing.", "damaged", short=False,
+    ),
+    Row(
+        name="gpu-lost", group="decoder", done="The engine stops in the middle of a session.",
+        must="The spare takes over within a hop, and says so.", how="gpu", told=(_K.ENGINE,),
+    ),
+    Row(
+        name="wrong-key", group="persons",
+        done="Somebody without a key, or with a wrong one, asks for an operator's action.",
+        must="It is refused and logged.", pending="The control link comes with its own tests.",
+    ),
+    Row(
+        name="control-flood", group="persons", done="The control link is flooded.",
+        must="Nobody else notices.", pending="The control link comes with its own tests.",
+    ),
+)
+
+
+def _lsl(name: str, done: str, must: str, told: tuple[EventKind, ...], **settings: Any) -> Row:
+    return Row(
+        name=name, group="stream", done=done, must=must, how="lsl", told=told, most=2,
+        may=(*_BUSY, _K.CLOCK_STEP, _K.GAP, _K.JITTER), short=False,
+        settings={"dies_s": 3.0, "length_s": 9.0, **settings},
+    )  # fmt: skip
+
+
+LSL = (
+    _lsl(
+        "sender-dies", "The process that sends over LSL goes and does not come back.",
+        "Output is neutral, and the session waits for it.", (_K.SOURCE_LOST, _K.STALE),
+        length_s=7.0,
+    ),
+    _lsl(
+        "sender-returns", "The LSL sender goes and is back after a second and a half.",
+        "The outage is a gap, and decoding goes on behind it.",
+        (_K.SOURCE_LOST, _K.STALE, _K.SOURCE_BACK, _K.FRESH), back_s=4.5,
+    ),
+    _lsl(
+        "sender-returns-otherwise", "The LSL sender is back with a channel of another name.",
+        "It is refused in a sentence, and output stays neutral.", (_K.SOURCE_LOST, _K.STALE),
+        back_s=4.5, renamed=True,
+    ),
+)
+
 ROWS: tuple[Row, ...] = (
-    *STREAM, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS, *PROCESSES,
+    *STREAM, *LSL, *START, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS,
+    *PROCESSES,
 )  # fmt: skip

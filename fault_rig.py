@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,7 @@ from .runtime.record.recorder import Recorder
 from .runtime.session import PartConfig, SessionConfig
 from .runtime.signal.bad_channels import BadChannelConfig
 from .runtime.signal.condition_config import ConditionConfig
-from .runtime.stages import Adapter, Clock, Encoder, Sink, Watcher
+from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
 
 CLASSES = ("left", "right")
@@ -100,6 +100,17 @@ def model_by_hand(montage: str = "eeg8", seed: int = 0) -> Bundle:
     )
     arrays = join_parts(encoder={"levels": np.zeros((1, n_channels))}, adapter=adapter)
     return Bundle(card=card, arrays=arrays)
+
+
+class Link(Source, Protocol):
+    """A source that knows what became of what it sent."""
+
+    invalid: list[tuple[int, int]]
+    silences_s: list[tuple[float, float]]
+
+    @property
+    def delivered(self) -> NDArray[np.float32]:
+        """All rows that reached this process, shape (n_rows, n_channels)."""
 
 
 @dataclass
@@ -230,7 +241,9 @@ class Rig:
             montage="eeg8", classes=CLASSES, seed=PEOPLE.seed, duration_s=length_s
         )
         faults: Sequence[LinkFault] = row.faults
-        self.link = FaultyLink(self.person, faults, self.clock)
+        self.link: Link = FaultyLink(
+            self.person, faults, self.clock, order=tuple(row.settings.get("order", ()))
+        )
         self.witness = Witness(self.clock)
         self.encoder = Provoked(self.model.encoder)
         self.at = self.encoder.at

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from . import fault_processes
 from .fault_acts import ACTS
-from .fault_checks import Calm, Finding, Result, decisions_by_window, judge
+from .fault_checks import Calm, Result, decisions_by_window, judge
+from .fault_lsl import over_lsl
 from .fault_matrix import ROWS, Row
+from .fault_refusals import refused, started_twice
 from .fault_rig import Rig
 from .runtime.catalog import nearest
 from .runtime.errors import ConfigError
@@ -92,7 +94,12 @@ def in_loop(stage: Stage, row: Row, folder: Path) -> Result:
     return Result(row=row, findings=findings, said=tuple(one.text for one in outcome.events))
 
 
-TRIALS: Mapping[str, Trial] = {"loop": in_loop}
+TRIALS: Mapping[str, Trial] = {
+    "loop": in_loop,
+    "refused": lambda stage, row, folder: refused(row, folder),
+    "twice": lambda stage, row, folder: started_twice(row, folder),
+    "lsl": lambda stage, row, folder: over_lsl(row, folder),
+}
 """How a row is run, by the name that it gives."""
 
 
@@ -167,8 +174,3 @@ def campaign(
                 tell(row.name, done, len(rows))
                 results.append(stage.run(row))
     return tuple(results)
-
-
-def refusal(question: str, wrong: str) -> tuple[Finding, ...]:
-    """One finding, for a row that asks one question."""
-    return (Finding(question=question, wrong=wrong),)

@@ -98,6 +98,8 @@ class FaultyLink:
         Decides when packets arrive.
     linger_s : float
         How long the source goes on after the last packet.
+    order : sequence of int
+        Rows in another order, names and signal alike; empty leaves them.
 
     Attributes
     ----------
@@ -113,6 +115,7 @@ class FaultyLink:
         faults: Sequence[LinkFault],
         clock: Clock,
         linger_s: float = 0.0,
+        order: Sequence[int] = (),
     ) -> None:
         self._faults, self._clock = tuple(faults), clock
         self._linger_s = linger_s
@@ -122,9 +125,11 @@ class FaultyLink:
         n_times = round(config.duration_s * config.rate_hz)
         chunk = person.read(n_times, round((config.duration_s + 1) * 1e9))
         assert chunk is not None
-        self._values = np.ascontiguousarray(chunk.samples.T)
+        rows = list(order or range(person.spec.n_channels))
+        self._values = np.ascontiguousarray(chunk.samples[rows].T)
         self._spec = replace(
             person.spec,
+            channels=tuple(person.spec.channels[row] for row in rows),
             sent=Sent(dtype="<f4", microvolts=(1.0,) * person.spec.n_channels),
         )
         self.invalid: list[tuple[int, int]] = []
@@ -144,6 +149,11 @@ class FaultyLink:
         if not self._is_open or self._packets or self._placed or self._events:
             return False
         return self._now_s() >= self._end_s
+
+    @property
+    def signal(self) -> NDArray[np.float32]:
+        """What is sent before anything is spoilt, shape (n_channels, n_times), microvolts."""
+        return self._values.T
 
     @property
     def delivered(self) -> NDArray[np.float32]:
