@@ -10,18 +10,27 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .assembly import open_adapter
-from .fault_rig import CLASSES, Rig
-from .runtime.errors import DiverloopError
+from . import fault_learner
+from .decoders.engines.engine import Bools, EngineAbout, Hop
+from .decoders.engines.standby import StandbyEngine
+from .decoders.student_config import StudentConfig
+from .fault_rig import AT, CLASSES, MANY, Rig
+from .runtime.errors import EngineError
 from .runtime.guard import Signal
 from .runtime.limits import State
-from .runtime.messages import Command, Decision, Embedding, Message, Promotion, StreamSpec, Window
-from .runtime.stages import Adapter, Encoder
-
-AT, MANY = 40, 15
-"""At which window something begins, and for how many it lasts."""
-
+from .runtime.messages import (
+    Command,
+    Decision,
+    Embedding,
+    Event,
+    EventKind,
+    Message,
+    StreamSpec,
+    Window,
+)
+from .runtime.stages import Encoder
 
 # --- decoders and sinks ------------------------------------------------------------------------
 
@@ -117,6 +126,62 @@ def _decoder_late(rig: Rig) -> None:
         rig.at[n] = lambda: rig.clock.wait_until(rig.clock.now_ns() + 450_000_000)
 
 
+class _Engine:
+    """An engine that has a few numbers to say, and stops for good at a hop."""
+
+    def __init__(self, name: str, stops_at: int) -> None:
+        self.about = EngineAbout(name=name, precision="fp32", device=name, version="1")
+        self._left = stops_at
+
+    def restart(self) -> None:
+        pass
+
+    def hear(self, hop_uv: Hop, usable: Bools) -> NDArray[np.float32]:
+        self._left -= 1
+        if self._left < 0:
+            raise EngineError("The GPU is gone.")
+        return np.ascontiguousarray(hop_uv.std(axis=1))
+
+    def close(self) -> None:
+        pass
+
+
+class _OnEngine:
+    """An encoder that hears every window through an engine, and says what the engine says of it."""
+
+    def __init__(self, inner: Encoder, hop: int, engine: StandbyEngine) -> None:
+        self.inner, self.engine, self._hop = inner, engine, hop
+        self.worst = 0.0
+
+    def open(self, spec: StreamSpec, n_times: int) -> None:
+        self.inner.open(spec, n_times)
+
+    def encode(self, window: Window) -> Embedding:
+        hop = np.ascontiguousarray(window.samples[:, -self._hop :], np.float32)
+        heard = self.engine.hear(hop, np.ones(len(hop), bool))
+        self.worst = max(self.worst, float(np.abs(heard - hop.std(axis=1)).max()))
+        notes = self.engine.take_notes()
+        events = tuple(Event(kind=EventKind.ENGINE, text=text) for text in notes)
+        return replace(self.inner.encode(window), events=events)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def _gpu_lost(rig: Rig) -> None:
+    config = StudentConfig()
+    pair = StandbyEngine(_Engine("gpu", AT), _Engine("cpu", 1 << 30), config, 8)
+    encoder = _OnEngine(rig.encoder.inner, config.hop, pair)
+    rig.encoder.inner = encoder
+
+    def look() -> None:
+        on = pair.about.device
+        rig.extra["the spare runs"] = "" if on == "cpu" else f"{on} does"
+        rig.extra["no hop is lost"] = "" if encoder.worst == 0 else "a hop was heard otherwise"
+
+    rig.after.append(look)
+
+
 class _Sink:
     """A sink that throws, or does other than it is asked to, for some commands."""
 
@@ -182,7 +247,11 @@ def _watcher_without_memory(rig: Rig) -> None:
 
 def _watcher_hangs(rig: Rig) -> None:
     over = threading.Event()
-    rig.watchers.append(_Watcher(lambda: over.wait(30.0) and None))
+
+    def hang() -> None:
+        over.wait(30.0)
+
+    rig.watchers.append(_Watcher(hang))
     rig.stack.callback(over.set)
 
 
@@ -210,85 +279,6 @@ def _disk_full(rig: Rig) -> None:
         threading.Timer(1.5, limit, [resource.RLIM_INFINITY]).start()
 
     rig.at[AT] = fill
-
-
-# --- the learner -------------------------------------------------------------------------------
-
-
-def _offer(rig: Rig, name: str, **changes: Any) -> Callable[[], None]:
-    """Offer other weights as a learner does: a promotion, and the adapter that it describes."""
-    arrays = {key: np.array(value) for key, value in rig.model.bundle.part("adapter").items()}
-    arrays |= changes.pop("arrays", {})
-    plain = {
-        "epoch": 1,
-        "kind": "linear",
-        "settings": rig.model.card.adapter_config,
-        "reason": "The learner wanted it.",
-        **changes,
-    }
-
-    def offer() -> None:
-        promotion = Promotion(arrays=arrays, **plain)
-        try:
-            rig.loop.promotions.offer(promotion, open_adapter(promotion))
-        except DiverloopError as error:
-            rig.extra[f"{name} is refused in a sentence"] = "" if str(error) else "without a word"
-
-    return offer
-
-
-def _unharmed(rig: Rig) -> None:
-    """Whatever was offered: the weights at the end are those of the beginning."""
-
-    def look() -> None:
-        epochs = {one.epoch for _, one, _ in rig.witness.seen}
-        rig.extra["the weights stay"] = "" if epochs == {0} else f"epochs {sorted(epochs)} decided"
-
-    rig.after.append(look)
-
-
-def _nan_weights(rig: Rig) -> None:
-    nothing = np.full_like(rig.model.bundle.part("adapter")["weights"], np.nan)
-    rig.at[AT] = _offer(rig, "nan", arrays={"weights": nothing})
-    _unharmed(rig)
-
-
-def _absurd_gain(rig: Rig) -> None:
-    rig.at[AT] = _offer(
-        rig, "gain", arrays={"weights": np.full((1, rig.model.bundle.part("adapter")["mean"].size), 1e308)}
-    )
-    _unharmed(rig)
-
-
-def _other_classes(rig: Rig) -> None:
-    settings = {**rig.model.card.adapter_config, "classes": ["up", "down"]}
-    rig.at[AT] = _offer(rig, "classes", settings=settings)
-    _unharmed(rig)
-
-
-def _older_epoch(rig: Rig) -> None:
-    rig.at[AT] = _offer(rig, "epoch", epoch=0)
-    _unharmed(rig)
-
-
-def _other_features(rig: Rig) -> None:
-    two = np.ones(2)
-    rig.at[AT] = _offer(
-        rig, "features", arrays={"weights": np.ones((1, 2)), "mean": 0 * two, "scale": two}
-    )
-    _unharmed(rig)
-
-
-def _unknown_kind(rig: Rig) -> None:
-    rig.at[AT] = _offer(rig, "kind", kind="os.system")
-    _unharmed(rig)
-
-
-def _flood_of_promotions(rig: Rig) -> None:
-    offer = _offer(rig, "flood", epoch=0)
-    for n in range(AT, AT + MANY):
-        rig.at[n] = lambda: [offer() for _ in range(100)] and None
-    _unharmed(rig)
 
 
 # --- persons -----------------------------------------------------------------------------------
@@ -331,6 +321,7 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "adapter-throws": _adapter_throws,
     "encoder-says-nan": _encoder_says_nan,
     "decoder-late": _decoder_late,
+    "gpu-lost": _gpu_lost,
     "sink-throws": _sink_throws,
     "sink-refuses": _sink_refuses,
     "watcher-throws": _watcher_throws,
@@ -338,13 +329,7 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "watcher-hangs": _watcher_hangs,
     "kill-recorder": _kill_recorder,
     "disk-full": _disk_full,
-    "nan-weights": _nan_weights,
-    "absurd-gain": _absurd_gain,
-    "other-classes": _other_classes,
-    "older-epoch": _older_epoch,
-    "other-features": _other_features,
-    "unknown-kind": _unknown_kind,
-    "flood-of-promotions": _flood_of_promotions,
+    **fault_learner.ACTS,
     "emergency-stop": _emergency_stop,
     "stop-while-late": _stop_while_late,
 }

@@ -275,4 +275,3 @@ def _unproved(row: Row, outcome: Outcome, proof: bool) -> str:
     if row.replays and not found.ok:
         return " ".join(found.sentences())
     return ""
-

@@ -40,8 +40,11 @@ def faults(
     if json:
         print_json(to_json(results))
     else:
-        columns = ("fault", "", "went on", "safe", "none lost", "told", "on record", "proof", "")
+        columns = ("fault", "", "went on", "safe", "none lost", "told", "record", "proof", "more")
         out.print(figures_table(columns, table_rows(results), "Faults"))
+        for result in results:
+            for text in result.wrong():
+                out.print(f"{result.row.name}: {text}", markup=False, highlight=False)
         out.print(sentence(results), highlight=False)
         for path in written:
             out.print(f"Written: {path}", highlight=False)

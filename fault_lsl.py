@@ -17,7 +17,6 @@ from .fault_matrix import Row
 from .fault_rig import PEOPLE, Rig
 from .hardware.faulty_link import FaultyLink
 from .runtime.messages import Chunk, StreamSpec
-from .runtime.session import PartConfig
 from .runtime.stages import Clock, Source
 
 _CONFINED = """\
@@ -96,7 +95,9 @@ class Watched:
     def close(self) -> None:
         """Close the source."""
         self._source.close()
-        self.silences_s.append((self._last_s, np.inf))
+        now_s = (self._clock.now_ns() - self._began_ns) / 1e9
+        if now_s - self._last_s > _FROM_S:
+            self.silences_s.append((self._last_s, now_s))
 
 
 def over_lsl(row: Row, folder: Path) -> Result:
@@ -131,7 +132,6 @@ def over_lsl(row: Row, folder: Path) -> Result:
             renamed=bool(said.get("renamed")),
         )
         config = LslConfig(name=name, markers="")
-        assert PartConfig(kind="lsl", settings=config)
         rig.link = Watched(LslSource(config, rig.clock), rig.clock)
         sender.start()
         sender.ready.wait()

@@ -21,8 +21,13 @@ from .runtime.watchdog_config import WatchdogConfig
 AT = 8
 """At which window something begins: of a session in real time, where each takes a tenth second."""
 
-_HOG = "import time; kept = bytearray(200 << 20); kept[::4096] = b'x' * len(kept[::4096]); "
-_BUSY = "import time\nwhile True: pass"
+_HOG = """\
+while True:
+    kept = bytearray(200 << 20)
+    kept[::4096] = b"x" * len(kept[::4096])
+    del kept
+"""
+_BUSY = "while True: pass"
 _LEARNER = """\
 import os, sys, time
 while True:
@@ -31,8 +36,8 @@ while True:
 """
 
 
-def _python(rig: Rig, code: str, **more: object) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-c", code], **more)  # type: ignore[call-overload]
+def _python(rig: Rig, code: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
     def end() -> None:
         process.kill()
@@ -184,13 +189,17 @@ def _note_flood(rig: Rig) -> None:
         noted = [answer for answer in answers if not answer.startswith("refused")]
         rig.extra["wrong token"] = f"{len(noted)} were taken" if noted or not answers else ""
 
-    rig.stack.callback(lambda: thread.is_alive() and thread.join(20.0))
+    def end() -> None:
+        if thread.is_alive():
+            thread.join(20.0)
+
+    rig.stack.callback(end)
     rig.after.append(look)
 
 
 def _learner_killed(rig: Rig) -> None:
     """A stand-in: no learner is built yet. It is killed in the middle of a word."""
-    learner = _python(rig, _LEARNER, stdout=subprocess.PIPE)
+    learner = _python(rig, _LEARNER)
 
     def listen() -> None:
         assert learner.stdout is not None
@@ -202,14 +211,20 @@ def _learner_killed(rig: Rig) -> None:
     rig.at[AT] = learner.kill
 
 
+def _start(rig: Rig, code: str, count: int = 1) -> Callable[[], None]:
+    def start() -> None:
+        for _ in range(count):
+            _python(rig, code)
+
+    return start
+
+
 def _memory_hog(rig: Rig) -> None:
-    """Another process takes 200 MiB and lets go of it, again and again."""
-    code = f"import time\nwhile True:\n    {_HOG.replace('import time; ', '')}del kept"
-    rig.at[AT] = lambda: _python(rig, code) and None
+    rig.at[AT] = _start(rig, _HOG)
 
 
 def _cpu_hogs(rig: Rig) -> None:
-    rig.at[AT] = lambda: [_python(rig, _BUSY) for _ in range(os.cpu_count() or 2)] and None
+    rig.at[AT] = _start(rig, _BUSY, os.cpu_count() or 2)
 
 
 ACTS: Mapping[str, Callable[[Rig], None]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from .assembly import assemble, open_model
@@ -17,7 +18,7 @@ from .proving import verify
 from .runtime.bundle import load_bundle, save_bundle
 from .runtime.clock import VirtualClock
 from .runtime.errors import DiverloopError
-from .runtime.messages import StreamSpec
+from .runtime.messages import Channel, StreamSpec
 from .runtime.record.signing import load_or_create_key
 from .runtime.session import PartConfig, SessionConfig, read_session
 from .runtime.units import microvolts_per
@@ -85,7 +86,7 @@ def _corrupt_models(folder: Path) -> Iterator[Case]:
     for name, place in (("begin", 0.0), ("middle", 0.5), ("end", 1.0)):
         bad = _copy(good, f"weights-{name}")
         _spoil(bad / "weights.safetensors", place)
-        yield f"a byte at the {name} of the weights", lambda bad=bad: load_bundle(bad)
+        yield f"a byte at the {name} of the weights", partial(load_bundle, bad)
     short = _copy(good, "short")
     weights = short / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -106,9 +107,8 @@ def _corrupt_models(folder: Path) -> Iterator[Case]:
     yield "an edited card, where its hash is known", lambda: load_bundle(edited, sha256=sha256)
 
 
-def _started(**changes: object) -> Callable[[], object]:
+def _started(person: SimulatorConfig) -> Callable[[], object]:
     """A session whose participant is another than the model's."""
-    person = replace(PEOPLE, **changes)
     session = SessionConfig(
         name="wrong",
         source=PartConfig(kind="simulator", settings=person),
@@ -123,13 +123,13 @@ def _started(**changes: object) -> Callable[[], object]:
 
 
 def _other_streams(folder: Path) -> Iterator[Case]:
-    yield "another montage", _started(montage="seeg4x10")
-    yield "another rate", _started(rate_hz=500.0)
+    yield "another montage", _started(replace(PEOPLE, montage="seeg4x10"))
+    yield "another rate", _started(replace(PEOPLE, rate_hz=500.0))
     model = open_model(model_by_hand())
     spec = SimulatedParticipant(SimulatorConfig(montage="eeg8"), VirtualClock()).spec
     first, *others = spec.channels
 
-    def accept(*channels: object) -> Callable[[], object]:
+    def accept(*channels: Channel) -> Callable[[], object]:
         changed: StreamSpec = replace(spec, channels=channels)
         return lambda: model.accept(changed)
 
@@ -141,7 +141,7 @@ def _other_streams(folder: Path) -> Iterator[Case]:
 
 def _units(folder: Path) -> Iterator[Case]:
     for unit in ("counts", "", "MV", "uVrms", "µ"):
-        yield f"the unit {unit!r}", lambda unit=unit: microvolts_per(unit)
+        yield f"the unit {unit!r}", partial(microvolts_per, unit)
 
 
 # --- session files -----------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def _corrupt_sessions(folder: Path) -> Iterator[Case]:
     for place, (name, data) in enumerate(texts.items()):
         path = folder / f"{place}.toml"
         path.write_bytes(data)
-        yield name, lambda path=path: read_session(path)
+        yield name, partial(read_session, path)
     yield "a file that is not there", lambda: read_session(folder / "none.toml")
 
 
@@ -204,7 +204,7 @@ def _damaged(folder: Path) -> Iterator[Case]:
         for name, place in (("begin", 0.02), ("middle", 0.5), ("end", 0.98)):
             copy = Path(shutil.copytree(good, folder / f"{what}-{name}"))
             _spoil(copy / file.name, place)
-            yield f"a byte near the {name} of {file.name}", lambda copy=copy: look(copy)
+            yield f"a byte near the {name} of {file.name}", partial(look, copy)
     cut = Path(shutil.copytree(good, folder / "cut"))
     recording = cut / "recording.xdf"
     recording.write_bytes(recording.read_bytes()[: recording.stat().st_size // 2])

@@ -21,13 +21,14 @@ def state_of(result: Result) -> str:
 
 
 def table_rows(results: Iterable[Result]) -> list[tuple[str, ...]]:
-    """Fault, state, each question, what is wrong: one row each, for a table."""
+    """Fault, state, each question, and how much else was as it must be: a row each."""
     rows = []
     for result in results:
         marks = {one.question: "yes" if one.ok else "NO" for one in result.findings}
         asked = tuple(marks.get(question, "") for question in QUESTIONS)
-        wrong = result.pending or " ".join(result.wrong())
-        rows.append((result.row.name, state_of(result), *asked, wrong))
+        more = [one.ok for one in result.findings if one.question not in QUESTIONS]
+        count = f"{sum(more)} of {len(more)}" if more else ""
+        rows.append((result.row.name, state_of(result), *asked, count))
     return rows
 
 

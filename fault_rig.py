@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .assembly import Model, open_model
 from .fault_matrix import LENGTH_S, Row
+from .fault_recorder import ThreadRecorder
 from .hardware.faulty_link import FaultyLink, LinkFault
 from .hardware.simulator import SimulatedParticipant, SimulatorConfig
 from .keeping import Keeping, keep
 from .runtime.bundle import Bundle, join_parts
 from .runtime.card import Card, CardInput, CardWindow, versions_now
 from .runtime.clock import MonotonicClock, VirtualClock
-from .runtime.fanout import FanOut
+from .runtime.fanout import FanOut, FanOutConfig
 from .runtime.guard import Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import LoopConfig, Stages
@@ -35,14 +33,14 @@ from .runtime.messages import (
     StreamSpec,
     Window,
 )
-from .runtime.record.frames import Kept
-from .runtime.record.link import FILE
-from .runtime.record.recorder import Recorder
 from .runtime.session import PartConfig, SessionConfig
 from .runtime.signal.bad_channels import BadChannelConfig
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
 from .runtime.windows import WindowConfig
+
+AT, MANY = 40, 15
+"""At which window something begins, and for how many it lasts, on a clock that jumps."""
 
 CLASSES = ("left", "right")
 WINDOW = WindowConfig(length_s=0.5, step_s=0.1)
@@ -232,7 +230,9 @@ class Rig:
         What is to happen at which window.
     """
 
-    def __init__(self, row: Row, folder: Path, *, live: bool = False, process: bool = False) -> None:
+    def __init__(
+        self, row: Row, folder: Path, *, live: bool = False, process: bool = False
+    ) -> None:
         self.row, self.live = row, live
         self.clock: Clock = MonotonicClock() if live else VirtualClock()
         self.model: Model = open_model(model_by_hand())
@@ -297,6 +297,7 @@ class Rig:
 
     def _loop(self) -> Loop:
         tape = self.keeping.tape
+        patience = FanOutConfig(close_limit_s=float(self.row.settings.get("close_limit_s", 5.0)))
         stages = Stages(
             source=tape.source(self.link),
             conditioner=self.model.conditioner_for(self.session),
@@ -311,64 +312,12 @@ class Rig:
             window=self.model.window,
             config=self.session.loop,
             guard=tape.guard,
-            fanout=FanOut([*self.watchers, *self.keeping.watchers]),
+            fanout=FanOut([*self.watchers, *self.keeping.watchers], config=patience),
             promotions=tape.promotions,
             inbox=tape.inbox,
             accept=self.model.accept,
             beat=self.beat,
         )
-
-
-class ThreadRecorder:
-    """The recorder in a thread of this process: a process takes a second to start."""
-
-    def __init__(
-        self, folder: Path, kept: Kept, first: int, heard: Callable[[dict[str, Any]], None]
-    ) -> None:
-        self.pid, self.refusal, self.alive = os.getpid(), "", True
-        ours, theirs = os.pipe()
-        self._pipe = os.fdopen(theirs, "wb")
-        self._begun = threading.Event()
-        self._heard = heard
-        recorder = Recorder(folder / FILE, kept, first, self._hear)
-        self._thread = threading.Thread(
-            target=self._run, args=(recorder, ours, folder), name="recorder", daemon=True
-        )
-        self._thread.start()
-
-    def await_beginning(self) -> None:
-        """Wait until it has begun."""
-        self._begun.wait()
-
-    def take(self, packed: bytes) -> None:
-        """Hand a message over; waits while the pipe is full."""
-        self._pipe.write(packed)
-        self._pipe.flush()
-
-    def push(self) -> bool:
-        """Nothing ever waits here."""
-        return True
-
-    def await_room(self, limit_s: float) -> None:
-        """There is room."""
-
-    def finish(self) -> bool:
-        """Close the pipe, and wait for the end."""
-        if not self._pipe.closed:
-            self._pipe.close()
-        self._thread.join()
-        return True
-
-    def _hear(self, said: dict[str, Any]) -> None:
-        if "ready" in said:
-            self._begun.set()
-        else:
-            self._heard(said)
-
-    def _run(self, recorder: Recorder, pipe: int, folder: Path) -> None:
-        with os.fdopen(pipe, "rb") as readable:
-            recorder.run(readable, folder)
-        self.alive = False
 
 
 class _Caught:
@@ -383,13 +332,3 @@ class _Caught:
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> bool:
         self._outcome.error = error
         return isinstance(error, Exception)
-
-
-def wait_until(so: Callable[[], Any], limit_s: float = 20.0) -> bool:
-    """Wait for something in real time, a hundredth of a second at a time; whether it came."""
-    deadline_s = time.monotonic() + limit_s
-    while not so():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.01)
-    return True

@@ -17,10 +17,11 @@ from .runtime.clock import MonotonicClock
 from .runtime.errors import RecordingError
 from .runtime.json_text import json_text
 from .runtime.record.audit import AuditKind, AuditLog, AuditWatcher
-from .runtime.record.link import FILE, RecorderLink, Starts
+from .runtime.record.link import FILE, RecorderLink
 from .runtime.record.manifest import Manifest, machine_now, utc_now
 from .runtime.record.reading import BUNDLE
 from .runtime.record.signing import PrivateKey, load_or_create_key
+from .runtime.record.starts import Starts
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, tables_of
 from .runtime.stages import Clock, Watcher

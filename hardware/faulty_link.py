@@ -203,7 +203,7 @@ class FaultyLink:
                 arrives_s=(first + size) * period_s,
                 first=first,
                 values=self._spoilt(first, first + size),
-                stamps_s=_STARTED_S + np.arange(first, first + size) * period_s,
+                stamps_s=_STARTED_S + np.arange(first, first + size, dtype=np.float64) * period_s,
             )
             gone = self._on("drop", at_s) or self._on("away", at_s)
             if gone or not np.isfinite(packet.values).all():
@@ -301,9 +301,7 @@ class FaultyLink:
             self._timeline.resume(float(packet.stamps_s[0]), max(0.0, outage_s))
         self._arrived_ns = now_ns
         samples = np.ascontiguousarray(packet.values.T)
-        self._placed += self._timeline.place(
-            samples, packet.stamps_s, now_ns / 1e9, self._n_rows
-        )
+        self._placed += self._timeline.place(samples, packet.stamps_s, now_ns / 1e9, self._n_rows)
         self._n_rows += len(packet.values)
         self._events += self._timeline.take_events()
 

@@ -272,7 +272,9 @@ class Timeline:
     def _restore_order(self, run: _Run) -> list[Placed]:
         n_held = sum(held.size for held in self._held)
         if told := self._swaps.admit(self._next, run.size):
-            text = f"{told} samples came after {n_held} later ones and were put back in their place."
+            text = (
+                f"{told} samples came after {n_held} later ones and were put back in their place."
+            )
             self._tell(EventKind.REORDERED, text, told)
         return [self._accept(run), *self._release()]
 

@@ -25,11 +25,12 @@ DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
     "cleaning.py", "cli.py", "console.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
     "engine_commands.py", "fault_acts.py", "fault_checks.py", "fault_commands.py",
-    "fault_matrix.py", "fault_processes.py", "fault_refusals.py", "fault_report.py",
-    "fault_rig.py", "fault_trials.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
-    "guiding_look.py", "guiding_report.py", "keeping.py", "listening.py", "model_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "training_sources.py",
+    "fault_learner.py", "fault_lsl.py", "fault_matrix.py", "fault_processes.py",
+    "fault_recorder.py", "fault_refusals.py", "fault_report.py", "fault_rig.py", "fault_row.py",
+    "fault_stages.py", "fault_streams.py", "fault_trials.py", "fit_plan.py", "flicker_lock.py",
+    "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py", "keeping.py",
+    "listening.py", "model_commands.py", "proving.py", "recentring.py", "record_commands.py",
+    "rehearsal.py", "reporting.py", "running.py", "training_sources.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -63,7 +64,12 @@ HOMES = {
         "model_commands.py",
         "record_commands.py",
     ),
-    "zmq": ("adapters/speech/", "runtime/telemetry.py", "runtime/record/note_server.py"),
+    "zmq": (
+        "adapters/speech/",
+        "fault_processes.py",  # writes rubbish to every port
+        "runtime/telemetry.py",
+        "runtime/record/note_server.py",
+    ),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),

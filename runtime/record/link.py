@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -33,6 +33,7 @@ from ..wire import encode
 from .entries import End, TurnEntry
 from .frames import TOPICS, Kept, pack
 from .manifest import Manifest
+from .starts import Starts
 from .tape import Pass
 
 FILE = "recording.xdf"
@@ -72,38 +73,6 @@ class LinkConfig:
             )
         if not 1 <= self.lag_s <= 60:
             raise ConfigError(f"record.lag_s must be in [1, 60] s, got {self.lag_s} s.")
-
-
-class Recording(Protocol):
-    """A recorder at work, as the link sees it."""
-
-    pid: int
-    refusal: str
-    alive: bool
-
-    def await_beginning(self) -> None:
-        """Return when it has begun its file; raise `RecordingError` if it does not."""
-
-    def take(self, packed: bytes) -> None:
-        """Hand a message over, now or when there is room."""
-
-    def push(self) -> bool:
-        """Hand over what there is room for; whether nothing is left."""
-
-    def await_room(self, limit_s: float) -> None:
-        """Return when there is room, or after so long."""
-
-    def finish(self) -> bool:
-        """Let it end, or make it; whether that was a good end."""
-
-
-class Starts(Protocol):
-    """What starts a recorder: a process, or whatever stands in for it."""
-
-    def __call__(
-        self, folder: Path, kept: Kept, first: int, heard: Callable[[dict[str, Any]], None]
-    ) -> Recording:
-        """Start one that goes on after what is kept."""
 
 
 class RecorderLink:
