@@ -38,7 +38,8 @@ class Stage:
     folder : Path
         Temporary.
     short : bool
-        Whether recorders run in threads, and recordings are read rather than replayed.
+        Whether recordings are read rather than replayed, and recorders run in threads even where
+        the session runs in real time.
     """
 
     def __init__(self, folder: Path, *, short: bool = False) -> None:
@@ -84,7 +85,7 @@ class Stage:
 def in_loop(stage: Stage, row: Row, folder: Path) -> Result:
     """A session on a clock that jumps, or in real time if the row says so."""
     live = bool(row.settings.get("live"))
-    process = not stage.short or bool(row.settings.get("process"))
+    process = bool(row.settings.get("process")) or (live and not stage.short)
     rig = Rig(row, folder, live=live, process=process)
     if row.act:
         (fault_processes.ACTS if live else ACTS)[row.act](rig)
