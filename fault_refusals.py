@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from .assembly import assemble, open_model
 from .fault_checks import Finding, Result, sentence_fault
+from .fault_lsl import confined
 from .fault_matrix import Row
-from .fault_rig import PEOPLE, Rig, model_by_hand
+from .fault_rig import CLASSES, PEOPLE, Rig, model_by_hand
 from .hardware.simulator import SimulatedParticipant, SimulatorConfig
 from .keeping import keep
 from .proving import verify
@@ -213,12 +216,24 @@ def _damaged(folder: Path) -> Iterator[Case]:
     yield "a log that another key has signed", lambda: look(good, "0000 0000 0000 0000")
 
 
+def _same_outputs(folder: Path) -> Iterator[Case]:
+    from .hardware.lsl_outlet import LslSink, LslSinkConfig
+
+    spec = SimulatedParticipant(PEOPLE, VirtualClock()).spec
+    config = LslSinkConfig(name=f"faults-{uuid.uuid4().hex}")
+    first, second = LslSink(config), LslSink(config)
+    with confined(folder), closing(first), closing(second):
+        first.open(spec, CLASSES)
+        yield "the second of two outputs", partial(second.open, spec, CLASSES)
+
+
 CASES: Mapping[str, Callable[[Path], Iterator[Case]]] = {
     "corrupt-models": _corrupt_models,
     "other-streams": _other_streams,
     "units": _units,
     "corrupt-sessions": _corrupt_sessions,
     "no-place": _no_place,
+    "outputs": _same_outputs,
     "damaged": _damaged,
 }
 """Cases by the name of a row's act; each is what it is, and what must raise."""

@@ -236,12 +236,13 @@ START = (
         how="twice",
         short=False,
     ),
-    Row(
-        name="double-output",
-        group="start",
-        done="Two sessions send under the same name.",
-        must=_BEFORE,
-        pending="Not built: names of output streams are not claimed.",
+    _refused(
+        "double-output",
+        "start",
+        "Two sessions on one machine send under the same name.",
+        "The second is refused before it starts, in one sentence.",
+        "outputs",
+        short=False,
     ),
     _refused(
         "damaged-recording",
