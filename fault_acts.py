@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -255,32 +253,6 @@ def _watcher_hangs(rig: Rig) -> None:
     rig.stack.callback(over.set)
 
 
-# --- the recorder ------------------------------------------------------------------------------
-
-
-def _kill_recorder(rig: Rig) -> None:
-    link = rig.keeping.link
-    rig.at[AT] = lambda: os.kill(link.recorder_pid, signal.SIGKILL)
-    rig.after.append(lambda: _expect(rig, "another recorder", link.restarts == 1))
-
-
-def _disk_full(rig: Rig) -> None:
-    """The recorder may write no byte more, as on a full disk; a second later it may again."""
-    import resource
-
-    link, folder = rig.keeping.link, rig.keeping.folder
-
-    def limit(n_bytes: int) -> None:
-        hard = resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE)[1]
-        resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
-
-    def fill() -> None:
-        limit((folder / "recording.xdf").stat().st_size + 100)
-        threading.Timer(1.5, limit, [resource.RLIM_INFINITY]).start()
-
-    rig.at[AT] = fill
-
-
 # --- persons -----------------------------------------------------------------------------------
 
 
@@ -327,8 +299,6 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "watcher-throws": _watcher_throws,
     "watcher-without-memory": _watcher_without_memory,
     "watcher-hangs": _watcher_hangs,
-    "kill-recorder": _kill_recorder,
-    "disk-full": _disk_full,
     **fault_learner.ACTS,
     "emergency-stop": _emergency_stop,
     "stop-while-late": _stop_while_late,

@@ -111,6 +111,33 @@ def _stop_while_hanging(rig: Rig) -> None:
     rig.after.append(look)
 
 
+def _kill_recorder(rig: Rig) -> None:
+    link = rig.keeping.link
+    rig.at[AT] = lambda: os.kill(link.recorder_pid, signal.SIGKILL)
+
+    def look() -> None:
+        rig.extra["another recorder"] = "" if link.restarts == 1 else f"{link.restarts} came"
+
+    rig.after.append(look)
+
+
+def _disk_full(rig: Rig) -> None:
+    """The recorder may write no byte more, as on a full disk; a second later it may again."""
+    import resource
+
+    link, folder = rig.keeping.link, rig.keeping.folder
+
+    def limit(n_bytes: int) -> None:
+        hard = resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE)[1]
+        resource.prlimit(link.recorder_pid, resource.RLIMIT_FSIZE, (n_bytes, hard))
+
+    def fill() -> None:
+        limit((folder / "recording.xdf").stat().st_size + 100)
+        threading.Timer(1.5, limit, [resource.RLIM_INFINITY]).start()
+
+    rig.at[AT] = fill
+
+
 def _viewer(number: int) -> Callable[[Rig], None]:
     def act(rig: Rig) -> None:
         publisher = TelemetryPublisher()
@@ -203,7 +230,7 @@ def _learner_killed(rig: Rig) -> None:
 
     def listen() -> None:
         assert learner.stdout is not None
-        while learner.stdout.readline():  # half a line is no promotion
+        while learner.stdout.readline().endswith(b"\n"):  # half a line is no promotion
             rig.extra["no half promotion"] = "half a word was taken for weights"
 
     rig.extra["no half promotion"] = ""
@@ -232,6 +259,8 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "watchdog-frozen": _watchdog(signal.SIGSTOP),
     "loop-hangs": _loop_hangs,
     "stop-while-hanging": _stop_while_hanging,
+    "recorder-killed": _kill_recorder,
+    "disk-full": _disk_full,
     "viewer-killed": _viewer(signal.SIGKILL),
     "viewer-frozen": _viewer(signal.SIGSTOP),
     "telemetry-flood": _telemetry_flood,

@@ -93,28 +93,6 @@ WATCHERS = (
     ),
 )
 
-RECORDING = (
-    _within(
-        "recorder-killed",
-        "recording",
-        "The recorder is killed with SIGKILL.",
-        "Another is started, what was not on the disk is sent again, nothing is lost.",
-        act="kill-recorder",
-        told=(_K.RECORDER,),
-        settings={"process": True},
-    ),
-    _within(
-        "disk-full",
-        "recording",
-        "The disk is full for a second and a half.",
-        "It is told, nothing is lost, the recording goes on when there is room.",
-        told=(_K.RECORDER,),
-        most=2,
-        short=False,
-        settings={"process": True},
-    ),
-)
-
 LEARNER = (
     _within(
         "nan-weights",
@@ -189,6 +167,30 @@ def _live(name: str, group: str, done: str, must: str, **more: Any) -> Row:
     more = {"act": name, "may": BUSY, "commands": False, "short": False, **more}
     return Row(name=name, group=group, done=done, must=must, settings=settings, **more)
 
+
+RECORDING = (
+    _live(
+        "recorder-killed",
+        "recording",
+        "The recorder is killed with SIGKILL.",
+        "Another is started, what was not on the disk is sent again, nothing is lost.",
+        told=(_K.RECORDER,),
+        may=(_K.STALE, _K.FRESH),
+        most=2,
+        short=True,
+        settings={"process": True},
+    ),
+    _live(
+        "disk-full",
+        "recording",
+        "The disk is full for a second and a half.",
+        "It is told, nothing is lost, the recording goes on when there is room.",
+        told=(_K.RECORDER,),
+        may=(_K.STALE, _K.FRESH),
+        most=3,
+        settings={"process": True, "length_s": 6.0},
+    ),
+)
 
 PROCESSES = (
     _live(

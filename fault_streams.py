@@ -95,6 +95,7 @@ STREAM = (
         told=(EventKind.RATE,),
         most=2,
         commands=False,
+        replays=False,  # a session in which nothing is decoded proves nothing
         settings={"neutral_after_s": 0.0},
     ),
     Row(
