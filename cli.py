@@ -16,6 +16,7 @@ from . import (
     checking,
     control_commands,
     engine_commands,
+    fault_commands,
     key_commands,
     model_commands,
     record_commands,
@@ -312,6 +313,7 @@ for command in (
     control_commands.disable,
     control_commands.status,
     control_commands.hold,
+    fault_commands.faults,
 ):
     app.command()(command)
 app.command("compile")(engine_commands.compile_model)

@@ -23,6 +23,7 @@ from .runtime.record.link import FILE, RecorderLink
 from .runtime.record.manifest import Manifest, machine_now, utc_now
 from .runtime.record.reading import BUNDLE
 from .runtime.record.signing import PrivateKey, load_or_create_key
+from .runtime.record.starts import Starts
 from .runtime.record.tape import Tape
 from .runtime.session import SessionConfig, tables_of
 from .runtime.stages import Clock, Watcher
@@ -84,7 +85,14 @@ class Keeping:
 
 @contextmanager
 def keep(
-    session: SessionConfig, model: Model, clock: Clock, root: Path, *, live: bool, armed: bool
+    session: SessionConfig,
+    model: Model,
+    clock: Clock,
+    root: Path,
+    *,
+    live: bool,
+    armed: bool,
+    recorder: Starts | None = None,
 ) -> Iterator[Keeping]:
     """Open a session's folder, its audit log and its recorder; finish them at the end.
 
@@ -105,6 +113,8 @@ def keep(
         Whether it runs in real time.
     armed : bool
         Whether a person asked for commands to pass.
+    recorder : callable, optional
+        What starts a recorder; a process by default.
 
     Yields
     ------
@@ -127,7 +137,7 @@ def keep(
         _note_model(audit, manifest, who, model)
         if armed:
             audit.append(AuditKind.ARMED, who=who, why="A person let commands pass.", details={})
-        link = RecorderLink(folder, manifest)
+        link = RecorderLink(folder, manifest, start=recorder)
         tape = Tape(clock, link.post, session.guard)
         watchers = (link, AuditWatcher(audit))
         with _finished(link, folder, seal):

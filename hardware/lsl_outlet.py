@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pylsl
 
+from ..runtime.claim import Claim
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
+from ..runtime.record.signing import configuration_folder
 
 FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength", "selected")
 """Channels of the decision stream before the probabilities, one per class, named ``p:<class>``.
@@ -64,12 +66,17 @@ class LslSink:
         self._config = config or LslSinkConfig()
         self._decisions: pylsl.StreamOutlet | None = None
         self._markers: pylsl.StreamOutlet | None = None
+        self._claim: Claim | None = None
         self._shown: str | None = None
         self._index: dict[str | None, int] = {}
 
     def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:
-        """Announce both streams; see `FIXED` and `VELOCITY` for the schema."""
+        """Announce both streams; see `FIXED` and `VELOCITY` for the schema.
+
+        Raises `ConfigError` if another session of this user sends under the same name.
+        """
         name = self._config.name
+        self._claim = Claim(name, configuration_folder() / "outputs")
         labels = [*FIXED, *(f"p:{label}" for label in classes), *VELOCITY]
         source = f"{name}-{spec.source_id or spec.name}"
         info = pylsl.StreamInfo(name, "Decisions", len(labels), 0.0, "double64", source)
@@ -121,6 +128,8 @@ class LslSink:
                 # An outlet that goes takes with it whatever is still on its way.
                 threading.Event().wait(_FAREWELL_S)
         self._decisions = self._markers = None
+        if self._claim is not None:
+            self._claim.release()
 
     def _say(self, command: Command) -> None:
         assert self._markers is not None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .events import Event
 from .inbox import Inbox
 from .messages import Decision, Embedding, Promotion, Window
 from .promotion import Promotions
+from .shield import FAILED, Complaint, Kept
 from .stages import Adapter
 
 
@@ -36,6 +40,45 @@ class Follows(Protocol):
         """Take on what the adapter before has not finished. Called before the next window."""
 
 
+@runtime_checkable
+class Shows(Protocol):
+    """An adapter that shows what it has learnt."""
+
+    def to_arrays(self) -> Mapping[str, NDArray[np.floating]]:
+        """By name."""
+
+
+ABSURD = 1e12
+"""No weight is so large, whatever its unit."""
+
+
+def unusable(promotion: Promotion, adapter: Adapter, was: Adapter) -> str:
+    """Why weights cannot be meant for what the present ones read; empty if they can.
+
+    Parameters
+    ----------
+    promotion : Promotion
+        With its arrays.
+    adapter, was : Adapter
+        Made from it, and the present one.
+
+    Returns
+    -------
+    reason : str
+        The middle of a sentence.
+    """
+    for name, array in promotion.arrays.items():
+        if not (np.abs(array) < ABSURD).all():
+            return f"their {name} hold NaN, infinity or an absurd number; "
+    if type(adapter) is not type(was) or not isinstance(was, Shows):
+        return ""
+    present = was.to_arrays()
+    for name, array in promotion.arrays.items():
+        if name in present and array.ndim == 2 and array.shape[-1] != present[name].shape[-1]:
+            return f"their {name} read {array.shape[-1]} features, not {present[name].shape[-1]}; "
+    return ""
+
+
 class Decider:
     """The adapter that decides now.
 
@@ -52,6 +95,9 @@ class Decider:
     def __init__(self, adapter: Adapter, promotions: Promotions, inbox: Inbox) -> None:
         self._promotions = promotions
         self._inbox = inbox
+        self._refused = ""
+        self._kept, self._own = Kept(), list[Event]()
+        self._complaint = Complaint("The adapter", "output is neutral while it does")
         self._seat(adapter)
 
     @property
@@ -65,12 +111,34 @@ class Decider:
         return self._adapter.epoch
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
-        """Let the adapter decide."""
-        return self._adapter.decide(embedding, window)
+        """Let the adapter decide; neutral where the encoder or it had nothing but an error."""
+        if not embedding.values.size and not embedding.quality:
+            return self._failed(window)
+        with self._kept as kept:
+            return self._adapter.decide(embedding, window)
+        assert kept.error is not None
+        if event := self._complaint.of(kept.error, window.due_ns):
+            self._own.append(event)
+        return self._failed(window)
 
     def events(self) -> tuple[Event, ...]:
         """What the adapter has to tell people since the last call."""
-        return self._teller.take_events() if self._teller is not None else ()
+        told, self._own = tuple(self._own), []
+        return told + (self._teller.take_events() if self._teller is not None else ())
+
+    def _failed(self, window: Window) -> Decision:
+        return Decision(
+            classes=self.classes,
+            probabilities=np.full(len(self.classes), np.nan),
+            label=None,
+            reason=FAILED,
+            first_sample=window.first_sample,
+            stop_sample=window.stop_sample,
+            epoch=self.epoch,
+            marker=window.marker,
+            lsl_raw_s=window.lsl_raw_s,
+            lsl_corrected_s=window.lsl_corrected_s,
+        )
 
     def take_over(self) -> Iterator[tuple[Promotion, int, str]]:
         """Let others take over, if they speak of the same classes and are newer.
@@ -82,16 +150,23 @@ class Decider:
         epoch : int
             Which weights are active now.
         text : str
-            What became of it, in one sentence.
+            What became of it, in one sentence; empty if the one before was refused likewise.
         """
         for promotion, adapter in self._promotions.take():
             yield promotion, *self._adopt(promotion, adapter)
 
     def _adopt(self, promotion: Promotion, adapter: Adapter) -> tuple[int, str]:
         was = self._adapter
-        if adapter.classes != was.classes or adapter.epoch <= was.epoch:
-            text = f"Weights of epoch {adapter.epoch} were refused: those of epoch {was.epoch} stay"
-            return was.epoch, f"{text}."
+        other = adapter.classes != was.classes or adapter.epoch <= was.epoch
+        reason = "" if other else unusable(promotion, adapter, was)
+        if other or reason:
+            before = self._refused
+            self._refused = (
+                f"Weights of epoch {adapter.epoch} were refused: {reason}those of epoch "
+                f"{was.epoch} stay."
+            )
+            return was.epoch, self._refused if self._refused != before else ""
+        self._refused = ""
         self._seat(adapter)
         if isinstance(adapter, Follows):
             adapter.follow(was)

@@ -39,6 +39,7 @@ class EventKind(StrEnum):
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
     CORRECTED = "corrected"  # what was decided before was read otherwise since
     STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
+    FAILED = "failed"  # a decoder or a sink raised an error; the loop went on without it
     ENGINE = "engine"  # what runs the student, and that another took over
 
 

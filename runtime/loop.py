@@ -38,8 +38,9 @@ from .pace import Pace
 from .position import Position
 from .promotion import Promotions
 from .ring import Ring
+from .shield import shielded
 from .stages import Clock
-from .trust import LOST, Trust, describe_damage, finite_parts
+from .trust import LOST, Damage, Trust, finite_parts
 from .windows import Slot, WindowConfig
 
 
@@ -88,13 +89,11 @@ class Loop:
         self.guard = guard or Guard()
         self.promotions = promotions or Promotions()
         self.book = LatencyBook()
-        self._stages = stages
+        self._stages = shielded(stages, self.tell)
         self.inbox = inbox or Inbox()
         self._decider = Decider(stages.adapter, self.promotions, self.inbox)
-        self._clock = clock
-        self._window = window
-        self._config = config or LoopConfig()
-        self._fanout = fanout or FanOut(())
+        self._clock, self._window = clock, window
+        self._config, self._fanout = config or LoopConfig(), fanout or FanOut(())
         self._accept = accept or (lambda spec: None)
         self._beat = beat or (lambda: None)
         self.first_decision_s = math.nan
@@ -135,7 +134,8 @@ class Loop:
         self._beat()
         for promotion, epoch, text in self._decider.take_over():
             self._fanout.put(promotion)
-            self._tell(self._event(EventKind.PROMOTED, text, epoch))
+            if text:
+                self._tell(self._event(EventKind.PROMOTED, text, epoch))
         complete = self._ring.stop + self._policy.wanted(self._ring.stop)
         wanted = max(1, self._pace.source_stop(complete) - self._at.came)
         if wanted > self._lead:
@@ -290,8 +290,8 @@ class Loop:
             self._fanout.put(replace(conditioned.quality, at_ns=arrived_ns))
 
     def _store_finite(self, chunk: Chunk) -> None:
-        count, text = describe_damage(chunk, self._spec.channel_names)
-        self._tell(self._event(EventKind.NOT_A_NUMBER, text, count))
+        if told := self._damage.tell(chunk):
+            self._tell(self._event(EventKind.NOT_A_NUMBER, *told))
         for part in finite_parts(chunk):
             self._store(self._stages.conditioner.process(part), chunk.arrived_ns)
         # Bad samples at the end count as passed: their windows come due, and output turns neutral.
@@ -392,6 +392,7 @@ class Loop:
             capacity = self._policy.reach + round(self._config.history_s * conditioned.rate_hz)
             self._ring = Ring(conditioned.n_channels, capacity)
             self._trust = Trust(stages.conditioner.settle_samples, capacity)
+            self._damage = Damage(self._spec)
             self._opened_ns = self._clock.now_ns()
             self._at = Position(self._pace, self._spec.rate_hz, self._opened_ns)
             self._fanout.put(self._spec)

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from .messages import Event, EventKind, Samples
 from .sender_clock import SenderClock
+from .swarm import Swarm
 
 Stamps = NDArray[np.float64]
 
@@ -111,6 +112,7 @@ class Timeline:
         self._held: list[_Run] = []
         self._history: deque[Placed] = deque()
         self._events: list[Event] = []
+        self._repeats, self._swaps = (Swarm(rate_hz, 60 * rate_hz) for _ in range(2))
         self._arrival_offset_s = math.nan  # arrival minus stamp, when nothing is late
         self._last_stamp_s = math.nan
         self._jitter_told = False
@@ -269,11 +271,11 @@ class Timeline:
 
     def _restore_order(self, run: _Run) -> list[Placed]:
         n_held = sum(held.size for held in self._held)
-        self._tell(
-            EventKind.REORDERED,
-            f"{run.size} samples came after {n_held} later ones and were put back in their place.",
-            run.size,
-        )
+        if told := self._swaps.admit(self._next, run.size):
+            text = (
+                f"{told} samples came after {n_held} later ones and were put back in their place."
+            )
+            self._tell(EventKind.REORDERED, text, told)
         return [self._accept(run), *self._release()]
 
     def _fills_the_hole(self, run: _Run) -> bool:
@@ -318,11 +320,9 @@ class Timeline:
         )
 
     def _drop(self, run: _Run) -> list[Placed]:
-        self._tell(
-            EventKind.DUPLICATE,
-            f"{run.size} samples came a second time and were dropped.",
-            run.size,
-        )
+        if told := self._repeats.admit(self._next, run.size):
+            text = f"{told} samples came a second time and were dropped."
+            self._tell(EventKind.DUPLICATE, text, told)
         return []
 
     def _jump(self, late_s: float) -> None:

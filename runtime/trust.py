@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conditioned import Conditioned
-from .messages import Chunk
+from .messages import Chunk, StreamSpec
+from .swarm import Swarm
 from .windows import Slot
 
+_MOST_SWARMS = 16  # sets of channels that are told apart
 LOST = "the window touches lost or unsettled samples"
 
 
@@ -118,6 +120,30 @@ class Masks:
             if at <= slot.first:
                 break
         return None if usable is None or usable.all() else usable
+
+
+class Damage:
+    """Tells people of samples that are no numbers, once for each episode.
+
+    Parameters
+    ----------
+    spec : StreamSpec
+        The stream.
+    """
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._names, self._rate_hz = spec.channel_names, spec.rate_hz
+        self._swarms: dict[str, Swarm] = {}
+
+    def tell(self, chunk: Chunk) -> tuple[str, int] | None:
+        """What to say of a chunk with NaN or infinity, and of how many samples; None if told."""
+        count, text = describe_damage(chunk, self._names)
+        figure, _, rest = text.partition(" ")
+        if len(self._swarms) > _MOST_SWARMS:
+            rest = ""  # channels come and go: one episode for all
+        swarm = self._swarms.setdefault(rest, Swarm(self._rate_hz, 60 * self._rate_hz))
+        told = swarm.admit(chunk.first_sample, count)
+        return (text.replace(figure, str(told), 1), told) if told else None
 
 
 def describe_damage(chunk: Chunk, channel_names: Sequence[str]) -> tuple[int, str]:

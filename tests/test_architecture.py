@@ -24,11 +24,14 @@ FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
 DOORS = (
     "__main__.py", "assembly.py", "calibration.py", "calibration_commands.py", "checking.py",
     "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
-    "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
-    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
-    "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "training_sources.py", "trust_commands.py", "viewing.py",
+    "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fault_acts.py",
+    "fault_checks.py", "fault_commands.py", "fault_learner.py", "fault_lsl.py", "fault_matrix.py",
+    "fault_processes.py", "fault_recorder.py", "fault_refusals.py", "fault_report.py",
+    "fault_rig.py", "fault_row.py", "fault_stages.py", "fault_streams.py", "fault_trials.py",
+    "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py",
+    "guiding_report.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
+    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
+    "running.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -59,7 +62,11 @@ HOMES = {
         "console.py",
         "control_commands.py",
         "engine_commands.py",
+<<<<<<< HEAD
         "key_commands.py",
+=======
+        "fault_commands.py",
+>>>>>>> ea18bb6a6bedf0bad452f9765672b789412c0eb6
         "model_commands.py",
         "record_commands.py",
         "trust_commands.py",
@@ -73,6 +80,15 @@ HOMES = {
         "runtime/record/note_server.py",
         "runtime/telemetry.py",
     ),
+<<<<<<< HEAD
+=======
+    "zmq": (
+        "adapters/speech/",
+        "fault_processes.py",  # writes rubbish to every port
+        "runtime/telemetry.py",
+        "runtime/record/note_server.py",
+    ),
+>>>>>>> ea18bb6a6bedf0bad452f9765672b789412c0eb6
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),

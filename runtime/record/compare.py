@@ -37,7 +37,7 @@ IGNORED: Mapping[str, str] = {
 
 _OF_THE_MACHINE = (
     EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE, EventKind.WATCHDOG,
-    EventKind.STOPPED,
+    EventKind.STOPPED, EventKind.FAILED,
 )  # fmt: skip
 
 _Kept = TypeVar("_Kept", TurnEntry, Event)

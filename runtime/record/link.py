@@ -33,6 +33,7 @@ from ..wire import encode
 from .entries import End, TurnEntry
 from .frames import TOPICS, Kept, pack
 from .manifest import Manifest
+from .starts import Starts
 from .tape import Pass
 
 FILE = "recording.xdf"
@@ -85,6 +86,8 @@ class RecorderLink:
         The first line of the tape.
     config : LinkConfig, optional
         How much may wait.
+    start : callable, optional
+        What starts a recorder; a process by default.
 
     Raises
     ------
@@ -94,7 +97,13 @@ class RecorderLink:
 
     lossless = True
 
-    def __init__(self, folder: Path, manifest: Manifest, config: LinkConfig | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        config: LinkConfig | None = None,
+        start: Starts | None = None,
+    ) -> None:
         self.tell: Callable[[Event], None] = lambda event: None
         """Who hears of trouble; set it to ``Loop.tell``."""
         self.restarts = 0
@@ -113,7 +122,8 @@ class RecorderLink:
         self._kept = Kept()
         self._closed = False
         self._retry_at_s = time.monotonic() + _RETRY_S
-        self._recorder = _Recorder(folder, self._kept, 0, self._heard)
+        self._start: Starts = start or _Recorder
+        self._recorder = self._start(folder, self._kept, 0, self._heard)
         self._recorder.await_beginning()
         self._send(manifest)
 
@@ -212,7 +222,7 @@ class RecorderLink:
             kept = self._kept
         first = waiting[0].number if waiting else self._number
         try:
-            self._recorder = _Recorder(self._folder, kept, first, self._heard)
+            self._recorder = self._start(self._folder, kept, first, self._heard)
         except RecordingError as error:
             refusal = str(error)
         else:

@@ -41,6 +41,7 @@ _WHITE, _WHITISH = 1.9, 1.6
 _RAMP = 7.0  # of the trend, together with an outlying amplitude; a single jump makes 6
 _FORGIVING = 4  # evidence for a fault fades so much slower than it grows: faults come and go
 _MOST = 10.0
+_ABSURD = 5.0  # times an extreme amplitude: no movement and no seizure, but a wrong unit
 # least and greatest robust spread of the logarithms that is believed: amplitude (three times),
 # high frequencies, hum
 _SPREADS = (
@@ -232,6 +233,7 @@ class BadChannels:
         config, scalp, alone = self._config, self._scalp, ~self._compared
         strong, strong_whole, faint, high, hum = self._outlying(of)
         own = of.high_uv / of.recent_sd_uv
+        extreme = of.sd_uv / np.where(scalp, config.extreme_eeg_uv, config.extreme_ieeg_uv)
         faint = np.where(alone, _FAINT_UV / of.recent_sd_uv, faint)
         high = np.where(alone, own / _WHITE_ALONE, high)
         hum = np.where(alone, of.hum_uv / of.sd_uv / _HUM_ALONE, hum)
@@ -242,10 +244,7 @@ class BadChannels:
                 np.maximum(np.where(alone, 0, faint), np.minimum(own / _WHITE, 2.5 * faint)),
                 np.maximum(high, np.where(scalp, 0, np.minimum(own / _WHITISH, 2 * high))),
                 np.minimum(of.hum_ratio / config.line_ratio, hum),
-                np.maximum(
-                    strong,
-                    of.sd_uv / np.where(scalp, config.extreme_eeg_uv, config.extreme_ieeg_uv),
-                ),
+                np.maximum(strong, extreme),
                 np.maximum(of.trend / config.trend, np.minimum(of.trend / _RAMP, strong_whole)),
                 np.where(scalp, (1 - of.correlation) / (1 - config.least_correlation), 0),
                 of.kurtosis / config.kurtosis,
@@ -254,7 +253,11 @@ class BadChannels:
             ]
         )
         excess[2:-1, ~self._brain] = 0  # what is no brain may look like anything
-        return self._believed(np.clip(np.nan_to_num(excess), 0, _MOST))
+        excess = np.clip(np.nan_to_num(excess), 0, _MOST)
+        absurd = np.where(extreme >= _ABSURD, excess[5], 0)
+        believed = self._believed(excess)
+        believed[5] = np.maximum(believed[5], absurd)  # a wrong unit befalls all channels alike
+        return believed
 
     def _outlying(self, of: ChannelStatistics) -> Floats:
         """How far amplitude, faintness, high frequencies and hum lie above those of the others.

@@ -177,3 +177,15 @@ def test_it_is_a_sink():
 def test_an_empty_name_is_refused():
     with pytest.raises(ConfigError, match=r"sinks\.name must not be empty"):
         LslSinkConfig(name="")
+
+
+def test_two_sinks_of_one_name_are_one_too_many():
+    config = LslSinkConfig(name=unique())
+    first, second = LslSink(config), LslSink(config)
+    first.open(SPEC, ("left", "right"))
+    with pytest.raises(ConfigError, match="sends under the name"):
+        second.open(SPEC, ("left", "right"))
+    second.close()
+    first.close()
+    second.open(SPEC, ("left", "right"))
+    second.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from diverloop.runtime.deciding import Decider
 from diverloop.runtime.events import Event, EventKind
@@ -97,3 +98,62 @@ def test_older_weights_are_refused_and_follow_nobody():
     ((_, epoch, text),) = deciding.take_over()
     assert (epoch, deciding.epoch, older.before) == (3, 3, None)
     assert text == "Weights of epoch 2 were refused: those of epoch 3 stay."
+
+
+class Showing(Plain):
+    """One that shows what it has learnt."""
+
+    def to_arrays(self):
+        return {"weights": np.ones((1, 4)), "bias": np.zeros(1)}
+
+
+def offered(arrays, epoch=2):
+    return Promotion(kind="made", settings={}, arrays=arrays, epoch=epoch, reason="so it is")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"weights": np.full((1, 4), np.nan)}, "their weights hold NaN, infinity or an absurd"),
+        ({"bias": np.array([1e300])}, "their bias hold NaN, infinity or an absurd number"),
+        ({"weights": np.ones((1, 3))}, "their weights read 3 features, not 4"),
+    ],
+)
+def test_weights_that_cannot_be_meant_are_refused_with_the_reason(arrays, words):
+    deciding, promotions, _ = decider(Showing(1))
+    promotions.offer(offered(arrays), Showing(2))
+    ((_, epoch, text),) = deciding.take_over()
+    assert epoch == deciding.epoch == 1
+    assert text.startswith(f"Weights of epoch 2 were refused: {words}")
+    assert text.endswith("; those of epoch 1 stay.")
+
+
+def test_the_same_refusal_again_is_recorded_and_not_told_again():
+    deciding, promotions, _ = decider(Plain(3))
+    for _ in range(5):
+        promotions.offer(promote(2), Plain(2))
+    texts = [text for _, _, text in deciding.take_over()]
+    assert texts[0].startswith("Weights of epoch 2 were refused")
+    assert texts[1:] == [""] * 4
+    promotions.offer(promote(4), Plain(4))
+    promotions.offer(promote(2), Plain(2))
+    assert all(text for _, _, text in deciding.take_over())
+
+
+def test_an_adapter_that_raises_decides_nothing_and_says_so_once():
+    class Broken(Plain):
+        def decide(self, embedding, window):
+            raise IndexError("out of range")
+
+    deciding, _, _ = decider(Broken())
+    said = [deciding.decide(EMBEDDING, WINDOW) for _ in range(3)]
+    assert {(one.label, one.reason) for one in said} == {(None, "the decoder failed")}
+    (event,) = deciding.events()
+    assert event.text.startswith("The adapter raised IndexError (out of range)")
+    assert deciding.events() == ()
+
+
+def test_what_could_not_be_encoded_is_not_shown_to_the_adapter():
+    deciding, _, _ = decider(Plain())
+    failed = deciding.decide(Embedding(values=np.empty(0), quality=0.0), WINDOW)
+    assert failed.reason == "the decoder failed"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diverloop.runtime.conditioned import Conditioned, Shut
-from diverloop.runtime.messages import Chunk, Marker
-from diverloop.runtime.trust import LOST, Masks, Trust, describe_damage, finite_parts
+from diverloop.runtime.messages import Channel, Chunk, Marker, StreamSpec
+from diverloop.runtime.trust import LOST, Damage, Masks, Trust, describe_damage, finite_parts
 from diverloop.runtime.windows import Slot
 
 
@@ -122,3 +122,32 @@ def test_damage_is_counted_and_the_channels_are_named():
     count, text = describe_damage(chunk, ("C3", "Cz", "C4"))
     assert count == 2
     assert text.startswith("2 samples hold NaN or infinity in C3, C4 and are treated as lost")
+
+
+def damaged(first: int, row: int = 1) -> Chunk:
+    samples = np.zeros((3, 5))
+    samples[row] = np.nan
+    return Chunk(samples=samples, first_sample=first, arrived_ns=0)
+
+
+def told_of(first: int, stop: int, row: int = 1) -> list[tuple[str, int] | None]:
+    rows = tuple(Channel(name=name) for name in ("C3", "Cz", "C4"))
+    damage = Damage(StreamSpec(name="made", rate_hz=100.0, channels=rows))
+    return [damage.tell(damaged(at, row)) for at in range(first, stop, 5)]
+
+
+def test_an_episode_of_damage_is_one_message_and_a_long_one_a_few():
+    short, long = told_of(0, 100), told_of(0, 10_000)
+    assert [one is not None for one in short] == [True] + [False] * 19
+    told = [one for one in long if one]
+    assert len(told) == 7  # at once, then after 1, 3, 7, 15, 31 and 63 s
+    assert told[1][0].startswith("100 samples hold NaN or infinity in Cz and")
+    assert told[1][1] == 100
+
+
+def test_another_channel_that_breaks_meanwhile_is_told_at_once():
+    rows = tuple(Channel(name=name) for name in ("C3", "Cz", "C4"))
+    damage = Damage(StreamSpec(name="made", rate_hz=100.0, channels=rows))
+    assert "in Cz and" in damage.tell(damaged(0))[0]
+    assert damage.tell(damaged(5)) is None
+    assert "in C4 and" in damage.tell(damaged(10, row=2))[0]

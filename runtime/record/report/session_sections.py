@@ -49,6 +49,7 @@ KIND_WORDS = {
     EventKind.CORRECTED: "Text corrected",
     EventKind.STIMULATION: "Stimulation",
     EventKind.ENGINE: "What runs the model",
+    EventKind.FAILED: "Decoder or output failed",
 }
 """What a clinician reads instead of an event's name."""
 

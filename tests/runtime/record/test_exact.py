@@ -107,6 +107,7 @@ def test_the_sessions_above_hold_all_that_can_go_wrong():
         EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.RIPPLE,
         EventKind.IMPOSTOR,
         EventKind.SEIZURE, EventKind.BLANKED, EventKind.CLEANED, EventKind.ENGINE,
+        EventKind.FAILED,
         EventKind.LISTENING, EventKind.CORRECTED, EventKind.BREAK, EventKind.WATCHDOG,
         EventKind.STIMULATION, EventKind.STOPPED, *seldom,
     } | (kinds & seldom)  # fmt: skip

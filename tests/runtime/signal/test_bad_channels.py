@@ -109,6 +109,21 @@ def test_a_channel_comes_back_about_five_seconds_after_its_fault(cause):
     assert watched.detector.causes[SICK] == ""
 
 
+@pytest.mark.parametrize("factor", [1e-6, 1e3])
+def test_a_wrong_unit_befalls_all_channels_and_is_believed(factor):
+    watched = Watched((factor * brain(6)).astype(np.float32))
+    assert not watched.masks[-1].any()
+    assert set(watched.detector.causes) == {"flat" if factor < 1 else "extreme amplitude"}
+
+
+def test_a_movement_that_shakes_all_channels_masks_none_of_them():
+    samples = brain(8)
+    shaken = samples.mean(axis=1, keepdims=True) + 40 * (
+        samples - samples.mean(axis=1, keepdims=True)
+    )
+    assert Watched(np.where(np.arange(samples.shape[1]) > 4 * SECOND, shaken, samples)).masks.all()
+
+
 def test_a_fault_shorter_than_half_a_second_masks_nothing():
     samples = with_fault(brain(8), FAULTS["noisy"], 4 * SECOND, 4 * SECOND + SECOND // 4)
     watched = Watched(samples, BadChannels(BadChannelConfig(on_s=2.0), spec(), STEP))

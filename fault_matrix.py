@@ -1,0 +1,27 @@
+"""The faults that are tried, as data: what is done, and what must happen.
+
+A row says what is done in one sentence, what must happen in another, and how a machine tells:
+which kinds of event must be told, each at least once and seldom; what a trial has to look for.
+`fault_trials` runs the rows, ``docs/faults.md`` lists them.
+"""
+
+from __future__ import annotations
+
+from .fault_row import LENGTH_S as LENGTH_S
+from .fault_row import Row as Row
+from .fault_stages import (
+    DECODER,
+    LEARNER,
+    OUTPUT,
+    PERSONS,
+    PROCESSES,
+    RECORDING,
+    WATCHERS,
+)
+from .fault_streams import LSL, START, STREAM
+
+ROWS: tuple[Row, ...] = (
+    *STREAM, *LSL, *START, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS,
+    *PROCESSES,
+)  # fmt: skip
+"""Every fault, in the order of the report."""
