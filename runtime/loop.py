@@ -66,8 +66,7 @@ class Loop:
     inbox : Inbox, optional
         Where things wait for an adapter that hears.
     accept : callable, optional
-        Called with the stream's description before anything is read; raises `SchemaMismatch` if
-        it is not the stream that the model was fitted on.
+        Takes the stream's description before anything is read; may raise `SchemaMismatch`.
     beat : callable, optional
         Called once a turn, every `LoopConfig.look_s` at least: the loop's sign of life.
     """

@@ -62,17 +62,15 @@ HOMES = {
         "console.py",
         "control_commands.py",
         "engine_commands.py",
-<<<<<<< HEAD
-        "key_commands.py",
-=======
         "fault_commands.py",
->>>>>>> ea18bb6a6bedf0bad452f9765672b789412c0eb6
+        "key_commands.py",
         "model_commands.py",
         "record_commands.py",
         "trust_commands.py",
     ),
     "zmq": (
         "adapters/speech/",
+        "fault_processes.py",  # writes rubbish to every port
         "runtime/control.py",
         "runtime/control_client.py",
         "runtime/doorkeeper.py",
@@ -80,15 +78,6 @@ HOMES = {
         "runtime/record/note_server.py",
         "runtime/telemetry.py",
     ),
-<<<<<<< HEAD
-=======
-    "zmq": (
-        "adapters/speech/",
-        "fault_processes.py",  # writes rubbish to every port
-        "runtime/telemetry.py",
-        "runtime/record/note_server.py",
-    ),
->>>>>>> ea18bb6a6bedf0bad452f9765672b789412c0eb6
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
     "weasyprint": ("runtime/record/report/",),
