@@ -29,7 +29,7 @@ TOLERANCES: Mapping[str, float] = {
 
 IGNORED: Mapping[str, str] = {
     "event overflow, event recorder": "what befell watchers, of which a replay has none",
-    "event engine": "what befell the machine that ran the model",
+    "event engine, event watchdog, event failed": "what befell the machine that ran the model",
     "quality": "told to people; what follows from it stands in events and decisions",
     "turn.embedding": "counted, not judged: another processor may round the last bit otherwise",
 }
