@@ -16,7 +16,6 @@ from . import (
     checking,
     control_commands,
     engine_commands,
-    fault_commands,
     key_commands,
     model_commands,
     record_commands,
@@ -34,6 +33,7 @@ from .console import (
     progress_bar,
     score_text,
 )
+from .faults import commands as fault_commands
 from .running import RunOptions, RunReport, run_session
 from .runtime.errors import ConfigError
 from .viewing import press

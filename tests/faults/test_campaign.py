@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from diverloop.fault_checks import QUESTIONS, Finding, Result, judge, sentence_fault
-from diverloop.fault_matrix import ROWS, Row
-from diverloop.fault_report import matrix_markdown, to_json, to_markdown, write_report
-from diverloop.fault_rig import Outcome, Rig
-from diverloop.fault_trials import Stage, chosen, own_home
+from diverloop.faults.checks import QUESTIONS, Finding, Result, judge, sentence_fault
+from diverloop.faults.matrix import ROWS, Row
+from diverloop.faults.report import matrix_markdown, to_json, to_markdown, write_report
+from diverloop.faults.rig import Outcome, Rig
+from diverloop.faults.trials import Stage, chosen, own_home
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Event, EventKind
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import fault_processes
-from .fault_acts import ACTS
-from .fault_checks import Calm, Result, decisions_by_window, judge
-from .fault_lsl import over_lsl
-from .fault_matrix import ROWS, Row
-from .fault_refusals import refused, started_twice
-from .fault_rig import Rig
-from .runtime.catalog import nearest
-from .runtime.errors import ConfigError
+from ..runtime.catalog import nearest
+from ..runtime.errors import ConfigError
+from . import processes
+from .acts import ACTS
+from .checks import Calm, Result, decisions_by_window, judge
+from .lsl import over_lsl
+from .matrix import ROWS, Row
+from .refusals import refused, started_twice
+from .rig import Rig
 
 Progress = Callable[[str, float, float], None]
 Trial = Callable[["Stage", Row, Path], Result]
@@ -88,7 +88,7 @@ def in_loop(stage: Stage, row: Row, folder: Path) -> Result:
     process = bool(row.settings.get("process")) or (live and not stage.short)
     rig = Rig(row, folder, live=live, process=process)
     if row.act:
-        (fault_processes.ACTS if live else ACTS)[row.act](rig)
+        (processes.ACTS if live else ACTS)[row.act](rig)
     outcome = rig.run()
     calm = stage.calm if row.calm else None
     findings = judge(row, outcome, calm=calm, proof=not stage.short)

@@ -11,20 +11,18 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from .assembly import Model, open_model
-from .fault_matrix import LENGTH_S, Row
-from .fault_recorder import ThreadRecorder
-from .hardware.faulty_link import FaultyLink, LinkFault
-from .hardware.simulator import SimulatedParticipant, SimulatorConfig
-from .keeping import Keeping, keep
-from .runtime.bundle import Bundle, join_parts
-from .runtime.card import Card, CardInput, CardWindow, versions_now
-from .runtime.clock import MonotonicClock, VirtualClock
-from .runtime.fanout import FanOut, FanOutConfig
-from .runtime.guard import Signal
-from .runtime.loop import Loop
-from .runtime.loop_config import LoopConfig, Stages
-from .runtime.messages import (
+from ..assembly import Model, open_model
+from ..hardware.faulty_link import FaultyLink, LinkFault
+from ..hardware.simulator import SimulatedParticipant, SimulatorConfig
+from ..keeping import Keeping, keep
+from ..runtime.bundle import Bundle, join_parts
+from ..runtime.card import Card, CardInput, CardWindow, versions_now
+from ..runtime.clock import MonotonicClock, VirtualClock
+from ..runtime.fanout import FanOut, FanOutConfig
+from ..runtime.guard import Signal
+from ..runtime.loop import Loop
+from ..runtime.loop_config import LoopConfig, Stages
+from ..runtime.messages import (
     Command,
     Decision,
     Embedding,
@@ -33,11 +31,13 @@ from .runtime.messages import (
     StreamSpec,
     Window,
 )
-from .runtime.session import PartConfig, SessionConfig
-from .runtime.signal.bad_channels import BadChannelConfig
-from .runtime.signal.condition_config import ConditionConfig
-from .runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
-from .runtime.windows import WindowConfig
+from ..runtime.session import PartConfig, SessionConfig
+from ..runtime.signal.bad_channels import BadChannelConfig
+from ..runtime.signal.condition_config import ConditionConfig
+from ..runtime.stages import Adapter, Clock, Encoder, Sink, Source, Watcher
+from ..runtime.windows import WindowConfig
+from .matrix import LENGTH_S, Row
+from .recorder import ThreadRecorder
 
 AT, MANY = 40, 15
 """At which window something begins, and for how many it lasts, on a clock that jumps."""

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from .fault_rig import Rig
-from .runtime.guard import Signal
-from .runtime.plug import Plug
-from .runtime.session import part_of
-from .runtime.telemetry import TelemetryPublisher
-from .runtime.watchdog_config import WatchdogConfig
+from ..runtime.guard import Signal
+from ..runtime.plug import Plug
+from ..runtime.session import part_of
+from ..runtime.telemetry import TelemetryPublisher
+from ..runtime.watchdog_config import WatchdogConfig
+from .rig import Rig
 
 AT = 8
 """At which window something begins: of a session in real time, where each takes a tenth second."""

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .fault_matrix import Row
-from .fault_rig import LOOP, WINDOW, Outcome
-from .proving import verify
-from .runtime.errors import DiverloopError
-from .runtime.messages import Decision, EventKind
-from .runtime.record.audit import read_audit, verify_audit
-from .runtime.record.layout import SIGNAL
-from .runtime.record.link import FILE
-from .runtime.record.reading import open_record
-from .runtime.record.xdf_read import NumericSamples, XdfReader
+from ..proving import verify
+from ..runtime.errors import DiverloopError
+from ..runtime.messages import Decision, EventKind
+from ..runtime.record.audit import read_audit, verify_audit
+from ..runtime.record.layout import SIGNAL
+from ..runtime.record.link import FILE
+from ..runtime.record.reading import open_record
+from ..runtime.record.xdf_read import NumericSamples, XdfReader
+from .matrix import Row
+from .rig import LOOP, WINDOW, Outcome
 
 QUESTIONS = ("went on", "safe", "nothing lost", "told once", "on record", "verifies")
 """Every column of the report; what does not apply to a row is left out of its findings."""

@@ -2,14 +2,14 @@
 
 A row says what is done in one sentence, what must happen in another, and how a machine tells:
 which kinds of event must be told, each at least once and seldom; what a trial has to look for.
-`fault_trials` runs the rows, ``docs/faults.md`` lists them.
+``trials`` runs the rows, ``docs/faults.md`` lists them.
 """
 
 from __future__ import annotations
 
-from .fault_row import LENGTH_S as LENGTH_S
-from .fault_row import Row as Row
-from .fault_stages import (
+from .row import LENGTH_S as LENGTH_S
+from .row import Row as Row
+from .stages import (
     DECODER,
     LEARNER,
     OUTPUT,
@@ -18,7 +18,7 @@ from .fault_stages import (
     RECORDING,
     WATCHERS,
 )
-from .fault_streams import LSL, START, STREAM
+from .streams import LSL, START, STREAM
 
 ROWS: tuple[Row, ...] = (
     *STREAM, *LSL, *START, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS,

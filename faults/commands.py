@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .console import figures_table, out, plain_errors, print_json, progress_bar
+from ..console import figures_table, out, plain_errors, print_json, progress_bar
 
 
 def faults(
@@ -29,8 +29,8 @@ def faults(
     Works in a temporary folder, needs no device and no network. Ends with 1 if a fault had
     another end than it must have.
     """
-    from .fault_report import sentence, table_rows, to_json, write_report
-    from .fault_trials import campaign, chosen
+    from .report import sentence, table_rows, to_json, write_report
+    from .trials import campaign, chosen
 
     with plain_errors(json):
         rows = chosen([name.strip() for name in only.split(",") if name.strip()], short=short)

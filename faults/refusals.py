@@ -10,21 +10,21 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from .assembly import assemble, open_model
-from .fault_checks import Finding, Result, sentence_fault
-from .fault_lsl import confined
-from .fault_matrix import Row
-from .fault_rig import CLASSES, PEOPLE, Rig, model_by_hand
-from .hardware.simulator import SimulatedParticipant, SimulatorConfig
-from .keeping import keep
-from .proving import verify
-from .runtime.bundle import load_bundle, save_bundle
-from .runtime.clock import VirtualClock
-from .runtime.errors import DiverloopError
-from .runtime.messages import Channel, StreamSpec
-from .runtime.record.signing import load_or_create_key
-from .runtime.session import PartConfig, SessionConfig, read_session
-from .runtime.units import microvolts_per
+from ..assembly import assemble, open_model
+from ..hardware.simulator import SimulatedParticipant, SimulatorConfig
+from ..keeping import keep
+from ..proving import verify
+from ..runtime.bundle import load_bundle, save_bundle
+from ..runtime.clock import VirtualClock
+from ..runtime.errors import DiverloopError
+from ..runtime.messages import Channel, StreamSpec
+from ..runtime.record.signing import load_or_create_key
+from ..runtime.session import PartConfig, SessionConfig, read_session
+from ..runtime.units import microvolts_per
+from .checks import Finding, Result, sentence_fault
+from .lsl import confined
+from .matrix import Row
+from .rig import CLASSES, PEOPLE, Rig, model_by_hand
 
 Case = tuple[str, Callable[[], object]]
 
@@ -217,7 +217,7 @@ def _damaged(folder: Path) -> Iterator[Case]:
 
 
 def _same_outputs(folder: Path) -> Iterator[Case]:
-    from .hardware.lsl_outlet import LslSink, LslSinkConfig
+    from ..hardware.lsl_outlet import LslSink, LslSinkConfig
 
     spec = SimulatedParticipant(PEOPLE, VirtualClock()).spec
     config = LslSinkConfig(name=f"faults-{uuid.uuid4().hex}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .fault_row import AT_S, BUSY, Row
-from .hardware.faulty_link import LinkFault
-from .runtime.messages import EventKind
+from ..hardware.faulty_link import LinkFault
+from ..runtime.messages import EventKind
+from .row import AT_S, BUSY, Row
 
 _K = EventKind
 

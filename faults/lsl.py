@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .fault_checks import Result, judge
-from .fault_matrix import Row
-from .fault_rig import PEOPLE, Rig
-from .hardware.faulty_link import FaultyLink
-from .runtime.messages import Chunk, StreamSpec
-from .runtime.stages import Clock, Source
+from ..hardware.faulty_link import FaultyLink
+from ..runtime.messages import Chunk, StreamSpec
+from ..runtime.stages import Clock, Source
+from .checks import Result, judge
+from .matrix import Row
+from .rig import PEOPLE, Rig
 
 _CONFINED = """\
 [multicast]
@@ -115,8 +115,8 @@ def over_lsl(row: Row, folder: Path) -> Result:
     result : Result
         As of any session.
     """
-    from .hardware.faulty_sender import FaultySender
-    from .hardware.lsl_inlet import LslConfig, LslSource
+    from ..hardware.faulty_sender import FaultySender
+    from ..hardware.lsl_inlet import LslConfig, LslSource
 
     said = row.settings
     with confined(folder):

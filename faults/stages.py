@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .fault_row import BUSY, Row
-from .runtime.messages import EventKind
+from ..runtime.messages import EventKind
+from .row import BUSY, Row
 
 _K = EventKind
 

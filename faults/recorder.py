@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .runtime.record.frames import Kept
-from .runtime.record.link import FILE
-from .runtime.record.recorder import Recorder
+from ..runtime.record.frames import Kept
+from ..runtime.record.link import FILE
+from ..runtime.record.recorder import Recorder
 
 
 class ThreadRecorder:

@@ -10,15 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import fault_learner
-from .decoders.engines.engine import Bools, EngineAbout, Hop
-from .decoders.engines.standby import StandbyEngine
-from .decoders.student_config import StudentConfig
-from .fault_rig import AT, CLASSES, MANY, Rig
-from .runtime.errors import EngineError
-from .runtime.guard import Signal
-from .runtime.limits import State
-from .runtime.messages import (
+from ..decoders.engines.engine import Bools, EngineAbout, Hop
+from ..decoders.engines.standby import StandbyEngine
+from ..decoders.student_config import StudentConfig
+from ..runtime.errors import EngineError
+from ..runtime.guard import Signal
+from ..runtime.limits import State
+from ..runtime.messages import (
     Command,
     Decision,
     Embedding,
@@ -28,7 +26,9 @@ from .runtime.messages import (
     StreamSpec,
     Window,
 )
-from .runtime.stages import Encoder
+from ..runtime.stages import Encoder
+from . import learner
+from .rig import AT, CLASSES, MANY, Rig
 
 # --- decoders and sinks ------------------------------------------------------------------------
 
@@ -299,7 +299,7 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "watcher-throws": _watcher_throws,
     "watcher-without-memory": _watcher_without_memory,
     "watcher-hangs": _watcher_hangs,
-    **fault_learner.ACTS,
+    **learner.ACTS,
     "emergency-stop": _emergency_stop,
     "stop-while-late": _stop_while_late,
 }

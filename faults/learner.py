@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .assembly import open_adapter
-from .fault_rig import AT, MANY, Rig
-from .runtime.errors import DiverloopError
-from .runtime.messages import Promotion
+from ..assembly import open_adapter
+from ..runtime.errors import DiverloopError
+from ..runtime.messages import Promotion
+from .rig import AT, MANY, Rig
 
 
 def _offer(rig: Rig, name: str, **changes: Any) -> Callable[[], None]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .fault_checks import QUESTIONS, Result
-from .fault_matrix import ROWS, Row
-from .runtime.json_text import json_text
+from ..runtime.json_text import json_text
+from .checks import QUESTIONS, Result
+from .matrix import ROWS, Row
 
 NOTICE = "Investigational, not a medical device."
 

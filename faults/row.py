@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .hardware.faulty_link import LinkFault
-from .runtime.messages import EventKind
+from ..hardware.faulty_link import LinkFault
+from ..runtime.messages import EventKind
 
 AT_S, LENGTH_S = 4.0, 10.0
 """When a fault of the stream begins, and how long a session of the campaign lasts."""
@@ -29,7 +29,7 @@ class Row:
     must : str
         What must happen, in one sentence.
     how : str
-        Which trial runs it, a name that `fault_trials` knows.
+        Which trial runs it, a name that ``trials`` knows.
     faults : tuple of LinkFault
         What befalls the link, if anything does.
     act : str

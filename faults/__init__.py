@@ -1,0 +1,1 @@
+"""Faults on purpose: a declared matrix, and whole sessions in which each of them happens."""
