@@ -84,8 +84,8 @@ demo: setup
 # What opens streams between processes keeps time, so it runs alone, after all that does not.
 test: setup
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest -m "not live" -n 2 --dist loadfile
-	@$(BIN)/python -m pytest -m live
+	@$(BIN)/python -m pytest -m "not live" -n 2 --dist loadfile --junitxml=build/tests.xml
+	@$(BIN)/python -m pytest -m live --junitxml=build/live.xml
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
