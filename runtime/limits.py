@@ -1,8 +1,9 @@
 """What the guard allows: a pure function of what it remembers and of one look.
 
-`judge` has no clock, no lock and no side effect. `tests/second_guard.py` says the same in other
-words, written from ``docs/safety.md`` alone; both are run over the same random
-sessions, and have to agree on every command.
+What can be limited follows what is limited of machines beside a person: speed, reach, and that
+somebody has to want it [1]_. `judge` has no clock, no lock and no side effect.
+``tests/second_guard.py`` says the same in other words, written from ``docs/safety.md`` alone; both
+are run over the same random sessions, and have to agree on every command.
 
 References
 ----------

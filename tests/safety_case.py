@@ -147,7 +147,10 @@ def run(rows: Iterable[Row], junit: Path) -> None:
     wanted = sorted({test for row in rows for test in row.tests})
     whole = {test for test in wanted if "::" not in test}
     wanted = [t for t in wanted if t in whole or t.partition("::")[0] not in whole]
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={junit}", *wanted]
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile",
+        f"--junitxml={junit}", *wanted,
+    ]  # fmt: skip
     subprocess.run(command, cwd=ROOT, check=False)
 
 
