@@ -90,10 +90,10 @@ def test_help_tells_that_this_is_no_medical_device():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_and_all_but_the_view_have_json(command):
+def test_every_command_has_help_and_all_that_end_by_themselves_have_json(command):
     click_command = typer.main.get_command(cli.app).commands[command]
     options = {option for parameter in click_command.params for option in parameter.opts}
-    assert ("--json" in options) is (command != "watch")
+    assert ("--json" in options) is (command not in ("watch", "hold"))
     assert call(command, "--help").exit_code == 0
 
 

@@ -30,6 +30,7 @@ TOLERANCES: Mapping[str, float] = {
 IGNORED: Mapping[str, str] = {
     "event overflow, event recorder": "what befell watchers, of which a replay has none",
     "event engine, event watchdog, event failed": "what befell the machine that ran the model",
+    "event stopped": "what a person did; the guard's own event is compared",
     "quality": "told to people; what follows from it stands in events and decisions",
     "turn.embedding": "counted, not judged: another processor may round the last bit otherwise",
 }

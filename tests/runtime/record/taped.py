@@ -96,8 +96,8 @@ class Trial:
     breaks: str = ""  # "sink", "source" or "encoder" throws, in the middle of the session
 
 
-class Broken(Exception):
-    """What a stage throws."""
+class Broken(BaseException):
+    """What ends a loop wherever it is, as a signal to end does; errors of stages do not."""
 
 
 # ------------------------------------------------------------------------------------ the world
