@@ -127,7 +127,8 @@ def soak(stream: Stream, folder: Path, minutes: float, engine: str) -> dict[str,
     (kept,) = (folder / "recordings").iterdir()
     report = json.loads((kept / "report.json").read_text())
     counts = report["counts"]
-    late = counts["missed_deadlines"] + counts["skipped_late"] + counts["refused"]
+    refused = sum(counts["refused"].values())
+    late = counts["missed_deadlines"] + counts["skipped_late"] + refused
     return {
         "minutes": minutes,
         "n_channels": stream.n_channels,

@@ -41,7 +41,7 @@ def test_the_ends_of_the_ranges_are_allowed(key, low, high):
 
 def test_the_defaults_are_those_that_the_manual_names():
     assert dataclasses.asdict(LoopConfig()) == {
-        "deadline_s": 0.0, "stale_s": 0.25, "lead_s": 0.005, "history_s": 2.0
+        "deadline_s": 0.0, "stale_s": 0.25, "lead_s": 0.005, "look_s": 0.05, "history_s": 2.0
     }  # fmt: skip
 
 
