@@ -129,7 +129,7 @@ class StimulationSink:
         outcome = self.gate.ask(train.request(now_ns, name), now_ns, self._guard.state)
         if outcome.allowed:
             return command
-        return _neutral(command, f"stimulation was denied: {outcome.reason}")
+        return command.at_rest(f"stimulation was denied: {outcome.reason}")
 
     def look(self) -> bool:
         """Follow the train that runs, if one does; have the ledger written.
@@ -272,7 +272,3 @@ class _Writer:
 
 def _nobody() -> StimulationPermission | None:
     return None
-
-
-def _neutral(command: Command, why: str) -> Command:
-    return Command(label=None, reason=why, velocity=(0.0,) * len(command.velocity))

@@ -274,6 +274,16 @@ class Command:
     reason: str = ""
     velocity: tuple[float, ...] = ()
 
+    def at_rest(self, reason: str) -> Command:
+        """The neutral command in its place: as many axes, none of which moves.
+
+        Parameters
+        ----------
+        reason : str
+            Why it does not pass.
+        """
+        return Command(label=None, reason=reason, velocity=(0.0,) * len(self.velocity))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTimes:

@@ -109,9 +109,7 @@ class Plug:
         """Hand a command over; neutral if the outputs were made safe since the last one."""
         self._hear()
         if self._owed or self._child is None:
-            rest = (0.0,) * len(command.velocity)
-            reason = SAFE_FIRST if self._child else LOST
-            command = Command(label=None, reason=reason, velocity=rest)
+            command = command.at_rest(SAFE_FIRST if self._child else LOST)
             self._owed = False
         if self._child and not self._child.say(packed(Acting(decision=decision, command=command))):
             self._lose("it takes no commands")

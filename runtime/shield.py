@@ -154,9 +154,7 @@ class ShieldedSink:
         assert kept.error is not None
         if event := self._complaint.of(kept.error, time.monotonic_ns()):
             self._tell(event)
-        return Command(
-            label=None, reason="the sink failed", velocity=(0.0,) * len(command.velocity)
-        )
+        return command.at_rest("the sink failed")
 
     def close(self) -> None:
         """Close it."""

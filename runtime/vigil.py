@@ -73,9 +73,5 @@ class Vigil:
         if command.label is None and not command.selected and not any(command.velocity):
             self.safe_because = ""
         elif self.safe_because:
-            return Command(
-                label=None,
-                reason=f"watchdog: {self.safe_because}",
-                velocity=(0.0,) * len(command.velocity),
-            )
+            return command.at_rest(f"watchdog: {self.safe_because}")
         return command
