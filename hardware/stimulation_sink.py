@@ -123,7 +123,7 @@ class StimulationSink:
         if train is None:
             return command
         if self.gate is None or self._clock is None:
-            return _neutral(command, "stimulation is off")
+            return command.at_rest("stimulation is off")
         now_ns = self._clock.now_ns()
         name = f"{decision.stop_sample}/{decision.epoch}"
         outcome = self.gate.ask(train.request(now_ns, name), now_ns, self._guard.state)
