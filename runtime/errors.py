@@ -7,6 +7,7 @@ The tree::
     |   `-- UnknownName        a name that no catalogue knows
     |-- SourceError
     |   |-- SourceUnavailable  nothing answered, or too many did
+    |   |-- LinkLost           a connection that broke, or on which nonsense came
     |   |-- SchemaMismatch     the stream is not the one the model was fitted on
     |   `-- UnitError          a unit that cannot be turned into microvolts
     |-- RecordingError         a file that cannot be read or written, or holds nothing usable
@@ -58,6 +59,10 @@ class SourceError(DiverloopError):
 
 class SourceUnavailable(SourceError):
     """No stream answered, or more than one did."""
+
+
+class LinkLost(SourceError):
+    """A connection to a device that ended, or on which something else than its protocol came."""
 
 
 class SchemaMismatch(SourceError):
