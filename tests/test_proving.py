@@ -68,6 +68,7 @@ def test_a_session_runs_again_as_it_was():
     assert latency.to_json() == counts.to_json()
 
 
+@pytest.mark.long
 def test_a_session_that_stimulated_runs_again_as_it_was_and_delivers_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "stimulation_permit", lambda keeping, clock: lambda: ALWAYS)
     options = RunOptions(live=False, armed=True, recordings=tmp_path / "kept")
