@@ -247,3 +247,29 @@ def test_a_device_that_never_comes_and_one_that_cannot_be_used_are_refused():
 def test_settings_out_of_range_say_what_is_allowed(settings, said):
     with pytest.raises(ConfigError, match=said):
         NetworkConfig(**{"port": 1972} | settings)
+
+
+def test_a_client_that_connects_while_the_source_is_closed_is_closed_after_all(opened):
+    closed_at = []
+
+    class Slow(ScriptedClient):
+        connecting = threading.Event()
+
+        def connect(self, wait_s: float) -> StreamSpec:
+            if self.n_closed:
+                self.connecting.set()
+                self.closing.wait(5.0)
+                closed_at.append(self.n_closed)
+            return super().connect(wait_s)
+
+        def close(self) -> None:
+            super().close()
+            if self.connecting.is_set():
+                self.closing.set()
+
+    client = Slow(spec(), spec())
+    source = opened(client)
+    client.says.put(LinkLost("gone"))
+    assert client.connecting.wait(5.0)
+    source.close()
+    assert client.n_closed > closed_at[0]
