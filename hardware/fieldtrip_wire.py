@@ -129,10 +129,10 @@ class Header:
     @property
     def names(self) -> tuple[str, ...]:
         """Channel names; empty if it holds none, or fewer than channels."""
-        parts = self._chunk(ChunkType.CHANNEL_NAMES).split(b"\0")
-        if len(parts) < self.n_channels or not self.n_channels:
+        parts = self._chunk(ChunkType.CHANNEL_NAMES).split(b"\0")[: self.n_channels]
+        if len(parts) < self.n_channels or not all(parts):
             return ()
-        return tuple(part.decode("utf-8", "replace") for part in parts[: self.n_channels])
+        return tuple(part.decode("utf-8", "replace") for part in parts)
 
     @property
     def resolutions(self) -> tuple[float, ...]:
