@@ -299,7 +299,7 @@ def describe_buffer(header: Header, config: FieldTripConfig) -> StreamSpec:
             for name in names
         ),
         source_id=f"fieldtrip-{config.host}-{config.port}",
-        sent=Sent(dtype=sent, microvolts=tuple(np.float32(microvolts).tolist())),
+        sent=Sent(dtype=sent, microvolts=tuple(np.array(microvolts, np.float32).tolist())),
     )
 
 

@@ -119,9 +119,7 @@ class FieldTripSink:
             threading.Event().wait(_FAREWELL_S)
         server.close()
 
-    def _send(
-        self, server: FieldTripServer, values: NDArray[np.float64], command: Command
-    ) -> None:
+    def _send(self, server: FieldTripServer, values: NDArray[np.float64], command: Command) -> None:
         events = []
         if command.selected:
             events.append(("selected", command.label or "neutral"))

@@ -49,7 +49,7 @@ def load_mne_realtime() -> ModuleType:
             import mne_realtime
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f'MNE-Realtime is not installed ({error.name} is missing): pip install '
+            f"MNE-Realtime is not installed ({error.name} is missing): pip install "
             f'"diverloop[mne-realtime]".'
         ) from error
     return mne_realtime  # type: ignore[no-any-return]
@@ -125,6 +125,9 @@ def _view_class() -> type:
 
     class RtEpochsView(real_time_epochs):  # type: ignore[misc]
         """`RtEpochs` for the MNE of today."""
+
+        drop_log: tuple[tuple[str, ...], ...]
+        _n_bad: int
 
         def _get_data(
             self, out: bool = True, picks: Any = None, item: Any = None, **others: Any
