@@ -226,6 +226,7 @@ class FieldTripClient:
             self._next_event = first + len(events or ())
             for event in events or ():
                 if wanted in ("*", event.type_text) and event.sample >= self._first_sample:
+                    demand(len(self._markers) < MOST_EVENTS, f"{MOST_EVENTS} events, no sample")
                     label = _label(event, with_type=wanted == "*")
                     self._markers.append((event.sample, label[:_LONGEST_LABEL]))
         self._next_event = n_events

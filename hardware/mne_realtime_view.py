@@ -110,8 +110,8 @@ def epochs_view(
     Returns
     -------
     epochs : mne_realtime.RtEpochs
-        Not started yet; one whose ``get_data`` works with MNE 1.6 and later, and which drops an
-        epoch that holds a gap (reason ``GAP``).
+        Not started yet; one whose ``get_data`` works with MNE 1.6 and later, which can be averaged
+        once it is stopped, and which drops an epoch that holds a gap (reason ``GAP``).
     """
     codes = event_id if isinstance(event_id, int) else dict(event_id)
     usual = {"stim_channel": STIM_CHANNEL, "sleep_time": _POLL_S, "verbose": "ERROR"}
@@ -135,6 +135,14 @@ def _view_class() -> type:
             # MNE 1.6 began to pass `copy`, 1.13 `exclude`: RtEpochs knows neither.
             known = {key: others[key] for key in ("units", "tmin", "tmax") if key in others}
             return super()._get_data(out=out, picks=picks, item=item, **known)
+
+        def __next__(self, *args: Any, **others: Any) -> Any:
+            # Stopped, RtEpochs ends an iteration with an error, so that it could not be averaged.
+            if not self._started and self._current >= len(self._epoch_queue):
+                raise StopIteration
+            return super().__next__(*args, **others)
+
+        next = __next__
 
         def _append_epoch_to_queue(
             self, epoch: NDArray[np.float64], event_samp: int, event_id: int
