@@ -60,7 +60,7 @@ class Rig:
         self.port = self.server.port
         self.server.buffer.put_header(HEADER)
         self.source = FieldTripSource(
-            FieldTripConfig(unit="uV", port=self.port, wait_s=10.0), self.clock
+            FieldTripConfig(unit="uV", port=self.port, wait_s=10.0, buffer_s=60.0), self.clock
         )
         self.chunks = []
         self.n_put = 0
