@@ -17,6 +17,7 @@ from .errors import ConfigError, UnknownName
 CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
+            "fieldtrip": "hardware.fieldtrip:FieldTripSource",
             "lsl": "hardware.lsl_inlet:LslSource",
             "replay": "hardware.replay:ReplaySource",
             "simulator": "hardware.simulator:SimulatedParticipant",
@@ -57,6 +58,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "velocity": "runtime.velocity:VelocityFeedback",
         },
         "sink": {
+            "fieldtrip": "hardware.fieldtrip_sink:FieldTripSink",
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
             "stimulation": "hardware.stimulation_sink:StimulationSink",
