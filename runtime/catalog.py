@@ -19,6 +19,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "source": {
             "lsl": "hardware.lsl_inlet:LslSource",
             "replay": "hardware.replay:ReplaySource",
+            "rda": "hardware.rda:RdaSource",
             "simulator": "hardware.simulator:SimulatedParticipant",
             "speaker": "hardware.simulated_speech:SimulatedSpeaker",
         },
