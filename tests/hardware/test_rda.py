@@ -132,9 +132,7 @@ def test_half_a_packet_waits_for_its_other_half(server, opened):
     np.testing.assert_array_equal(read(source, 10).samples[0], 0.5 * np.arange(10, 20))
 
 
-def test_a_connection_that_breaks_in_a_packet_is_made_again_and_the_loss_is_counted(
-    server, opened
-):
+def test_a_connection_that_breaks_in_a_packet_is_made_again_and_the_loss_is_counted(server, opened):
     source = opened(server)
     server.say(message(DATA32, server.block(rows(1)))[:40])
     server.drop()
@@ -232,7 +230,7 @@ def test_where_no_acquisition_runs_the_message_says_what_to_start(server):
 def test_a_channel_that_is_not_there_is_named(server):
     server.play(rows(0, 1000))
     source = RdaSource(RdaConfig(port=server.port, not_eeg=("Resp",)), MonotonicClock())
-    with pytest.raises(SchemaMismatch, match="'Resp'.*it sends Fz, Cz, ECG"):
+    with pytest.raises(SchemaMismatch, match=r"'Resp'.*it sends Fz, Cz, ECG"):
         source.open()
     source.close()
 

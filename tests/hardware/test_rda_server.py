@@ -80,7 +80,7 @@ def test_killed_it_answers_nobody_and_restarted_it_answers_at_the_same_port(serv
     server.restart()
     with connected(server) as client:
         assert hear(client)[0] == START
-        assert server.n_clients == 1
+        assert server.wait_for_clients(1)
 
 
 def test_who_connects_while_nothing_is_acquired_hears_of_it_when_it_begins(server):

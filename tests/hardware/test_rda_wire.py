@@ -64,9 +64,7 @@ def test_floats_come_back_as_they_were_and_several_markers_in_order():
         RdaMarker(position=0, type="New Segment"),
         RdaMarker(position=3, type="Response", description="R  2", points=4, channel=1),
     )
-    block = read_block(
-        DATA32, pack_block(RdaBlock(number=0, values=values, markers=markers)), 3
-    )
+    block = read_block(DATA32, pack_block(RdaBlock(number=0, values=values, markers=markers)), 3)
     np.testing.assert_array_equal(block.values, values)
     assert block.markers == markers
     assert [marker.label for marker in markers] == ["New Segment", "R  2"]
