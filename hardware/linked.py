@@ -328,6 +328,7 @@ class LinkedSource:
             except LinkLost as error:
                 if not self._stopped.is_set():
                     self._reconnect(str(error))
+        self._client.close()  # it may have connected again while it was told to stop
 
     def _put(self, arrival: _Arrival) -> None:
         with self._came:
