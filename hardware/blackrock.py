@@ -78,8 +78,8 @@ class BlackrockConfig(LinkConfig):
     group : str
         Rate of the group in hertz, ``"500"``, ``"1000"``, ``"2000"``, ``"10000"`` or
         ``"30000"``; ``"raw"`` for 30 kHz unfiltered.
-    kind : str
-        What the front end's electrodes are: ``"lfp"``, ``"ecog"``, ``"seeg"`` or ``"eeg"``.
+    electrodes : str
+        What the front end's channels are: ``"lfp"``, ``"ecog"``, ``"seeg"`` or ``"eeg"``.
         Other inputs are ``"misc"``.
     wait_s, buffer_s : float
         As in `LinkConfig`.
@@ -87,12 +87,13 @@ class BlackrockConfig(LinkConfig):
 
     device: str = "NSP"
     group: str = "1000"
-    kind: str = "lfp"
+    electrodes: str = "lfp"
     wait_s: float = 20.0
 
     def __post_init__(self) -> None:
         LinkConfig.__post_init__(self)
-        for key, allowed in (("device", DEVICES), ("group", tuple(GROUPS)), ("kind", _KINDS)):
+        choices = {"device": DEVICES, "group": tuple(GROUPS), "electrodes": _KINDS}
+        for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 raise ConfigError(
                     f"source.{key} must be one of {', '.join(allowed)}, got {getattr(self, key)!r}."
@@ -312,7 +313,7 @@ class BlackrockClient:
         channels = tuple(
             Channel(
                 name=session.get_channel_label(number) or f"chan{number}",
-                kind=self._config.kind
+                kind=self._config.electrodes
                 if session.get_channel_type(number) == _FRONT_END
                 else "misc",
             )

@@ -17,6 +17,7 @@ from .errors import ConfigError, UnknownName
 CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
+            "blackrock": "hardware.blackrock:BlackrockSource",
             "lsl": "hardware.lsl_inlet:LslSource",
             "replay": "hardware.replay:ReplaySource",
             "rda": "hardware.rda:RdaSource",

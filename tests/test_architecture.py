@@ -44,6 +44,7 @@ HOMES = {
     "tensorrt_rtx": ("decoders/engines/",),
     "PySide6": ("gui/",),
     "pyqtgraph": ("gui/",),
+    "pycbsdk": ("hardware/",),
     "pylsl": ("hardware/",),
     "brainflow": ("hardware/",),
     "mne_realtime": ("hardware/",),
@@ -89,8 +90,8 @@ HOMES = {
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
     "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
-    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann",
-    "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk", "pynwb", "pyqtgraph",
+    "pyriemann", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (

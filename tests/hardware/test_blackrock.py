@@ -213,10 +213,10 @@ def test_a_library_that_is_missing_or_cannot_run_says_what_to_do(monkeypatch):
     [
         ({"device": "HUB9"}, "HUB3, NPLAY, got 'HUB9'"),
         ({"group": "44100"}, "got '44100'"),
-        ({"kind": "emg"}, "got 'emg'"),
+        ({"electrodes": "emg"}, "got 'emg'"),
         ({"wait_s": 0.0}, "wait_s"),
     ],
-    ids=["device", "group", "kind", "wait"],
+    ids=["device", "group", "electrodes", "wait"],
 )
 def test_settings_out_of_range_say_what_is_allowed(settings, said):
     with pytest.raises(ConfigError, match=said):
