@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -138,7 +139,5 @@ def test_a_block_that_does_not_hold_what_it_says_is_refused(body, said):
 def test_no_bytes_bring_another_error_than_ours(data, cut):
     whole = pack_setup(SETUP)[:cut] + data
     for read in (read_setup, lambda body: read_block(DATA32, body, 3)):
-        try:
-            read(whole)
-        except Exception as error:
-            assert isinstance(error, SourceError)
+        with suppress(SourceError):
+            assert read(whole) is not None
