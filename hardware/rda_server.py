@@ -105,7 +105,8 @@ class RdaServer:
         markers : sequence of RdaMarker
             Placed in this block.
         """
-        self.say(message(self._kind, self.block(values, markers)))
+        with self._came:  # blocks leave in the order they are counted in
+            self.say(message(self._kind, self.block(values, markers)))
 
     def block(self, values: ArrayLike, markers: Sequence[RdaMarker] = ()) -> bytes:
         """Body of the next data message, which is counted, but not sent."""
