@@ -7,8 +7,8 @@ bytes, u8 instrument and a byte of zero.
 
 References
 ----------
-Blackrock Neurotech (2023). cbproto.h, Neural Signal Processor network protocol, version 4.2; as
-published with CereLink, https://github.com/CerebusOSS/CereLink.
+CerebusOSS (2025). CereLink, cbproto: the Cerebus protocol, version 4.2.
+https://github.com/CerebusOSS/CereLink.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ its type and its description, each ended by a zero byte.
 References
 ----------
 Nordholz, H. (2000). RDA.h, structures and constants of the Vision Recorder's Remote Data Access.
-Brain Products GmbH, Gilching; as shipped with BrainVision Recorder and in its user manual.
+Brain Products GmbH; as several open clients carry it.
 """
 
 from __future__ import annotations
