@@ -18,8 +18,10 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
             "fieldtrip": "hardware.fieldtrip:FieldTripSource",
+            "blackrock": "hardware.blackrock:BlackrockSource",
             "lsl": "hardware.lsl_inlet:LslSource",
             "replay": "hardware.replay:ReplaySource",
+            "rda": "hardware.rda:RdaSource",
             "simulator": "hardware.simulator:SimulatedParticipant",
             "speaker": "hardware.simulated_speech:SimulatedSpeaker",
         },
