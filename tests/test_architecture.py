@@ -90,7 +90,8 @@ HOMES = {
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
     "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "mne_realtime",
-    "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk", "pynwb", "pyqtgraph",
+    "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk", "pynwb",
+    "pyqtgraph",
     "pyriemann", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
