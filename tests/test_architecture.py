@@ -28,7 +28,8 @@ DOORS = (
     "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
     "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
+    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
+    "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
     "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
@@ -64,6 +65,7 @@ HOMES = {
         "faults/commands.py",
         "key_commands.py",
         "model_commands.py",
+        "montage_commands.py",
         "record_commands.py",
         "trust_commands.py",
     ),
