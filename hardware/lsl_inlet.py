@@ -23,6 +23,7 @@ from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
 from ..runtime.stages import Clock
+from ..runtime.tested import Tested
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
 from .lsl_link import ClockOffset, Finder, await_pinned, connect, find_one, full_info
@@ -136,6 +137,14 @@ class LslSource:
     """
 
     Config = LslConfig
+    tested = Tested(
+        what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
+        against="outlets of other processes on one machine (liblsl 1.16 and newer through pylsl), "
+        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams",
+        never="an amplifier; two machines; a wireless network",
+        connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '
+        "`diverloop doctor --stream NAME` looks at it first.",
+    )
 
     def __init__(self, config: LslConfig, clock: Clock) -> None:
         self._config = config

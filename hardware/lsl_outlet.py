@@ -13,6 +13,7 @@ from ..runtime.claim import Claim
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
 from ..runtime.record.signing import configuration_folder
+from ..runtime.tested import Tested
 
 FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength", "selected")
 """Channels of the decision stream before the probabilities, one per class, named ``p:<class>``.
@@ -60,6 +61,12 @@ class LslSink:
     """
 
     Config = LslSinkConfig
+    tested = Tested(
+        what="decisions as numbers and words on the Lab Streaming Layer",
+        against="inlets of other processes on one machine",
+        never="other programs that read LSL; two machines",
+        connect='`kind = "lsl"` and `name = "diverloop-decisions"`; markers are on `NAME-markers`.',
+    )
     outside = True
 
     def __init__(self, config: LslSinkConfig | None = None) -> None:

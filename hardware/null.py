@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..runtime.messages import Command, Decision, StreamSpec
+from ..runtime.tested import Tested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,12 @@ class NullSink:
     """
 
     Config = NullConfig
+    tested = Tested(
+        what="nothing: for rehearsals and replays",
+        against="every loop here",
+        never="",
+        connect='`kind = "null"`.',
+    )
 
     def __init__(self, config: NullConfig | None = None) -> None:
         self._config = config or NullConfig()

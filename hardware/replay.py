@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ..runtime.errors import ConfigError, SourceError
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
+from ..runtime.tested import Tested
 from .recordings import Recording, read_recording
 
 
@@ -68,6 +69,13 @@ class ReplaySource:
     """
 
     Config = ReplayConfig
+    tested = Tested(
+        what="a recording: XDF, EDF, BDF, BrainVision, FIF, EEGLAB or .npz",
+        against="files of every format, whole and damaged, some of them from public data sets",
+        never="other formats that MNE reads",
+        connect='`kind = "replay"` and `path = "FILE"`; all but XDF and .npz need the extra.',
+        extra="mne",
+    )
 
     def __init__(
         self, config: ReplayConfig, clock: Clock, recording: Recording | None = None

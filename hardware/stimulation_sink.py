@@ -25,6 +25,7 @@ from ..runtime.stimulation import StimulationPermission
 from ..runtime.stimulation_gate import StimulationGate
 from ..runtime.stimulation_ledger import DoseLedger
 from ..runtime.stimulator import Permit
+from ..runtime.tested import Tested
 from .stimulation_config import StimulationSinkConfig
 
 _LOOK_NS = 20_000_000
@@ -41,6 +42,12 @@ class StimulationSink:
     """
 
     Config = StimulationSinkConfig
+    tested = Tested(
+        what="requests for stimulation, each of which a gate allows or denies",
+        against="the simulated stimulator of this release, which holds and puts out no current",
+        never="a stimulator: none can be connected",
+        connect='`kind = "stimulation"` with its limits, for simulations only; see [](stimulation.md).',
+    )
 
     def __init__(self, config: StimulationSinkConfig | None = None) -> None:
         self._config = config or StimulationSinkConfig()
