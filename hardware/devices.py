@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..runtime.catalog import CATALOG, find
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 
 KINDS = ("source", "sink")
 """Kinds of entry that have a plug, or stand in for one."""
@@ -23,14 +23,14 @@ has been written down twice by the same people, and a real device may differ. Ho
 _TITLES = {"source": "Where samples come from", "sink": "Where commands go"}
 
 
-def tested_entries() -> Iterator[tuple[str, str, Tested]]:
+def device_entries() -> Iterator[tuple[str, str, DeviceRecord]]:
     """Every source and sink of the catalogue with its record.
 
     Yields
     ------
     kind, name : str
         As a session file names it.
-    tested : Tested
+    tested : DeviceRecord
         The class's record.
     """
     for kind in KINDS:
@@ -47,7 +47,7 @@ def devices_page() -> str:
         Markdown.
     """
     lines = [_HEAD]
-    entries = list(tested_entries())
+    entries = list(device_entries())
     for kind in KINDS:
         lines += [f"## {_TITLES[kind]}", ""]
         lines += ["| `kind` | what | tested with | not tested with | needs |"]
@@ -59,7 +59,7 @@ def devices_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _how_to_connect(kind: str, entries: list[tuple[str, str, Tested]]) -> Iterator[str]:
+def _how_to_connect(kind: str, entries: list[tuple[str, str, DeviceRecord]]) -> Iterator[str]:
     yield "How to connect:"
     yield ""
     for one_kind, name, tested in entries:

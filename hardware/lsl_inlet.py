@@ -23,7 +23,7 @@ from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
 from ..runtime.stages import Clock
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
 from .lsl_link import ClockOffset, Finder, await_pinned, connect, find_one, full_info
@@ -137,9 +137,9 @@ class LslSource:
     """
 
     Config = LslConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
-        against="outlets of other processes on one machine (liblsl 1.16 and newer through pylsl), "
+        against="outlets of other processes on one machine (liblsl through pylsl), "
         "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams",
         never="an amplifier; two machines; a wireless network",
         connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '

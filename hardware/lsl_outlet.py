@@ -13,7 +13,7 @@ from ..runtime.claim import Claim
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
 from ..runtime.record.signing import configuration_folder
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 
 FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength", "selected")
 """Channels of the decision stream before the probabilities, one per class, named ``p:<class>``.
@@ -61,7 +61,7 @@ class LslSink:
     """
 
     Config = LslSinkConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="decisions as numbers and words on the Lab Streaming Layer",
         against="inlets of other processes on one machine",
         never="other programs that read LSL; two machines",

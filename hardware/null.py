@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..runtime.messages import Command, Decision, StreamSpec
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class NullSink:
     """
 
     Config = NullConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="nothing: for rehearsals and replays",
         against="every loop here",
         never="",

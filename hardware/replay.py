@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..runtime.errors import ConfigError, SourceError
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 from .recordings import Recording, read_recording
 
 
@@ -69,7 +69,7 @@ class ReplaySource:
     """
 
     Config = ReplayConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="a recording: XDF, EDF, BDF, BrainVision, FIF, EEGLAB or .npz",
         against="files of every format, whole and damaged, some of them from public data sets",
         never="other formats that MNE reads",

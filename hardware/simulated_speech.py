@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..runtime.messages import Chunk, StreamSpec
 from ..runtime.paradigms.phonemes import PHONEMES
 from ..runtime.stages import Clock
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_articulation import Script, Utterance
@@ -47,11 +47,11 @@ class SimulatedSpeaker:
     """
 
     Config = SimulatedSpeakerConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="a simulated person who tries to speak, under a grid on the speech cortex",
         against="the speech decoder here",
         never="nothing of a real brain follows from it",
-        connect='`kind = "speaker"`; `plan` says what is spoken.',
+        connect='`kind = "speaker"`; `say` or `texts` are what is spoken.',
     )
 
     def __init__(self, config: SimulatedSpeakerConfig, clock: Clock) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Chunk, Command, Decision, StreamSpec
 from ..runtime.stages import Clock
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_brain import Brain
@@ -70,7 +70,7 @@ class SimulatedParticipant:
     """
 
     Config = SimulatorConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="a simulated participant with an amplifier that loses samples and stalls on demand",
         against="every loop, decoder and task here",
         never="nothing of a real brain follows from it",

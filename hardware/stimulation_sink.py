@@ -25,7 +25,7 @@ from ..runtime.stimulation import StimulationPermission
 from ..runtime.stimulation_gate import StimulationGate
 from ..runtime.stimulation_ledger import DoseLedger
 from ..runtime.stimulator import Permit
-from ..runtime.tested import Tested
+from ..runtime.device_record import DeviceRecord
 from .stimulation_config import StimulationSinkConfig
 
 _LOOK_NS = 20_000_000
@@ -42,7 +42,7 @@ class StimulationSink:
     """
 
     Config = StimulationSinkConfig
-    tested = Tested(
+    tested = DeviceRecord(
         what="requests for stimulation, each of which a gate allows or denies",
         against="the simulated stimulator of this release, which holds and puts out no current",
         never="a stimulator: none can be connected",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class DeviceRecord:
     """What is known of a source or a sink; the class attribute ``tested`` of each.
 
     Parameters
