@@ -210,7 +210,9 @@ def _rows(mapping: MappingConfig) -> list[tuple[str, ...]]:
             str(one.row or "any"),
             one.kind or "as sent",
             " ".join(f"{x:.1f}" for x in one.position_mm or ()) or "-",
-            ", ".join([*(["bad"] if one.bad else []), *([f"x {one.factor:g}"] * (one.factor != 1))]),
+            ", ".join(
+                [*(["bad"] if one.bad else []), *([f"x {one.factor:g}"] * (one.factor != 1))]
+            ),
         )
         for one in mapping.channels
     ]

@@ -1,4 +1,4 @@
-"""Intracranial contacts: which belong to one shaft or grid, who is next to whom, and where they lie.
+"""Intracranial contacts: which belong to one shaft or grid, who is next to whom, and where they are.
 
 Names are read by the rule of `shaft_and_contact`: ``LA1`` is contact 1 of ``LA``, ``GA12`` contact
 12 of ``GA``. Where only the ends of a shaft are known, from a scan or a surgeon, the contacts
@@ -8,6 +8,7 @@ millimetres.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -120,7 +121,7 @@ def spacing_m(places: Mapping[int, Place]) -> float:
     known = sorted(places.items())
     if len(known) < 2:
         raise ConfigError(f"A spacing needs the places of two contacts, got {len(known)}.")
-    steps = zip(known, known[1:], strict=False)
+    steps = itertools.pairwise(known)
     return float(np.median([math.dist(a, b) / (n - m) for (m, a), (n, b) in steps]))
 
 
@@ -200,7 +201,7 @@ def between_ends(channels: Sequence[Channel]) -> tuple[Channel, ...]:
     for shaft in shafts_of(rows).values():
         places = {n: p for n, name in shaft.channels.items() if (p := rows[name].position_m)}
         known = sorted(places.items())
-        for (first, start), (last, stop) in zip(known, known[1:], strict=False):
+        for (first, start), (last, stop) in itertools.pairwise(known):
             line = along_line(start, stop, last - first + 1)
             filled |= {
                 shaft.channels[first + n]: place

@@ -39,7 +39,7 @@ def device_entries() -> Iterator[tuple[str, str, DeviceRecord]]:
 
 
 def devices_page() -> str:
-    """The page `docs/devices.md`.
+    """The page ``docs/devices.md``.
 
     Returns
     -------

@@ -19,11 +19,11 @@ import numpy as np
 import pylsl
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
 from ..runtime.stages import Clock
-from ..runtime.device_record import DeviceRecord
 from ..runtime.timeline import Placed, Timeline
 from .lsl_description import describe_stream
 from .lsl_link import ClockOffset, Finder, await_pinned, connect, find_one, full_info

@@ -10,10 +10,10 @@ import numpy as np
 import pylsl
 
 from ..runtime.claim import Claim
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
 from ..runtime.record.signing import configuration_folder
-from ..runtime.device_record import DeviceRecord
 
 FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength", "selected")
 """Channels of the decision stream before the probabilities, one per class, named ``p:<class>``.

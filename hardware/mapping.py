@@ -244,7 +244,9 @@ def place_from(mapping: MappingConfig, path: Path) -> MappingConfig:
     return replace(mapping, channels=tuple(channels))
 
 
-def placed(one: MappedChannel, of_device: Channel, source: str) -> tuple[float, float, float] | None:
+def placed(
+    one: MappedChannel, of_device: Channel, source: str
+) -> tuple[float, float, float] | None:
     """Where the electrode of a channel is, as the mapping wants it.
 
     Parameters
@@ -279,7 +281,9 @@ def unit_of(spec: StreamSpec, row: int) -> str:
     return _UNITS.get(spec.sent.microvolts[row], "") if spec.sent else "uV"
 
 
-def mapping_of(spec: StreamSpec, *, standard_names: Mapping[str, str] | None = None) -> MappingConfig:
+def mapping_of(
+    spec: StreamSpec, *, standard_names: Mapping[str, str] | None = None
+) -> MappingConfig:
     """A mapping that changes nothing, for a person to edit.
 
     Parameters

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..runtime.messages import Command, Decision, StreamSpec
 from ..runtime.device_record import DeviceRecord
+from ..runtime.messages import Command, Decision, StreamSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

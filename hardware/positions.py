@@ -175,7 +175,9 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise RecordingError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise RecordingError(f"{path} is not text, or larger than a table can be: {error}.") from error
+        raise RecordingError(
+            f"{path} is not text, or larger than a table can be: {error}."
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------- MNE

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError, SourceError
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
-from ..runtime.device_record import DeviceRecord
 from .recordings import Recording, read_recording
 
 

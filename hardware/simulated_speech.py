@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.messages import Chunk, StreamSpec
 from ..runtime.paradigms.phonemes import PHONEMES
 from ..runtime.stages import Clock
-from ..runtime.device_record import DeviceRecord
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_articulation import Script, Utterance

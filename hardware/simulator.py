@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Chunk, Command, Decision, StreamSpec
 from ..runtime.stages import Clock
-from ..runtime.device_record import DeviceRecord
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_brain import Brain

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.catalog import find
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.guard import Guard
 from ..runtime.messages import Chunk, Command, Decision, Event, Marker, StreamSpec
@@ -25,7 +26,6 @@ from ..runtime.stimulation import StimulationPermission
 from ..runtime.stimulation_gate import StimulationGate
 from ..runtime.stimulation_ledger import DoseLedger
 from ..runtime.stimulator import Permit
-from ..runtime.device_record import DeviceRecord
 from .stimulation_config import StimulationSinkConfig
 
 _LOOK_NS = 20_000_000
@@ -46,7 +46,7 @@ class StimulationSink:
         what="requests for stimulation, each of which a gate allows or denies",
         against="the simulated stimulator of this release, which holds and puts out no current",
         never="a stimulator: none can be connected",
-        connect='`kind = "stimulation"` with its limits, for simulations only; see [](stimulation.md).',
+        connect='`kind = "stimulation"` and its limits, in simulations; see [](stimulation.md).',
     )
 
     def __init__(self, config: StimulationSinkConfig | None = None) -> None:

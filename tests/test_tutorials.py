@@ -1,4 +1,4 @@
-"""The tutorial of a source is followed to the letter: its files, its line, its session, its test."""
+"""The tutorial of a source is followed to the letter: files, line, session, test."""
 
 from __future__ import annotations
 

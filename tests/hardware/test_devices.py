@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from diverloop.hardware.devices import KINDS, devices_page, device_entries
+from diverloop.hardware.devices import KINDS, device_entries, devices_page
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.device_record import DeviceRecord
 

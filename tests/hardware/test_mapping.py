@@ -118,7 +118,7 @@ def test_positions_come_from_a_file_beside_the_mapping_unless_a_channel_says_its
     assert third.position_mm is None
     assert fourth.position_mm == (7, 8, 9)
     path.write_text("[montage]\npositions = 'sub-1_electrodes.tsv'\n[[channels]]\ndevice = 'Q'\n")
-    with pytest.raises(ConfigError, match="places none of Q.*about other electrodes"):
+    with pytest.raises(ConfigError, match=r"places none of Q.*about other electrodes"):
         read_mapping(path)
 
 

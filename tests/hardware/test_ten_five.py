@@ -52,11 +52,13 @@ def test_half_columns_share_the_way_to_the_ring_in_equal_parts(names):
 
 
 def test_half_rows_lie_half_way_along_the_midline_and_along_the_ring():
-    for before, between, behind in [("Fz", "FFCz", "FCz"), ("F7", "FFT7", "FT7"), ("Oz", "OIz", "Iz")]:
+    for before, between, behind in [
+        ("Fz", "FFCz", "FCz"),
+        ("F7", "FFT7", "FT7"),
+        ("Oz", "OIz", "Iz"),
+    ]:
         middle = unit_place(before) + unit_place(behind)
-        np.testing.assert_allclose(
-            unit_place(between), middle / np.linalg.norm(middle), atol=1e-3
-        )
+        np.testing.assert_allclose(unit_place(between), middle / np.linalg.norm(middle), atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_file_that_was_changed_is_refused(folder):
 
 def test_a_signed_session_must_name_the_hash():
     unpinned = MontageConfig(file=__file__)
-    with pytest.raises(ConfigError, match='write sha256 = "[0-9a-f]{64}" into'):
+    with pytest.raises(ConfigError, match=r'write sha256 = "[0-9a-f]{64}" into'):
         unpinned.pinned(signed=True)
     pinned = unpinned.pinned(signed=False)
     assert pinned.pinned(signed=True) == pinned
