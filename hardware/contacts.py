@@ -1,4 +1,4 @@
-"""Intracranial contacts: which belong to one shaft or grid, who is next to whom, and where they are.
+"""Intracranial contacts: which belong together, who is next to whom, and where they are.
 
 Names are read by the rule of `shaft_and_contact`: ``LA1`` is contact 1 of ``LA``, ``GA12`` contact
 12 of ``GA``. Where only the ends of a shaft are known, from a scan or a surgeon, the contacts

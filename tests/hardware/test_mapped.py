@@ -18,8 +18,9 @@ from diverloop.runtime.messages import Channel, Chunk, StreamSpec
 from diverloop.runtime.montage_config import MontageConfig
 from diverloop.runtime.received import Received, Sent
 from diverloop.runtime.record.reading import TapeReader
+from diverloop.runtime.record.xdf_read import NumericSamples, XdfReader
 
-from ..runtime.record.taped import Trial, replay, run, write
+from ..runtime.record.taped import MANIFEST, Trial, World, over_the_pipe, replay, run, write
 
 SPEC = StreamSpec(
     name="amp",
@@ -136,21 +137,23 @@ def test_a_session_behind_a_mapping_replays_exactly(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", ["f4", "i2"])
-def test_the_file_holds_the_devices_rows_under_the_devices_names(tmp_path, form):
+def test_the_file_holds_the_devices_rows_and_who_reads_it_gets_the_mapped_ones(tmp_path, form):
     mapping = replace(TURNED, channels=TURNED.channels[:2], drop=("Cz",))
     trial = Trial(seed=3, form=form, n_packets=60, faults=0, jumps=0)
     two = [c for c in run_two(trial, mapping, tmp_path) if isinstance(c, Chunk)]
     assert {len(chunk.samples) for chunk in two} == {2}
-    assert read(tmp_path / "r.xdf", stream=None, assume_unit="uV").spec.channel_names == (
-        "C3", "Cz", "C4",
-    )  # fmt: skip
+    again = read(tmp_path / "r.xdf", stream=None, assume_unit=None)
+    assert again.spec.channel_names == ("right", "left")
+    signal = np.concatenate([chunk.samples for chunk in two], axis=1)
+    np.testing.assert_array_equal(again.samples[:, : signal.shape[1]], signal)
+    raw = next(part for part in XdfReader(tmp_path / "r.xdf") if isinstance(part, NumericSamples))
+    assert raw.values.shape[1] == 3
+    assert b"<label>Cz</label>" in (tmp_path / "r.xdf").read_bytes()
 
 
 def run_two(trial: Trial, mapping: MappingConfig, folder):
     """Chunks of a recording with fewer rows than the device sends."""
     clock = VirtualClock()
-    from ..runtime.record.taped import MANIFEST, World, over_the_pipe
-
     source = MappedSource(World(trial, clock, np.random.default_rng(trial.seed)), mapping)
     source.open()
     sent = [MANIFEST, over_the_pipe(source.spec)]

@@ -60,3 +60,12 @@ def test_where_nobody_listens_the_message_says_what_to_do():
         port = server.getsockname()[1]
     with pytest.raises(SourceUnavailable, match=f"127.0.0.1:{port}.*source.port"):
         TcpLink("127.0.0.1", port, 1.0)
+
+
+def test_a_connection_that_was_closed_between_two_reads_is_lost_and_nothing_else(pair):
+    link, _ = pair
+    link.close()
+    with pytest.raises(LinkLost, match="broke"):
+        link.read(1, 0.1)
+    with pytest.raises(LinkLost, match="broke"):
+        link.write(b"x", 0.1)
