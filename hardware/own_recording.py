@@ -1,7 +1,8 @@
 """What a recording of our own knows of its signal that the stream's header does not.
 
 The signal stream of a session holds what the device sent, under the device's own words. A device
-that is no LSL stream says nothing of units there, and a mapping stands behind it. The tape has both.
+that is no LSL stream says nothing of units there, and a mapping stands behind it. The tape has
+both.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import warnings
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import ConfigError, RecordingError
+from ..runtime.json_text import parsed_json
 from ..runtime.small_file import read_small
 from .montage import HEAD_RADIUS_M
 
@@ -153,7 +153,7 @@ def _coordinates_beside(path: Path) -> Mapping[str, Any]:
     if len(found) != 1:
         return {}
     try:
-        said = json.loads(_text(found[0]))
+        said = parsed_json(_text(found[0]))
     except ValueError as error:
         raise RecordingError(f"{found[0]} is not valid JSON: {error}.") from error
     if not isinstance(said, dict):
