@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pylsl
 
 from ..runtime.claim import Claim
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
 from ..runtime.record.signing import configuration_folder
@@ -45,6 +46,12 @@ class LslSink:
     """
 
     Config = LslSinkConfig
+    tested = DeviceRecord(
+        what="decisions as numbers and words on the Lab Streaming Layer",
+        against="inlets of other processes on one machine",
+        never="other programs that read LSL; two machines",
+        connect='`kind = "lsl"` and `name = "diverloop-decisions"`; markers are on `NAME-markers`.',
+    )
     outside = True
 
     def __init__(self, config: LslSinkConfig | None = None) -> None:

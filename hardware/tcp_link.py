@@ -63,7 +63,7 @@ class TcpLink:
         """
         while len(self._got) < count:
             try:
-                # Here, because a socket that was closed meanwhile takes no timeout either.
+                # Within: `close` may have come between two reads.
                 self._socket.settimeout(max(timeout_s, 1e-4))
                 came = self._socket.recv(max(65_536, count - len(self._got)))
             except TimeoutError:

@@ -28,7 +28,8 @@ DOORS = (
     "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
     "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
+    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
+    "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
     "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
@@ -65,6 +66,7 @@ HOMES = {
         "faults/commands.py",
         "key_commands.py",
         "model_commands.py",
+        "montage_commands.py",
         "record_commands.py",
         "trust_commands.py",
     ),
@@ -125,6 +127,7 @@ OF_THE_WHOLE = (
     "test_packaging.py",
     "test_safety_case.py",
     "test_sessions.py",
+    "test_tutorials.py",
 )
 NOTICE = "investigational, not a medical device"
 

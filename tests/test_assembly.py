@@ -13,6 +13,7 @@ from diverloop.assembly import Model, assemble, open_model
 from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.fit_plan import FitPlan
+from diverloop.hardware.mapping import MappedChannel, MappingConfig, text_of
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.runtime.bundle import load_bundle
@@ -20,6 +21,7 @@ from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError, SchemaMismatch
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.messages import Chunk, Event, EventKind, Message, Turn
+from diverloop.runtime.montage_config import MontageConfig
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.seizures import SeizureConfig
 from diverloop.runtime.velocity import VelocityFeedback
@@ -83,6 +85,25 @@ def test_the_order_of_the_channels_and_extra_ones_change_no_decision(tmp_path, e
     assert other.keys() == expected.keys()
     for stop, probabilities in other.items():
         np.testing.assert_array_equal(probabilities, expected[stop])
+
+
+def test_a_device_with_names_of_its_own_decides_the_same_behind_a_mapping_file(tmp_path, expected):
+    of_device = [f"E{n}" for n in range(1, 1 + len(NAMES))]
+    path = write_npz(tmp_path / "device.npz", ch_names=np.array(of_device))
+    mapping = MappingConfig(
+        channels=tuple(
+            MappedChannel(device=device, name=name)
+            for device, name in reversed(list(zip(of_device, NAMES, strict=True)))
+        )
+    )
+    (tmp_path / "cap.toml").write_text(text_of(mapping))
+    notes = Notes()
+    mapped = replace(session(path), montage=MontageConfig(file=str(tmp_path / "cap.toml")))
+    assemble(mapped, clock=VirtualClock(), watchers=[notes], model=open_model(fitted())).run()
+    decisions = [turn.decision for turn in notes.turns if turn.decision.label]
+    assert [decision.stop_sample for decision in decisions] == list(expected)
+    for decision in decisions:
+        np.testing.assert_array_equal(decision.probabilities, expected[decision.stop_sample])
 
 
 @pytest.mark.parametrize(
