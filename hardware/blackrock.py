@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import (
     ConfigError,
     LinkLost,
@@ -366,6 +367,15 @@ class BlackrockSource(LinkedSource):
     """
 
     Config = BlackrockConfig
+    tested = DeviceRecord(
+        what="Blackrock neural signal processors through the open library pycbsdk",
+        against="a stand-in of this project for nPlay on loopback, read by pycbsdk 10.3 by hand "
+        "with a patched C library; in the suite only where pycbsdk can be loaded",
+        never="a processor; Central; nPlay",
+        connect='a system with glibc 2.39 or newer, then `kind = "blackrock"`; '
+        "see [](blackrock.md).",
+        extra="blackrock",
+    )
 
     def __init__(self, config: BlackrockConfig, clock: Clock) -> None:
         super().__init__(BlackrockClient(config), config, clock)

@@ -21,6 +21,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import (
     ConfigError,
     LinkLost,
@@ -244,6 +245,14 @@ class FieldTripSource(LinkedSource):
     """
 
     Config = FieldTripConfig
+    tested = DeviceRecord(
+        what="a FieldTrip buffer, as FieldTrip's acquisition programs and BCI2000 fill one",
+        against="a buffer server of this project that speaks protocol version 1, with kills, "
+        "restarts, half packets, garbage, overruns and floods; MNE-Realtime's client beside it",
+        never="FieldTrip's server in C; its acquisition programs; BCI2000",
+        connect='`kind = "fieldtrip"`, `host`, `port` and `unit`, for the protocol names no unit; '
+        "see [](fieldtrip.md).",
+    )
 
     def __init__(self, config: FieldTripConfig, clock: Clock) -> None:
         super().__init__(FieldTripClient(config), config, clock)

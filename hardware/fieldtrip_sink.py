@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Command, Decision, StreamSpec
 from .decision_row import DecisionRow
@@ -68,6 +69,13 @@ class FieldTripSink:
 
     Config = FieldTripSinkConfig
     outside = True
+    tested = DeviceRecord(
+        what="decisions as a FieldTrip buffer: FieldTrip, MNE-Realtime and BCI2000 can read one",
+        against="this project's own source and MNE-Realtime's client",
+        never="FieldTrip under MATLAB; BCI2000",
+        connect='`kind = "fieldtrip"` and `port`; it serves this machine alone unless `host` says '
+        "otherwise; see [](fieldtrip.md).",
+    )
 
     def __init__(self, config: FieldTripSinkConfig | None = None) -> None:
         self._config = config or FieldTripSinkConfig()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import LinkLost, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Channel, StreamSpec
 from ..runtime.received import Sent
@@ -228,6 +229,14 @@ class RdaSource(LinkedSource):
     """
 
     Config = RdaConfig
+    tested = DeviceRecord(
+        what="Brain Products amplifiers through Remote Data Access of their recorders",
+        against="a stand-in of this project that speaks the published protocol, with kills, "
+        "restarts, half packets, garbage, missing blocks and floods",
+        never="BrainVision Recorder; an amplifier",
+        connect='switch Remote Data Access on in the recorder, then `kind = "rda"` and `host`; '
+        "see [](rda.md).",
+    )
 
     def __init__(self, config: RdaConfig, clock: Clock) -> None:
         super().__init__(RdaClient(config), config, clock)

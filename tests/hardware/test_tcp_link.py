@@ -55,15 +55,6 @@ def test_closing_from_another_thread_ends_a_read_that_waits(pair):
     link.close()
 
 
-def test_a_link_that_was_closed_tells_of_it_and_not_of_its_socket(pair):
-    link, _ = pair
-    link.close()
-    with pytest.raises(LinkLost):
-        link.read(1, 1.0)
-    with pytest.raises(LinkLost):
-        link.write(b"x", 1.0)
-
-
 def test_where_nobody_listens_the_message_says_what_to_do():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
