@@ -18,6 +18,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
             "lsl": "hardware.lsl_inlet:LslSource",
+            "brainflow": "hardware.brainflow_board:BrainFlowSource",
             "replay": "hardware.replay:ReplaySource",
             "simulator": "hardware.simulator:SimulatedParticipant",
             "speaker": "hardware.simulated_speech:SimulatedSpeaker",

@@ -88,14 +88,13 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
+    "PySide6", "brainflow", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
     "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann",
     "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
     *LAZY,
-    "brainflow",
     "gymnasium",
     "matplotlib",
     "mne_realtime",
