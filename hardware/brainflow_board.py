@@ -1,4 +1,4 @@
-"""Any board that BrainFlow knows, as a source: OpenBCI, Muse, Unicorn, BrainBit, ANT Neuro and others.
+"""Any board that BrainFlow knows, as a source: OpenBCI, Muse, Unicorn, ANT Neuro and others.
 
 The library hands over all that a board sends as one table, a row for each kind of value, and has
 no call that waits: it is asked every few milliseconds. That adds `POLL_S` at most, half of it on
@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -258,7 +259,7 @@ class BrainFlowClient:
                 number=int(numbers[start]),
                 markers=[one for one in marked if numbers[start] <= one[0] <= numbers[stop - 1]],
             )
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
+            for start, stop in pairwise(edges)
         ]
 
     def _markers(

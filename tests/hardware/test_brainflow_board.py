@@ -1,4 +1,4 @@
-"""Boards through BrainFlow: the library's own synthetic one, played files, and a Cyton on a wire."""
+"""Boards through BrainFlow: its synthetic one, played files, and a Cyton on a wire."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from diverloop.hardware.brainflow_board import (
     _library,
 )
 from diverloop.hardware.recordings import read_recording
+from diverloop.hardware.simulated_cyton import N_CHANNELS, STEP_UV, SimulatedCyton
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.conformance import check_source
 from diverloop.runtime.errors import (
@@ -30,6 +31,7 @@ from diverloop.runtime.messages import EventKind
 
 from ..data import recording_path
 
+COUNTING_UV = np.repeat(np.arange(2000.0)[None], N_CHANNELS, axis=0)
 CLOCK = MonotonicClock()
 CYTON_ROWS, MARKER_ROW, STAMP_ROW = 24, 23, 22
 
@@ -58,6 +60,11 @@ def read(source, wanted: int, within_s: float = 10.0):
         if chunk is not None:
             chunks.append(chunk)
     return chunks
+
+
+def receive_for_ever(client):
+    while True:
+        client.receive(0.2)
 
 
 def events_of(chunks):
@@ -160,6 +167,72 @@ def test_a_file_that_ends_is_silent_and_is_not_played_again(tmp_path, opened):
     assert source.read(1, CLOCK.now_ns() + 700_000_000) is None
 
 
+# ------------------------------------------------------------ a Cyton on a wire of its own making
+
+
+@pytest.fixture
+def cyton(tmp_path):
+    with SimulatedCyton(tmp_path / "ttyUSB0", CLOCK, COUNTING_UV) as board:
+        yield board
+
+
+def on_wire(board, **settings):
+    return {"board": "CYTON_BOARD", "serial_port": str(board._port)} | settings
+
+
+def as_sent(chunk) -> np.ndarray:
+    """Which sample of `COUNTING_UV` each column is, by its value and not by its index."""
+    return np.round(chunk.samples[0]).astype(int)
+
+
+def test_a_cyton_sends_its_signal_to_half_a_count(tmp_path, opened):
+    signal = np.random.default_rng(0).normal(0, 30, (8, 100))
+    with SimulatedCyton(tmp_path / "ttyUSB0", CLOCK, signal) as board:
+        source = opened(**on_wire(board))
+        assert source.spec.channel_names == ("Fp1", "Fp2", "C3", "C4", "P7", "P8", "O1", "O2")
+        chunks = read(source, 60)
+    got = np.concatenate([chunk.samples for chunk in chunks], axis=1)[:, :60]
+    np.testing.assert_allclose(got, signal[:, :60], rtol=0, atol=0.51 * STEP_UV)
+
+
+def test_a_cyton_that_misbehaves_loses_what_it_lost_and_no_sample_is_at_another_ones_place(
+    cyton, opened
+):
+    source = opened(**on_wire(cyton))
+    chunks = read(source, 20)
+    cyton.lose(5)
+    chunks += read(source, 20)
+    cyton.halve()
+    chunks += read(source, 20)
+    cyton.hold(0.6)  # more than half a turn of the counter
+    chunks += read(source, 170)
+    cyton.lose(256)  # a whole turn, of which the numbers say nothing
+    chunks += read(source, 20)
+    offset = as_sent(chunks[0])[0]
+    for chunk in chunks:
+        if chunk.samples.shape[1]:
+            expected = offset + np.arange(chunk.first_sample, chunk.stop_sample)
+            np.testing.assert_array_equal(as_sent(chunk), expected)
+    gaps = [event.count for c in chunks for event in c.events if event.kind is EventKind.GAP]
+    # The halved package takes the next one with it: its bytes fill the half that is missing.
+    assert gaps == [5, 2, 256]
+
+
+def test_a_cyton_that_is_unplugged_is_lost_and_found_again(cyton, opened):
+    source = opened(**on_wire(cyton, silence_s=0.5))
+    read(source, 20)
+    cyton.unplug()
+    chunks = []
+    while EventKind.SOURCE_LOST not in events_of(chunks):
+        chunks.append(source.read(1, CLOCK.now_ns() + 2_000_000_000))
+    assert "'CYTON_BOARD'" in chunks[-1].events[0].text
+    cyton.plug()
+    chunks = read(source, 20)
+    assert EventKind.SOURCE_BACK in events_of(chunks)
+    # A board takes more than a second to say that it is ready.
+    assert chunks[-1].first_sample > 250
+
+
 # ---------------------------------------------------------------------------- what does not work
 
 
@@ -198,9 +271,8 @@ def test_a_board_that_falls_silent_counts_as_lost(tmp_path):
     client = BrainFlowClient(BrainFlowConfig(board="SYNTHETIC_BOARD", silence_s=0.5), CLOCK)
     client.connect(1.0)
     client._session.stop_stream()
-    with pytest.raises(LinkLost, match="sent nothing for 0.5 s"):
-        while True:
-            client.receive(0.2)
+    with pytest.raises(LinkLost, match=r"sent nothing for 0\.5 s"):
+        receive_for_ever(client)
     client.close()
 
 
@@ -210,8 +282,7 @@ def test_a_board_can_be_closed_by_another_thread_while_it_is_asked():
     closing = threading.Timer(0.05, client.close)
     closing.start()
     with pytest.raises(LinkLost):
-        while True:
-            client.receive(0.2)
+        receive_for_ever(client)
     closing.join()
     client.close()
 
