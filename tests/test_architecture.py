@@ -120,6 +120,7 @@ OF_THE_WHOLE = (
     "replay",
     "test_architecture.py",
     "test_live.py",
+    "test_mne_lsl.py",
     "test_packaging.py",
     "test_safety_case.py",
     "test_sessions.py",
