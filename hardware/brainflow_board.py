@@ -97,9 +97,9 @@ class BrainFlowConfig(LinkConfig):
         How long BrainFlow looks for the board itself, in whole seconds, 0 for its own choice.
     command : str
         Sent to the board before it starts, as BrainFlow's ``config_board``; empty for none.
-    kind : str
-        What the electrodes record: ``"eeg"``, ``"eog"``, ``"emg"`` or ``"ecg"``. Empty takes all
-        electrodes, each as the first of these for which BrainFlow lists it.
+    electrodes : str
+        What they record: ``"eeg"``, ``"eog"``, ``"emg"`` or ``"ecg"``. Empty takes all,
+        each as the first of these for which BrainFlow lists it.
     names : tuple of str
         Where the electrodes are, in the board's order; empty takes the names that BrainFlow
         gives, and ``EEG1``, ``EEG2``, ... where it has none.
@@ -124,7 +124,7 @@ class BrainFlowConfig(LinkConfig):
     master_board: str = ""
     timeout_s: int = 0
     command: str = ""
-    kind: str = ""
+    electrodes: str = ""
     names: tuple[str, ...] = ()
     others: bool = False
     silence_s: float = 5.0
@@ -135,9 +135,9 @@ class BrainFlowConfig(LinkConfig):
             raise ConfigError(
                 'source.board is empty: give the name that BrainFlow has for it, "CYTON_BOARD".'
             )
-        if self.kind not in ("", *KINDS):
+        if self.electrodes not in ("", *KINDS):
             raise ConfigError(
-                f"source.kind is {self.kind!r}, allowed are {', '.join(KINDS)}, or nothing for "
+                f"source.electrodes is {self.electrodes!r}, allowed are {', '.join(KINDS)}, or nothing for "
                 f"all that the board has."
             )
         if self.board.upper() in _RELAYS and not self.master_board:
@@ -275,7 +275,7 @@ class BrainFlowClient:
     def _spec(self, board: Any, rate_hz: float) -> StreamSpec:
         config = self._config
         self._rows, channels = board_channels(
-            self._described, config.kind, config.names, others=config.others
+            self._described, config.electrodes, config.names, others=config.others
         )
         if not 0 < rate_hz < 1e7:
             raise SchemaMismatch(f"The board {board.name} says it samples at {rate_hz:g} Hz.")

@@ -3,7 +3,7 @@
 Run ``python tests/bench/doors.py [--seconds S] [door ...]``; it prints JSON. DIVERLOOP_DATA names
 the folder with the recordings; the doors of BrainFlow need ``diverloop[brainflow]``. Every door
 plays the beginning of one recording in real time, in another process where it has a sender, while
-one model, fitted on another part of it, decides four times a second. What the file replay gives on a
+one model, fitted on another part of it, decides four times a second. What the file gives on a
 virtual clock is the reference.
 
 A latency is from the moment at which the last sample of a chunk was sent to that at which

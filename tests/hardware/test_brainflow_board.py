@@ -295,7 +295,7 @@ def test_boards_whose_counter_is_understood_are_boards_of_the_library():
     ("settings", "said"),
     [
         ({"board": ""}, "source.board is empty"),
-        ({"kind": "meg"}, "source.kind is 'meg', allowed are eeg, eog, emg, ecg"),
+        ({"electrodes": "meg"}, "source.electrodes is 'meg', allowed are eeg, eog, emg, ecg"),
         ({"board": "streaming_board"}, "source.master_board is empty, but STREAMING_BOARD only"),
         ({"silence_s": 0.1}, "silence_s must be in"),
         ({"ip_port": 70_000}, "ip_port must be in"),
