@@ -137,8 +137,8 @@ class BrainFlowConfig(LinkConfig):
             )
         if self.electrodes not in ("", *KINDS):
             raise ConfigError(
-                f"source.electrodes is {self.electrodes!r}, allowed are {', '.join(KINDS)}, or nothing for "
-                f"all that the board has."
+                f"source.electrodes is {self.electrodes!r}, allowed are {', '.join(KINDS)}, "
+                f"or nothing for all that the board has."
             )
         if self.board.upper() in _RELAYS and not self.master_board:
             raise ConfigError(
