@@ -154,6 +154,9 @@ def play(
     name: Annotated[str, typer.Option(help="Name of the LSL stream.")] = "diverloop-player",
     wait_s: Annotated[float, typer.Option(help="Wait so long for a listener.")] = 60.0,
     loop: Annotated[bool, typer.Option("--loop", help="Start again at the end.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="Send the markers as numbers, too, for MNE-LSL.")
+    ] = False,
     start_s: Annotated[float, typer.Option(min=0)] = 0.0,
     stop_s: Annotated[float | None, typer.Option(min=0)] = None,
     assume_unit: Unit = None,
@@ -169,6 +172,7 @@ def play(
             path=str(recording),
             name=name,
             wait_for_consumer_s=wait_s,
+            events=events,
             loop=loop,
             start_s=start_s,
             stop_s=stop_s,

@@ -16,6 +16,7 @@ _NUMBERS = {
     pylsl.cf_float32: "<f4", pylsl.cf_double64: "<f8", pylsl.cf_int8: "|i1",
     pylsl.cf_int16: "<i2", pylsl.cf_int32: "<i4",
 }  # fmt: skip
+_POWERS = {"0": "V", "-3": "mV", "-6": "uV", "-9": "nV"}
 _MOST_CHANNELS = 65_536
 _FASTEST_HZ = 1e7
 _MOST_ELEMENTS, _DEEPEST = 2_000_000, 64
@@ -59,11 +60,12 @@ def describe_stream(info: pylsl.StreamInfo, assume_unit: str = "") -> StreamSpec
     default_kind = info.type().lower() or "eeg"
     channels = []
     scale = np.ones(info.channel_count(), np.float32)
+    powers = not info.desc().child("channels").child("channel").child("coil_type").empty()
     for row, (label, kind, unit, place) in enumerate(rows):
         kind = (kind or default_kind).lower()
         channels.append(Channel(name=label or f"ch{row + 1}", kind=kind, position_m=place))
         if kind not in _UNITLESS:
-            scale[row] = _factor(unit, assume_unit, label, info.name())
+            scale[row] = _factor(_spelled(unit, powers), assume_unit, label, info.name())
     _refuse_repeats([channel.name for channel in channels], info.name())
     return StreamSpec(
         name=info.name(),
@@ -110,6 +112,15 @@ def _place(location: pylsl.XMLElement) -> tuple[float, float, float] | None:
     except ValueError:
         return None
     return x, y, z
+
+
+def _spelled(unit: str, powers: bool) -> str:
+    """A unit that MNE-LSL writes as a power of ten of volts, in words; others as they are.
+
+    0 is volts only beside the codes of MNE's own file format: elsewhere it may mean that there
+    is no unit.
+    """
+    return unit if unit.strip() == "0" and not powers else _POWERS.get(unit.strip(), unit)
 
 
 def _factor(unit: str, assume_unit: str, label: str, stream: str) -> float:

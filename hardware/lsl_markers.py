@@ -1,8 +1,13 @@
-"""LSL marker streams beside a signal stream."""
+"""LSL marker streams beside a signal stream.
+
+Markers are texts. What MNE-LSL sends in their place is read as well: a stream of type
+``annotations`` with a channel for each label, of which one at a time is not 0.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import Any
 
 import pylsl
 
@@ -20,7 +25,7 @@ class LslMarkers:
     Parameters
     ----------
     found : pylsl.StreamInfo
-        The stream; it must hold texts.
+        The stream; it must hold texts, or be one of annotations.
     same_clock : bool
         Whether it comes from the machine that sends the signal.
     """
@@ -33,6 +38,9 @@ class LslMarkers:
         self._offset: ClockOffset | None = None
         self._finder: Finder | None = None
         self._use(connect(found, _MARKERS_S))
+        self._columns: tuple[str, ...] = ()
+        if found.channel_format() != pylsl.cf_string:
+            self._columns = _named_columns(self._inlet, found.name())
 
     def _use(self, inlet: pylsl.StreamInlet) -> None:
         self._inlet, self._finder = inlet, None
@@ -117,14 +125,21 @@ class LslMarkers:
         offset_s = signal_offset_s if self._offset is None else self._offset.seconds
         return tuple(
             Marker(
-                label=label[0],
+                label=label,
                 sample=timeline.sample_at(stamp + offset_s - signal_offset_s),
                 lsl_raw_s=stamp,
                 lsl_corrected_s=stamp + offset_s,
                 stream=self._wanted["name"],
             )
-            for label, stamp in zip(labels, stamps, strict=True)
+            for sent, stamp in zip(labels, stamps, strict=True)
+            for label in self._labels(sent)
         )
+
+    def _labels(self, sent: list[Any]) -> list[str]:
+        """What one sample of the stream says."""
+        if not self._columns:
+            return [sent[0]]
+        return [label for label, value in zip(self._columns, sent, strict=True) if value]
 
     def _found_again(self) -> pylsl.StreamInlet | None:
         inlet = self._finder.wait(0.0) if self._finder else None
@@ -143,5 +158,17 @@ class LslMarkers:
 
 
 def _refuse_numbers(info: pylsl.StreamInfo) -> None:
-    if info.channel_format() != pylsl.cf_string:
+    if info.channel_format() != pylsl.cf_string and info.type().lower() != "annotations":
         raise SchemaMismatch(f"The stream {info.name()!r} holds numbers, not marker texts.")
+
+
+def _named_columns(inlet: pylsl.StreamInlet, name: str) -> tuple[str, ...]:
+    """What the channels of a stream of annotations stand for."""
+    labels = full_info(inlet, 5.0).get_channel_labels() or []
+    if not labels or not all(labels):
+        inlet.close_stream()
+        raise SchemaMismatch(
+            f"The stream {name!r} holds numbers and does not name its channels, so nobody can say "
+            f"what they mean: name them at the sender, or send marker texts."
+        )
+    return tuple(labels)

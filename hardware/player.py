@@ -7,7 +7,6 @@ recording has a gap.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,8 +15,8 @@ import numpy as np
 import pylsl
 
 from ..runtime.errors import ConfigError, SourceUnavailable
-from ..runtime.messages import Channel
 from ..runtime.stages import Clock
+from .player_streams import event_info, event_labels, marker_info, signal_info
 from .recordings import Recording, read_recording
 from .replay import check_chunk_s, check_stretch_s
 
@@ -41,6 +40,9 @@ class PlayerConfig:
         Length of the pieces that are sent, in seconds of signal, above 0 and at most 10.
     wait_for_consumer_s : float
         How long to wait for somebody to connect, in seconds.
+    events : bool
+        Send the markers as numbers, too, on a stream called `name` with ``-annotations`` behind
+        it, as MNE-LSL's ``EpochsStream`` wants them.
     loop : bool
         Start again at the end, with time stamps that go on, until stopped.
     speed : float
@@ -58,6 +60,7 @@ class PlayerConfig:
     name: str = "diverloop-player"
     chunk_s: float = 0.02
     wait_for_consumer_s: float = 60.0
+    events: bool = False
     loop: bool = False
     speed: float = 1.0
     assume_unit: str | None = None
@@ -149,7 +152,7 @@ def play(
     """
     whole = read_recording(config.path, stream=config.stream, assume_unit=config.assume_unit)
     recording = whole.excerpt(config.start_s, config.stop_s)
-    with _Outlets(recording, config.name) as outlets:
+    with _Outlets(recording, config.name, events=config.events) as outlets:
         found = outlets.found_consumer(clock, config.wait_for_consumer_s, stop)
         run = _Run(config, recording, outlets, clock)
         stopped = not found or run.send(on_progress or (lambda played_s: None), stop)
@@ -158,13 +161,17 @@ def play(
 
 
 class _Outlets:
-    """The two LSL outlets of a player, closed on leaving the block."""
+    """The LSL outlets of a player, closed on leaving the block."""
 
-    def __init__(self, recording: Recording, name: str) -> None:
+    def __init__(self, recording: Recording, name: str, *, events: bool) -> None:
         self.name = name
         self._recording = recording
         # The markers' first: who finds the signal then finds its markers too.
-        self._words = pylsl.StreamOutlet(_marker_info(recording, name))
+        self._words = pylsl.StreamOutlet(marker_info(recording, name))
+        self._labels = event_labels(recording) if events else []
+        self._numbers: pylsl.StreamOutlet | None = None
+        if self._labels:
+            self._numbers = pylsl.StreamOutlet(event_info(recording, name))
         self._signal = pylsl.StreamOutlet(signal_info(recording, name), max_buffered=_BUFFERED_S)
 
     def __enter__(self) -> _Outlets:
@@ -177,7 +184,7 @@ class _Outlets:
         trace: TracebackType | None,
     ) -> None:
         # pylsl has no close: an outlet goes when its last reference does.
-        del self._signal, self._words
+        del self._signal, self._words, self._numbers
 
     def found_consumer(self, clock: Clock, wait_s: float, stop: Callable[[], bool]) -> bool:
         """Wait until the signal has a consumer; False if told to stop meanwhile."""
@@ -187,13 +194,13 @@ class _Outlets:
                 f"program that reads it, or raise wait_for_consumer_s."
             )
         if self._recording.markers:
-            _await(lambda: self._consumed(self._words) or stop(), clock, _MARKER_GRACE_NS)
+            _await(lambda: self._heard() or stop(), clock, _MARKER_GRACE_NS)
         return not stop()
 
     def drain(self, clock: Clock) -> None:
         """Stay a moment, so that what was sent last is fetched before the outlets go."""
         _await(
-            lambda: not (self._consumed(self._signal) or self._consumed(self._words)),
+            lambda: not (self._consumed(self._signal) or self._heard()),
             clock,
             _DRAIN_NS,
         )
@@ -206,6 +213,13 @@ class _Outlets:
     def say(self, label: str, at_s: float) -> None:
         """Send one marker with its LSL time."""
         self._words.push_sample([label], at_s)
+        if self._numbers is not None:
+            self._numbers.push_sample([float(label == one) for one in self._labels], at_s)
+
+    def _heard(self) -> bool:
+        """Whether anybody reads the markers, as words or as numbers."""
+        numbers = self._numbers is not None and self._consumed(self._numbers)
+        return numbers or self._consumed(self._words)
 
     @staticmethod
     def _consumed(outlet: pylsl.StreamOutlet) -> bool:
@@ -284,66 +298,6 @@ class _Run:
             stopped=stopped,
             worst_late_s=self._late_ns / 1e9,
         )
-
-
-def signal_info(recording: Recording, name: str) -> pylsl.StreamInfo:
-    """Describe a recording as an LSL stream.
-
-    Parameters
-    ----------
-    recording : Recording
-        What will be sent.
-    name : str
-        Name of the stream.
-
-    Returns
-    -------
-    info : pylsl.StreamInfo
-        With label, type, unit and, in millimetres as LSL has it, location of every channel.
-    """
-    spec = recording.spec
-    info = pylsl.StreamInfo(
-        name,
-        _content_type(recording),
-        spec.n_channels,
-        spec.rate_hz,
-        pylsl.cf_float32,
-        f"diverloop-player-{recording.data_id[:16]}",
-    )
-    info.desc().append_child_value("manufacturer", "diverloop player")
-    rows = info.desc().append_child("channels")
-    for channel in spec.channels:
-        _describe_channel(rows.append_child("channel"), channel)
-    return info
-
-
-def _describe_channel(row: pylsl.XMLElement, channel: Channel) -> None:
-    row.append_child_value("label", channel.name)
-    row.append_child_value("type", channel.kind.upper())
-    row.append_child_value("unit", "microvolts")
-    if channel.position_m is not None:
-        where = row.append_child("location")
-        for axis, metres in zip("XYZ", channel.position_m, strict=True):
-            where.append_child_value(axis, f"{metres * 1e3:.4f}")
-
-
-def _content_type(recording: Recording) -> str:
-    """The commonest kind of channel, as LSL writes it."""
-    kinds = Counter(c.kind for c in recording.spec.channels if c.kind != "misc")
-    return kinds.most_common(1)[0][0].upper() if kinds else "MISC"
-
-
-def _marker_info(recording: Recording, name: str) -> pylsl.StreamInfo:
-    info = pylsl.StreamInfo(
-        f"{name}-markers",
-        "Markers",
-        1,
-        pylsl.IRREGULAR_RATE,
-        pylsl.cf_string,
-        f"diverloop-player-{recording.data_id[:16]}-markers",
-    )
-    info.desc().append_child_value("manufacturer", "diverloop player")
-    return info
 
 
 def _await(happened: Callable[[], bool], clock: Clock, within_ns: int) -> bool:

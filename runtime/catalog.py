@@ -20,6 +20,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "fieldtrip": "hardware.fieldtrip:FieldTripSource",
             "blackrock": "hardware.blackrock:BlackrockSource",
             "lsl": "hardware.lsl_inlet:LslSource",
+            "brainflow": "hardware.brainflow_board:BrainFlowSource",
             "replay": "hardware.replay:ReplaySource",
             "rda": "hardware.rda:RdaSource",
             "simulator": "hardware.simulator:SimulatedParticipant",

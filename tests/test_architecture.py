@@ -91,15 +91,13 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "mne_realtime",
-    "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk", "pynwb",
-    "pyqtgraph",
-    "pyriemann", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "PySide6", "brainflow", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids",
+    "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk",
+    "pynwb", "pyqtgraph", "pyriemann", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
     *LAZY,
-    "brainflow",
     "gymnasium",
     "matplotlib",
     "pylsl",
@@ -124,6 +122,7 @@ OF_THE_WHOLE = (
     "replay",
     "test_architecture.py",
     "test_live.py",
+    "test_mne_lsl.py",
     "test_packaging.py",
     "test_safety_case.py",
     "test_sessions.py",

@@ -44,6 +44,18 @@ def test_every_channel_has_its_own_factor_to_microvolts():
     np.testing.assert_allclose(spec.sent.microvolts, [1e6, 1e3, 1.0, 1e-3], rtol=1e-6)
 
 
+def test_powers_of_ten_of_volts_are_read_as_mne_lsl_writes_them():
+    stream = info(("a", "b", "c", "d"), ("0", "-3", "-6", "-9"))
+    stream.desc().child("channels").child("channel").append_child_value("coil_type", "1")
+    spec = describe_stream(stream)
+    np.testing.assert_allclose(spec.sent.microvolts, [1e6, 1e3, 1.0, 1e-3], rtol=1e-6)
+
+
+def test_a_power_of_zero_may_be_no_unit_at_all_and_is_refused_from_others():
+    with pytest.raises(UnitError, match="'0' is not known"):
+        describe_stream(info(units=("-6", "0")))
+
+
 def test_a_missing_unit_is_refused_with_the_way_out():
     with pytest.raises(UnitError, match=r"'C3' of stream 'amp' names no unit.*assume_unit"):
         describe_stream(info())

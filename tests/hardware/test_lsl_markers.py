@@ -119,6 +119,37 @@ def test_numbers_are_refused_by_name(signal):
         LslMarkers.beside(signal, numbers.name, 5.0)
 
 
+class Annotations:
+    """Numbers in place of words, a channel for each, as MNE-LSL sends them."""
+
+    def __init__(self, *labels: str) -> None:
+        self.name = unique()
+        n_channels = len(labels) or 1
+        info = pylsl.StreamInfo(self.name, "annotations", n_channels, 0.0, "double64", self.name)
+        if labels:
+            info.set_channel_labels(list(labels))
+        self.outlet = pylsl.StreamOutlet(info)
+
+
+def test_annotations_in_numbers_are_labelled_by_their_channels(signal, timeline):
+    sent = Annotations("left", "right")
+    found = LslMarkers.beside(signal, sent.name, 5.0)
+    sent.outlet.push_sample([0.0, -1.0], 50.25)
+    sent.outlet.push_sample([0.0, 0.0], 50.3)
+    sent.outlet.push_sample([0.1, 0.1], 50.5)
+    markers = taken(found[0], timeline, 3)
+    assert [(one.label, one.sample) for one in markers] == [
+        ("right", 25), ("left", 50), ("right", 50)
+    ]  # fmt: skip
+    closing(found)
+
+
+def test_annotations_that_name_no_channel_are_refused(signal):
+    sent = Annotations()
+    with pytest.raises(SchemaMismatch, match=f"'{sent.name}' holds numbers and does not name its"):
+        LslMarkers.beside(signal, sent.name, 5.0)
+
+
 def test_what_has_come_is_taken_in_order_and_64_at_a_time(signal, timeline):
     words = Words(unique())
     (found,) = LslMarkers.beside(signal, words.name, 5.0)

@@ -227,3 +227,27 @@ def test_a_setting_that_cannot_be_used_is_refused(changes):
 def test_a_missing_recording_is_an_error_before_any_stream_opens(tmp_path):
     with pytest.raises(DiverloopError, match=r"gone\.npz"):
         play(unique(path=str(tmp_path / "gone.npz")), VirtualClock())
+
+
+class CountingConsumer(Consumer):
+    """One that reads the markers as numbers, too."""
+
+    def __enter__(self) -> Consumer:
+        self._thread.start()
+        self.numbers = self._inlet(f"{self.config.name}-annotations")
+        self.words = self._inlet(f"{self.config.name}-markers")
+        self.signal = self._inlet(self.config.name)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.numbers.close_stream()
+        super().__exit__()
+
+
+def test_markers_are_sent_as_numbers_too_if_they_are_wanted(tmp_path):
+    config = unique(path=str(write_npz(tmp_path / "run.npz")), speed=40.0, events=True)
+    with CountingConsumer(config) as consumer:
+        words = consumer.take_markers(2)
+        got = [consumer.numbers.pull_sample(timeout=PULL_S) for _ in range(2)]
+    assert [values for values, _ in got] == [[1.0, 0.0], [0.0, 1.0]]  # of left and right
+    assert [at_s for _, at_s in got] == [at_s for _, at_s in words]

@@ -637,8 +637,8 @@ def test_no_entry_of_the_catalogue_is_left_out_here():
     # their own files, and so do the rules of feedback. A task is no stage.
     here = {"replay", "simulator", "null", "linear", *SETTINGS}
     beside = {
-        "lsl", "speaker", "cnn", "student", "speller", "neurofeedback", "evidence", "velocity",
-        "speech", "stimulation", "simulated", "fieldtrip", "rda", "blackrock",
+        "lsl", "brainflow", "speaker", "cnn", "student", "speller", "neurofeedback", "evidence",
+        "velocity", "speech", "stimulation", "simulated", "fieldtrip", "rda", "blackrock",
     }  # fmt: skip
     listed = {name for kind, names in CATALOG.items() if kind != "task" for name in names}
     assert listed == here | beside
