@@ -17,11 +17,12 @@ import argparse
 import json
 import multiprocessing
 import os
+import socket
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -154,9 +155,32 @@ def cyton_door(given: Given) -> Iterator[tuple[Source, Sent]]:
         yield BrainFlowSource(config, given.clock), sent
 
 
+@contextmanager
+def fieldtrip_door(given: Given) -> Iterator[tuple[Source, Sent]]:
+    """A FieldTrip buffer in another process, into which float32 is put."""
+    from diverloop.hardware.fieldtrip import FieldTripConfig, FieldTripSource
+
+    port = free_port()
+    with sender(_serve_fieldtrip, port, given.recording) as sent:
+        config = FieldTripConfig(port=port, unit="uV")
+        yield FieldTripSource(config, given.clock), sent
+
+
+@contextmanager
+def rda_door(given: Given) -> Iterator[tuple[Source, Sent]]:
+    """A recorder's Remote Data Access in another process, float32."""
+    from diverloop.hardware.rda import RdaConfig, RdaSource
+
+    port = free_port()
+    with sender(_serve_rda, port, given.recording) as sent:
+        yield RdaSource(RdaConfig(port=port), given.clock), sent
+
+
 DOORS: dict[str, Door] = {
     "replay": Door(open=replay_door),
     "lsl": Door(open=lsl_door),
+    "fieldtrip": Door(open=fieldtrip_door),
+    "rda": Door(open=rda_door),
     "brainflow_playback": Door(open=brainflow_door),
     # Half a count of 24 bits at a gain of 24, and the rounding to float32.
     "cyton_serial": Door(open=cyton_door, off_uv=0.0112),
@@ -225,6 +249,60 @@ def _serve_cyton(pipe: Connection, port: Path, signal: np.ndarray) -> None:
         pipe.send("ready")
         pipe.recv()
         pipe.send(log)
+
+
+def _serve_fieldtrip(pipe: Connection, port: int, recording: Recording) -> None:
+    from diverloop.hardware.fieldtrip_buffer import FieldTripBuffer
+    from diverloop.hardware.fieldtrip_server import FieldTripServer
+    from diverloop.hardware.fieldtrip_wire import Header, names_chunk
+
+    spec, buffer = recording.spec, FieldTripBuffer()
+    names = names_chunk(spec.channel_names)
+    buffer.put_header(Header(n_channels=spec.n_channels, rate_hz=spec.rate_hz, chunks=(names,)))
+    with closing(FieldTripServer(buffer, port=port)) as server:
+        _serve_blocks(pipe, recording, lambda: server.n_clients, buffer.put_rows)
+
+
+def _serve_rda(pipe: Connection, port: int, recording: Recording) -> None:
+    from diverloop.hardware.rda_server import RdaServer
+    from diverloop.hardware.rda_wire import RdaSetup
+
+    spec = recording.spec
+    setup = RdaSetup(
+        rate_hz=spec.rate_hz, names=spec.channel_names, resolutions_uv=(1.0,) * spec.n_channels
+    )
+    with RdaServer(setup, port=port) as server:
+        _serve_blocks(pipe, recording, lambda: server.n_clients, server.send)
+
+
+def _serve_blocks(
+    pipe: Connection,
+    recording: Recording,
+    n_clients: Callable[[], int],
+    put: Callable[[np.ndarray], None],
+) -> None:
+    """Wait for the reader, then send each block when its last sample would have been taken."""
+    clock, log = MonotonicClock(), []
+    pipe.send("ready")
+    while not n_clients():
+        clock.wait_until(clock.now_ns() + 10_000_000)
+    clock.wait_until(clock.now_ns() + 1_000_000_000)  # it has read the header by then
+    rows, rate_hz, began_ns = recording.samples.T, recording.spec.rate_hz, clock.now_ns()
+    size = round(CHUNK_S * rate_hz)
+    for first in range(0, len(rows), size):
+        block = np.ascontiguousarray(rows[first : first + size], "<f4")
+        stop = first + len(block)
+        clock.wait_until(began_ns + round(stop * 1e9 / rate_hz))
+        log.append((stop, clock.now_ns()))
+        put(block)
+    pipe.recv()
+    pipe.send(log)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses yet."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
 
 
 def fitted(path: Path, from_s: float) -> Bundle:
