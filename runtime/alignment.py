@@ -49,7 +49,7 @@ _SURE = 23.0  # of exponential delays, all n exceed 23 means / n once in 10^10 t
 _MOST_DELAY_S = 2.0  # a transport that measures a longer one measures another clock than ours
 _WORST_MEASUREMENT_S = 0.02
 _MEASURED_EVERY_S, _MEASURED_APART_S = 5.0, 1.0
-_MEASUREMENTS = 9
+_MEASUREMENTS = 31  # some are of the old clock after a step: the median must not be theirs
 
 Point = tuple[float, float]
 """A stamp, and arrival minus stamp; both in seconds."""
@@ -98,6 +98,7 @@ class Alignment:
         self._settled_once = False
         self._steps: list[float] = []
         self._delays: deque[float] = deque(maxlen=_MEASUREMENTS)
+        self._least_delay_s = 0.0
         self._measured: Point = (-math.inf, math.nan)
 
     @property
@@ -118,7 +119,7 @@ class Alignment:
     @property
     def least_delay_s(self) -> float:
         """The transport's own delay as its measurements show it; 0 where there are none."""
-        return float(np.median(self._delays)) if self._delays else 0.0
+        return self._least_delay_s
 
     def hear(self, stamp_s: float, arrived_s: float, offset_s: float = math.nan) -> None:
         """Take in that something arrived.
@@ -183,7 +184,7 @@ class Alignment:
 
     def _origin(self) -> Point:
         at_s, late_s = self._anchor or (0.0, 0.0)
-        return at_s, late_s - self.least_delay_s
+        return at_s, late_s - self._least_delay_s
 
     # ---------------------------------------------------------------------------- the envelope
 
@@ -306,6 +307,7 @@ class Alignment:
             self._delays.clear()  # the line was still coming down
         if -_WORST_MEASUREMENT_S <= delay_s <= _MOST_DELAY_S:
             self._delays.append(delay_s)
+            self._least_delay_s = float(np.median(self._delays))
 
 
 def middle_slope(points: list[Point]) -> float:

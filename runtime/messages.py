@@ -27,6 +27,7 @@ from .events import Event as Event
 from .events import EventKind as EventKind
 from .quality import Quality
 from .received import Received, Sent
+from .stretch import Stretch
 
 Samples = NDArray[np.floating]
 """Signal, shape (n_channels, n_times), microvolts."""
@@ -67,6 +68,8 @@ class StreamSpec:
         Identity of the sender, so that a session binds to one device.
     sent : Sent, optional
         How the samples came, if that is not microvolts in float32 already.
+    measured : bool
+        Whether corrected times rest on the transport's measurements of the sender's clock.
     """
 
     name: str
@@ -74,6 +77,7 @@ class StreamSpec:
     channels: tuple[Channel, ...]
     source_id: str = ""
     sent: Sent | None = None
+    measured: bool = False
 
     @property
     def n_channels(self) -> int:
@@ -118,6 +122,28 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Rows of a stream beside the one that drives the loop, as they were received.
+
+    Parameters
+    ----------
+    place : int
+        Which of the session's streams beside.
+    arrived_ns : int
+        Loop time at which the last row reached this process.
+    rows : Received
+        The rows.
+    spec : StreamSpec, optional
+        What the stream promises; with its first rows only.
+    """
+
+    place: int
+    arrived_ns: int
+    rows: Received
+    spec: StreamSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Samples as a source delivered them.
 
@@ -141,6 +167,8 @@ class Chunk:
     rows : tuple of (int, int)
         Which received rows `samples` were made of, in order, stop exclusive; they may have come
         with an earlier chunk.
+    beside : tuple of Aside
+        What has come on streams beside this one since the last chunk.
     """
 
     samples: Samples
@@ -152,6 +180,7 @@ class Chunk:
     events: tuple[Event, ...] = ()
     received: tuple[Received, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
+    beside: tuple[Aside, ...] = ()
 
     @property
     def stop_sample(self) -> int:
@@ -181,6 +210,8 @@ class Window:
     conditioned_first : int
         Index of its first sample in the conditioned stream; -1 if it is of no stream. An encoder
         that streams goes on from the window before where this one overlaps it.
+    beside : tuple of Stretch
+        The same time of the streams beside this one, for encoders that ask for it.
     """
 
     samples: Samples
@@ -192,6 +223,7 @@ class Window:
     lsl_corrected_s: float = math.nan
     usable: NDArray[np.bool_] | None = None
     conditioned_first: int = -1
+    beside: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

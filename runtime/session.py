@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .beside_config import BesideConfig
 from .catalog import CATALOG, find, nearest
 from .control_config import ControlConfig
 from .errors import ConfigError
@@ -44,6 +45,19 @@ class PartConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidePart(PartConfig):
+    """A source beside the signal, and what it is for.
+
+    Parameters
+    ----------
+    beside : BesideConfig
+        What it is called, and what becomes of it.
+    """
+
+    beside: BesideConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """A whole session.
 
@@ -55,6 +69,8 @@ class SessionConfig:
         Where samples come from.
     model : Path
         The fitted bundle that decodes; it brings its own conditioning and windows.
+    beside : tuple of SidePart
+        Other streams, which are recorded and watched, and masked where they are missing.
     sinks : tuple of PartConfig
         Where commands go.
     feedback : mapping
@@ -96,6 +112,7 @@ class SessionConfig:
     name: str
     source: PartConfig
     model: Path
+    beside: tuple[SidePart, ...] = ()
     sinks: tuple[PartConfig, ...] = ()
     feedback: Mapping[str, Any] = field(default_factory=dict)
     loop: LoopConfig = field(default_factory=LoopConfig)
@@ -120,7 +137,7 @@ _MODEL = {
     "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
 }  # fmt: skip
 _TABLES = (
-    "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
+    "session", "source", "beside", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
     "flicker", "guard", "watchdog", "control", "security",
 )  # fmt: skip
 
@@ -216,13 +233,12 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
-    sinks = tables.get("sinks", [])
-    if not isinstance(sinks, list | tuple):
-        raise ConfigError(f"[[sinks]] must be an array of tables, got {sinks!r}.")
+    sinks = _array(tables, "sinks")
     return SessionConfig(
         name=head["name"],
         source=part_of("source", tables["source"], "source"),
         model=_bundle_path(folder, model["bundle"]),
+        beside=_sides(_array(tables, "beside")),
         sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
@@ -267,6 +283,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "session": head,
         "source": _part_table(session.source),
         "model": _without_none(model),
+        **({"beside": [_side_table(side) for side in session.beside]} if session.beside else {}),
         "sinks": [_part_table(sink) for sink in session.sinks],
         "feedback": {name: _plain(value) for name, value in session.feedback.items()},
         "loop": _without_none(dataclasses.asdict(session.loop)),
@@ -278,6 +295,38 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "control": dataclasses.asdict(session.control),
         "security": dataclasses.asdict(session.security),
     }
+
+
+def _array(tables: Mapping[str, Any], name: str) -> list[Any]:
+    array = tables.get(name, [])
+    if not isinstance(array, list | tuple):
+        raise ConfigError(f"[[{name}]] must be an array of tables, got {array!r}.")
+    return list(array)
+
+
+def _sides(array: list[Any]) -> tuple[SidePart, ...]:
+    sides = tuple(_side(table, f"beside[{place}]") for place, table in enumerate(array))
+    roles = [side.beside.role for side in sides]
+    if twice := sorted({role for role in roles if roles.count(role) > 1}):
+        raise ConfigError(f"beside.role {twice[0]!r} is given twice: give each stream its own.")
+    return sides
+
+
+def _side(table: Any, where: str) -> SidePart:
+    """A stream beside the signal: keys of `BesideConfig` are its own, the rest is its source's."""
+    rest = dict(table) if isinstance(table, Mapping) else {}
+    own = {key: rest.pop(key) for key in types_of(BesideConfig) if key in rest}
+    part, config = part_of("source", rest, where), build(BesideConfig, own, where)
+    if getattr(part.settings, "markers", "*") not in ("*", ""):
+        raise ConfigError(
+            f"{where}.markers is {part.settings.markers!r}, but markers belong to the signal: name "
+            f"the marker stream in source.markers."
+        )
+    return SidePart(kind=part.kind, settings=part.settings, beside=config)
+
+
+def _side_table(side: SidePart) -> dict[str, Any]:
+    return {**_part_table(side), **dataclasses.asdict(side.beside)}
 
 
 def _feedback(table: Any) -> dict[str, Any]:

@@ -72,11 +72,15 @@ class Clocks:
         self.stamps_s[self.true_s >= at_s] += size_s
 
 
-def errors_s(clocks: Clocks, alignment: Alignment, after_s: float = SETTLED_S) -> NDArray[np.float64]:
+def errors_s(
+    clocks: Clocks, alignment: Alignment, after_s: float = SETTLED_S
+) -> NDArray[np.float64]:
     """Aligned minus true time of the newest sample, ten times a second once it has settled."""
     found = []
     every = max(1, round(0.1 / (clocks.true_s[1] - clocks.true_s[0])))
-    rows = zip(clocks.true_s.tolist(), clocks.stamps_s.tolist(), clocks.arrived_s.tolist(), strict=True)
+    rows = zip(
+        clocks.true_s.tolist(), clocks.stamps_s.tolist(), clocks.arrived_s.tolist(), strict=True
+    )
     for number, (true_s, stamp_s, arrived_s) in enumerate(rows):
         alignment.hear(stamp_s, arrived_s)
         if number % every == 0 and true_s - 1000.0 >= after_s:
@@ -149,7 +153,11 @@ def quiet(family: str, hours: int) -> dict[str, float]:
         ):
             alignment.hear(stamp_s, arrived_s)
         alarms += len(alignment.take_steps())
-    return {"hours": hours, "false_steps": alarms, "per_hour": alarms / hours if hours else math.nan}
+    return {
+        "hours": hours,
+        "false_steps": alarms,
+        "per_hour": alarms / hours if hours else math.nan,
+    }
 
 
 def measure(seeds: int, seconds: float, hours: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A clock is found from arrivals alone: drift, offset, steps; and from what a transport measures."""
+"""A clock is found from arrivals: drift, offset, steps; and from what a transport measures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from ..bench.alignment import FAMILIES, Clocks, errors_s
 RATE_HZ = 50.0
 
 
-def heard(clocks: Clocks, alignment: Alignment | None = None, offset_s: float = np.nan) -> Alignment:
+def heard(
+    clocks: Clocks, alignment: Alignment | None = None, offset_s: float = np.nan
+) -> Alignment:
     """An alignment that has heard all of it."""
     alignment = alignment or Alignment()
     for stamp_s, arrived_s in zip(clocks.stamps_s.tolist(), clocks.arrived_s.tolist(), strict=True):
@@ -23,7 +25,9 @@ def heard(clocks: Clocks, alignment: Alignment | None = None, offset_s: float = 
     return alignment
 
 
-def made(seed: int = 0, seconds: float = 40.0, family: str = "uniform 0 to 20 ms", **other) -> Clocks:
+def made(
+    seed: int = 0, seconds: float = 40.0, family: str = "uniform 0 to 20 ms", **other
+) -> Clocks:
     drift = other.pop("drift", 1e-4)
     rng = np.random.default_rng(seed)
     return Clocks(rng, seconds, other.pop("rate_hz", RATE_HZ), FAMILIES[family], drift)
