@@ -44,7 +44,8 @@ _WORST_DRIFT = 0.02  # a stream whose rate is off by more is not the one it says
 _STEP_WINDOW_S = 0.6
 _TOGETHER_S = 0.005  # arrivals no further apart are one
 _FEWEST = 5  # arrivals that have to agree on a step
-_FIRST_JUDGED = 20  # arrivals before which nothing is known of what is normal
+_FIRST_JUDGED = 20  # arrivals without which the line is not known
+_FIRST_LEARNED = 60  # delays without which it is not known what is normal
 _SURE = 23.0  # of exponential delays, all n exceed 23 means / n once in 10^10 times
 _MOST_DELAY_S = 2.0  # a transport that measures a longer one measures another clock than ours
 _WORST_MEASUREMENT_S = 0.02
@@ -92,7 +93,8 @@ class Alignment:
         self._anchor: Point | None = None
         self._drift = 0.0
         self._excess_s = 0.0  # mean delay beyond the least one
-        self._n_heard = 0
+        self._n_heard = 0  # since the start, or the last step
+        self._n_learned = 0  # how many delays the mean rests on; kept across steps
         self._begun_s = 0.0
         self._together_s = -math.inf  # when the first of what came together came
         self._settled_once = False
@@ -238,7 +240,8 @@ class Alignment:
 
     def _judges(self, point: Point) -> bool:
         """Whether enough has been heard to know what is normal."""
-        return self._n_heard >= _FIRST_JUDGED and sum(point) - self._begun_s >= _STEP_WINDOW_S
+        known = self._n_learned >= _FIRST_LEARNED and self._n_heard >= _FIRST_JUDGED
+        return known and sum(point) - self._begun_s >= _STEP_WINDOW_S
 
     def _slack_s(self, n: int) -> float:
         """How far the earliest of n arrivals may lie from the line without any step."""
@@ -282,10 +285,11 @@ class Alignment:
         self._recent.append(point)
 
     def _learn_excess(self, point: Point) -> None:
+        self._n_learned = min(self._n_learned + 1, 200)
         excess_s = max(0.0, point[1] - self._line(point[0]))
         # One that was held up for very long must not make everything else look normal.
         capped_s = min(excess_s, 10 * self._excess_s + self._config.least_step_s)
-        self._excess_s += (capped_s - self._excess_s) / min(self._n_heard, 200)
+        self._excess_s += (capped_s - self._excess_s) / self._n_learned
 
     def _step_to(self, points: list[Point]) -> None:
         earliest = min(points, key=self._level)
