@@ -36,7 +36,7 @@ from diverloop.runtime.fanout import FanOut
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.loop import Loop
 from diverloop.runtime.loop_config import Stages
-from diverloop.runtime.messages import Embedding, Event, EventKind, StreamSpec, Window
+from diverloop.runtime.messages import Chunk, Embedding, Event, EventKind, StreamSpec, Window
 from diverloop.runtime.record.asides import FIRST_BESIDE
 from diverloop.runtime.record.layout import SIGNAL
 from diverloop.runtime.record.link import FILE, RecorderLink
@@ -44,12 +44,11 @@ from diverloop.runtime.record.manifest import Manifest, utc_now
 from diverloop.runtime.record.xdf_read import NumericSamples, XdfReader
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.windows import WindowConfig
-
 from diverloop.tests.bench.counting_sender import LSL_CONFIG
 
 CLASSES = ("left", "right")
 FLUSH_S = 1.0
-CONSUMER_LIMIT_S = 30.0
+CONSUMER_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +126,9 @@ class Sender:
             [sys.executable, __file__, "--send", role, tag, str(first)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+    def wait(self) -> None:
+        """Return when its stream can be found."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == "ready"
 
@@ -173,9 +175,15 @@ class Tells:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.opened = threading.Event()
+        self._places: set[int] = set()
 
     def watch(self, message: object) -> None:
-        """Keep an event."""
+        """Keep an event; note when every stream has come."""
+        if isinstance(message, Chunk) and not self.opened.is_set():
+            self._places.update(aside.place for aside in message.beside)
+            if len(self._places) == len(BESIDE):
+                self.opened.set()
         if isinstance(message, Event):
             self.events.append(message)
 
@@ -187,6 +195,8 @@ def run(minutes: float, away_s: float, folder: Path) -> dict[str, Any]:
     """Run it, and count."""
     tag, clock = f"many-{uuid.uuid4().hex[:8]}", MonotonicClock()
     senders = {role: Sender(role, tag) for role in STREAMS}
+    for sender in senders.values():
+        sender.wait()
     encoder, tells = Looks(), Tells()
     manifest = Manifest(
         session="many streams", settings={}, model_sha256="0" * 64, live=True,
@@ -198,7 +208,9 @@ def run(minutes: float, away_s: float, folder: Path) -> dict[str, Any]:
         window=WindowConfig(length_s=1.0, step_s=0.05), fanout=FanOut((link, tells)),
     )  # fmt: skip
     sent: dict[str, list[dict[str, int]]] = {}
-    course = threading.Thread(target=_course, args=(senders, tag, minutes, away_s, sent, loop))
+    course = threading.Thread(
+        target=_course, args=(senders, tag, minutes, away_s, sent, loop, tells.opened)
+    )
     course.daemon = True
     course.start()
     report = loop.run()
@@ -248,13 +260,16 @@ def _course(
     away_s: float,
     sent: dict[str, list[dict[str, int]]],
     loop: Loop,
+    opened: threading.Event,
 ) -> None:
     """Take the gaze away in the middle, let it return, and end."""
     try:
+        opened.wait(CONSUMER_LIMIT_S)
         time.sleep(30 * minutes)
         gaze = senders["gaze"].stop()
         time.sleep(away_s)
         senders["gaze"] = Sender("gaze", tag, gaze["stop"])
+        senders["gaze"].wait()
         time.sleep(30 * minutes)
         for role in ("gaze", "audio", "eog", "eeg"):  # the signal drives the loop to the end
             sent[role] = [senders[role].stop()]

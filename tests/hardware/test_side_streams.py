@@ -57,7 +57,9 @@ class Rig:
 
     def __init__(self, *sides: Fake) -> None:
         self.signal, self.made = Fake(), deque(sides)
-        side = Side(role="gaze", make=lambda: self.made.popleft() if len(self.made) > 1 else sides[-1])
+        side = Side(
+            role="gaze", make=lambda: self.made.popleft() if len(self.made) > 1 else sides[-1]
+        )
         self.source = SideStreams(self.signal, [side], MonotonicClock())
         self.asides: list[Aside] = []
         self.events: list[Event] = []
@@ -172,7 +174,10 @@ def test_only_what_concerns_the_connection_is_passed_on():
 def test_rows_that_a_source_kept_as_sent_are_handed_on_as_they_are():
     rows = Received(values=np.zeros((1, 2), "<i2"), stamps_s=np.zeros(1), first_row=7)
     sent = StreamSpec(
-        name="s", rate_hz=1.0, channels=PLAIN.channels, sent=Sent(dtype="<i2", microvolts=(1.0, 1.0))
+        name="s",
+        rate_hz=1.0,
+        channels=PLAIN.channels,
+        sent=Sent(dtype="<i2", microvolts=(1.0, 1.0)),
     )
     assert rows_of(chunk(received=(rows,)), sent, 0) == (rows,)
     assert rows_of(chunk(0, 0), PLAIN, 0) == ()

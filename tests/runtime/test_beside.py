@@ -86,7 +86,10 @@ class Room:
 
     def window(self, length: int = 250) -> Window:
         return Window(
-            samples=np.zeros((3, length)), first_sample=self.n - length, stop_sample=self.n, due_ns=0
+            samples=np.zeros((3, length)),
+            first_sample=self.n - length,
+            stop_sample=self.n,
+            due_ns=0,
         )
 
 

@@ -26,7 +26,6 @@ from diverloop.runtime.record.xdf_write import XdfWriter
 from diverloop.runtime.signal.conditioning import StreamConditioner
 
 from .taped import (
-
     BAND,
     Ledger,
     Means,
