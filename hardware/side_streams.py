@@ -11,6 +11,7 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from ..runtime.errors import DiverloopError, SchemaMismatch
 from ..runtime.messages import Aside, Chunk, Event, EventKind, StreamSpec
 from ..runtime.received import Received
+from ..runtime.shield import Kept
 from ..runtime.stages import Clock, Source
 
 _READ_S = 0.02  # how much is read at once: it is not late by more than this
@@ -140,27 +142,30 @@ class _Reader:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            source = self._side.make()
-            try:
+            # A driver's fault must not end the stream for ever, whatever it raises.
+            with Kept() as kept, closing(self._side.make()) as source:
                 source.open()
                 self._accept(source.spec)
                 self._listen(source)
                 return
-            except DiverloopError as error:
-                self._tell_once(
-                    EventKind.SOURCE_LOST,
-                    f"The stream {self._side.role!r} beside the signal cannot be had: {error} The "
-                    f"session goes on without it, and keeps looking.",
-                )
-            except Exception as error:  # a driver's fault must not end the stream for ever
-                self._tell_once(
-                    EventKind.FAILED,
-                    f"The source of the stream {self._side.role!r} beside the signal raised "
-                    f"{type(error).__name__} ({error}); it is opened again.",
-                )
-            finally:
-                source.close()
+            assert kept.error is not None
+            self._complain(kept.error)
             self._stopped.wait(_AGAIN_S)
+
+    def _complain(self, error: Exception) -> None:
+        role = self._side.role
+        if isinstance(error, DiverloopError):
+            text = (
+                f"The stream {role!r} beside the signal cannot be had: {error} The session goes on "
+                f"without it, and keeps looking."
+            )
+            self._tell_once(EventKind.SOURCE_LOST, text)
+        else:
+            text = (
+                f"The source of the stream {role!r} beside the signal raised "
+                f"{type(error).__name__} ({error}); it is opened again."
+            )
+            self._tell_once(EventKind.FAILED, text)
 
     def _listen(self, source: Source) -> None:
         wanted = max(1, round(_READ_S * source.spec.rate_hz))

@@ -15,7 +15,7 @@ from .ring import Ring
 from .stretch import Presence, Stretch
 from .swarm import Swarm
 
-_ALLOWED_PERIODS = 2.5  # a stream may end so many of its periods before a window and be there
+_ALLOWED_PERIODS, _ALLOWED_S = 2.5, 0.05  # what comes in packets ends before a window does
 
 
 class SideStream:
@@ -195,7 +195,7 @@ class SideStream:
         behind_s = last_s - newest_s
         if behind_s > self.config.stale_s:
             return Presence.STALE
-        late = behind_s > _ALLOWED_PERIODS / self.spec.rate_hz
+        late = behind_s > max(_ALLOWED_PERIODS / self.spec.rate_hz, _ALLOWED_S)
         return Presence.LATE if late else Presence.PRESENT
 
     def _step(self, step_s: float) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 class Presence(StrEnum):
     """How far a stream beside the signal is there."""
 
-    PRESENT = "present"  # it reaches to the end of the window, as near as its rate allows
+    PRESENT = "present"  # it reaches to the last 50 ms of the window, or its last 2.5 samples
     LATE = "late"  # what belongs to the end of the window has not come yet
     STALE = "stale"  # it has brought nothing for longer than the session allows
     MISSING = "missing"  # it has brought nothing at all

@@ -153,7 +153,7 @@ def test_a_session_with_streams_beside_it_replays_exactly(session, tmp_path):
 
 
 def test_the_session_above_saw_its_streams_present_masked_and_back(session):
-    sent, lines, seen = session
+    _, lines, seen = session
     assert {tuple(usable[3:]) for usable, _ in seen} == {(True, True), (False, False)}
     assert any(presence[1] == "present" for _, presence in seen)
     assert sum("'gaze' beside the signal" in line for line in lines) >= 2
