@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .assembly import open_adapter, open_model
+from .assembly import company_of, open_adapter, open_model
 from .keeping import file_sha256, settings_sha256
 from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock
@@ -62,6 +62,8 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
         feedback=model.feedback_for(session),
         sinks=(ReplayedSink(replay),),
     )
+    company = company_of(session, model.card)
+    stages = company.attend(stages) if company else stages
     loop = Loop(
         stages,
         clock=replay,

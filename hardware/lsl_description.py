@@ -20,7 +20,11 @@ _POWERS = {"0": "V", "-3": "mV", "-6": "uV", "-9": "nV"}
 _MOST_CHANNELS = 65_536
 _FASTEST_HZ = 1e7
 _MOST_ELEMENTS, _DEEPEST = 2_000_000, 64
-_UNITLESS = ("misc", "stim", "trig", "trigger", "aux", "counter", "markers")
+# Their numbers are kept as they are: pixels, degrees, shares of full scale are no voltage.
+_UNITLESS = (
+    "misc", "stim", "trig", "trigger", "aux", "counter", "markers", "gaze", "pupil", "audio",
+    "mocap", "position", "acceleration", "gyroscope", "respiration", "temperature",
+)  # fmt: skip
 
 
 def describe_stream(info: pylsl.StreamInfo, assume_unit: str = "") -> StreamSpec:
@@ -72,6 +76,7 @@ def describe_stream(info: pylsl.StreamInfo, assume_unit: str = "") -> StreamSpec
         rate_hz=info.nominal_srate(),
         channels=tuple(channels),
         source_id=info.source_id(),
+        measured=True,
         sent=Sent(
             dtype=_NUMBERS[info.channel_format()],
             microvolts=tuple(scale.tolist()),

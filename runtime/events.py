@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     IMPOSTOR = "impostor"  # another stream answers to the name of the pinned one: refused
     STALE = "stale"  # nothing new for too long: output is neutral
     FRESH = "fresh"  # data flows again
+    MASKED = "masked"  # a stream beside the signal brings nothing: masked, or there again
     PROMOTED = "promoted"  # another set of weights decides from here on
     RECORDER = "recorder"  # the recorder lags, was restarted, or cannot write
     LATE = "late"  # windows were skipped, because a newer one was complete

@@ -13,8 +13,6 @@ arrived, which weights judged them. Three rules hold everywhere:
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,73 +24,13 @@ from numpy.typing import NDArray
 from .events import Event as Event
 from .events import EventKind as EventKind
 from .quality import Quality
-from .received import Received, Sent
+from .received import Received
+from .stream_spec import Channel as Channel
+from .stream_spec import StreamSpec as StreamSpec
+from .stretch import Stretch
 
 Samples = NDArray[np.floating]
 """Signal, shape (n_channels, n_times), microvolts."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """One row of the signal.
-
-    Parameters
-    ----------
-    name : str
-        Label as the amplifier or the recording gives it, for example ``"C3"``.
-    kind : str
-        ``"eeg"``, ``"ecog"``, ``"seeg"``, ``"lfp"``, ``"eog"``, ``"emg"`` or ``"misc"``.
-    position_m : tuple of 3 float, optional
-        Place in metres: head frame for scalp channels, MNI for intracranial ones.
-    bad : bool
-        Whether a person has said that the electrode is bad; conditioning masks it throughout.
-    """
-
-    name: str
-    kind: str = "eeg"
-    position_m: tuple[float, float, float] | None = None
-    bad: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamSpec:
-    """What a stream promises: its rate and its rows.
-
-    Parameters
-    ----------
-    name : str
-        Name of the stream.
-    rate_hz : float
-        Nominal sampling rate.
-    channels : tuple of Channel
-        Rows of every `Chunk`, in order; always in microvolts.
-    source_id : str
-        Identity of the sender, so that a session binds to one device.
-    sent : Sent, optional
-        How the samples came, if that is not microvolts in float32 already.
-    """
-
-    name: str
-    rate_hz: float
-    channels: tuple[Channel, ...]
-    source_id: str = ""
-    sent: Sent | None = None
-
-    @property
-    def n_channels(self) -> int:
-        """Number of rows."""
-        return len(self.channels)
-
-    @property
-    def channel_names(self) -> tuple[str, ...]:
-        """Labels of the rows, in order."""
-        return tuple(channel.name for channel in self.channels)
-
-    @property
-    def schema(self) -> str:
-        """SHA-256 of rate, names and kinds: equal for streams that a model cannot tell apart."""
-        rows = [[channel.name, channel.kind] for channel in self.channels]
-        return hashlib.sha256(json.dumps([float(self.rate_hz), rows]).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +59,28 @@ class Marker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Rows of a stream beside the one that drives the loop, as they were received.
+
+    Parameters
+    ----------
+    place : int
+        Which of the session's streams beside.
+    arrived_ns : int
+        Loop time at which the last row reached this process.
+    rows : Received
+        The rows.
+    spec : StreamSpec, optional
+        What the stream promises; with its first rows only.
+    """
+
+    place: int
+    arrived_ns: int
+    rows: Received
+    spec: StreamSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """Samples as a source delivered them.
 
@@ -144,6 +104,8 @@ class Chunk:
     rows : tuple of (int, int)
         Which received rows `samples` were made of, in order, stop exclusive; they may have come
         with an earlier chunk.
+    beside : tuple of Aside
+        What has come on streams beside this one since the last chunk.
     """
 
     samples: Samples
@@ -155,6 +117,7 @@ class Chunk:
     events: tuple[Event, ...] = ()
     received: tuple[Received, ...] = ()
     rows: tuple[tuple[int, int], ...] = ()
+    beside: tuple[Aside, ...] = ()
 
     @property
     def stop_sample(self) -> int:
@@ -184,6 +147,8 @@ class Window:
     conditioned_first : int
         Index of its first sample in the conditioned stream; -1 if it is of no stream. An encoder
         that streams goes on from the window before where this one overlaps it.
+    beside : tuple of Stretch
+        The same time of the streams beside this one, for encoders that ask for it.
     """
 
     samples: Samples
@@ -195,6 +160,7 @@ class Window:
     lsl_corrected_s: float = math.nan
     usable: NDArray[np.bool_] | None = None
     conditioned_first: int = -1
+    beside: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

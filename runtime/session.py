@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .beside_config import BesideConfig
 from .catalog import CATALOG, find, nearest
 from .control_config import ControlConfig
 from .errors import ConfigError
@@ -22,109 +22,20 @@ from .montage_config import MontageConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
 from .security import SecurityConfig, check_settings, house_signed
+from .session_config import PartConfig as PartConfig
+from .session_config import SessionConfig as SessionConfig
+from .session_config import SidePart as SidePart
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
 from .toml_file import parse_toml, read_file, read_toml
 from .watchdog_config import WatchdogConfig
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartConfig:
-    """A stage chosen by name, with its own settings.
-
-    Parameters
-    ----------
-    kind : str
-        Name in the catalogue.
-    settings : object
-        Instance of the class's ``Config``.
-    """
-
-    kind: str
-    settings: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionConfig:
-    """A whole session.
-
-    Parameters
-    ----------
-    name : str
-        What the screens and reports call it.
-    source : PartConfig
-        Where samples come from.
-    model : Path
-        The fitted bundle that decodes; it brings its own conditioning and windows.
-    sinks : tuple of PartConfig
-        Where commands go.
-    feedback : mapping
-        Settings of the feedback that the session names; the rest is the model's own. ``"kind"``
-        says which feedback of the catalogue it is; those without one are of ``"evidence"``.
-    loop : LoopConfig
-        Deadlines and staleness.
-    realtime : RealtimeConfig
-        What to ask the operating system for.
-    conditioning : mapping
-        Fields of `ConditionConfig` that the session names. They say what to look for; what is
-        done to the signal is the model's, and must not be said otherwise.
-    step_s : float, optional
-        Another window step than the model's.
-    engine : str
-        What runs a student: ``"auto"``, ``"NAME"`` or ``"NAME:PRECISION"``.
-    engine_fallback : bool
-        Whether another engine may run where this one cannot, or stops; without it the session
-        does not start, or ends.
-    second_stage : str
-        Address of a language model on this machine that corrects what a speech decoder reads;
-        empty for none.
-    participant, operator : str
-        Pseudonyms for the recording and its report; never names.
-    flicker : FlickerConfig
-        Who looks at what flickers, if anything does.
-    guard : GuardConfig
-        Limits that hold whatever the decoder says.
-    watchdog : WatchdogConfig
-        When it makes the outputs safe.
-    control : ControlConfig
-        How people control it while it runs.
-    security : SecurityConfig
-        Whose models and settings are accepted.
-    montage : MontageConfig
-        What stands between the source's channels and the session's.
-    signed_by : str
-        Who vouches for the file, in words; empty for settings from elsewhere.
-    """
-
-    name: str
-    source: PartConfig
-    model: Path
-    sinks: tuple[PartConfig, ...] = ()
-    feedback: Mapping[str, Any] = field(default_factory=dict)
-    loop: LoopConfig = field(default_factory=LoopConfig)
-    realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
-    conditioning: Mapping[str, Any] = field(default_factory=dict)
-    step_s: float | None = None
-    engine: str = "auto"
-    engine_fallback: bool = True
-    second_stage: str = ""
-    participant: str = ""
-    operator: str = ""
-    flicker: FlickerConfig = field(default_factory=FlickerConfig)
-    guard: GuardConfig = field(default_factory=GuardConfig)
-    watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
-    control: ControlConfig = field(default_factory=ControlConfig)
-    security: SecurityConfig = field(default_factory=SecurityConfig)
-    montage: MontageConfig = field(default_factory=MontageConfig)
-    signed_by: str = field(default="", compare=False)
-
 
 _HEAD = ("name", "participant", "operator")
 _MODEL = {
     "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
 }  # fmt: skip
 _TABLES = (
-    "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
+    "session", "source", "beside", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
     "flicker", "guard", "watchdog", "control", "security", "montage",
 )  # fmt: skip
 
@@ -222,13 +133,12 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
-    sinks = tables.get("sinks", [])
-    if not isinstance(sinks, list | tuple):
-        raise ConfigError(f"[[sinks]] must be an array of tables, got {sinks!r}.")
+    sinks = _array(tables, "sinks")
     return SessionConfig(
         name=head["name"],
         source=part_of("source", tables["source"], "source"),
         model=_bundle_path(folder, model["bundle"]),
+        beside=_sides(_array(tables, "beside")),
         sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
@@ -274,6 +184,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "session": head,
         "source": _part_table(session.source),
         "model": _without_none(model),
+        **({"beside": [_side_table(side) for side in session.beside]} if session.beside else {}),
         "sinks": [_part_table(sink) for sink in session.sinks],
         "feedback": {name: _plain(value) for name, value in session.feedback.items()},
         "loop": _without_none(dataclasses.asdict(session.loop)),
@@ -286,6 +197,38 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "security": dataclasses.asdict(session.security),
         "montage": dataclasses.asdict(session.montage),
     }
+
+
+def _array(tables: Mapping[str, Any], name: str) -> list[Any]:
+    array = tables.get(name, [])
+    if not isinstance(array, list | tuple):
+        raise ConfigError(f"[[{name}]] must be an array of tables, got {array!r}.")
+    return list(array)
+
+
+def _sides(array: list[Any]) -> tuple[SidePart, ...]:
+    sides = tuple(_side(table, f"beside[{place}]") for place, table in enumerate(array))
+    roles = [side.beside.role for side in sides]
+    if twice := sorted({role for role in roles if roles.count(role) > 1}):
+        raise ConfigError(f"beside.role {twice[0]!r} is given twice: give each stream its own.")
+    return sides
+
+
+def _side(table: Any, where: str) -> SidePart:
+    """A stream beside the signal: keys of `BesideConfig` are its own, the rest is its source's."""
+    rest = dict(table) if isinstance(table, Mapping) else {}
+    own = {key: rest.pop(key) for key in types_of(BesideConfig) if key in rest}
+    part, config = part_of("source", rest, where), build(BesideConfig, own, where)
+    if getattr(part.settings, "markers", "*") not in ("*", ""):
+        raise ConfigError(
+            f"{where}.markers is {part.settings.markers!r}, but markers belong to the signal: name "
+            f"the marker stream in source.markers."
+        )
+    return SidePart(kind=part.kind, settings=part.settings, beside=config)
+
+
+def _side_table(side: SidePart) -> dict[str, Any]:
+    return {**_part_table(side), **dataclasses.asdict(side.beside)}
 
 
 def _feedback(table: Any) -> dict[str, Any]:

@@ -165,8 +165,9 @@ class TelemetryPublisher:
             self._to_repeat[b"spec"] = message
         elif isinstance(message, Event) and message.kind is EventKind.GUARD:
             self._to_repeat[b"event"] = message
-        elif isinstance(message, Chunk) and message.received:
-            message = replace(message, received=())  # for the recorder; viewers want the signal
+        elif isinstance(message, Chunk) and (message.received or message.beside):
+            # For the recorder; viewers want the signal.
+            message = replace(message, received=(), beside=())
         self._welcome()
         self._send_posted()
         self._send(message)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import RecordingError
 from ..json_text import parsed_json
 from ..messages import (
+    Aside,
     Chunk,
     Command,
     Decision,
@@ -41,6 +42,29 @@ _SHORT = 64  # numbers of an array that are still written out, for people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsideEntry:
+    """An `Aside` without its rows.
+
+    Parameters
+    ----------
+    start, stop : int
+        Rows of the recorded stream that they are, stop exclusive.
+    first_row, offset_s : int, float
+        As in `Received`.
+    place, arrived_ns, spec
+        As in `Aside`.
+    """
+
+    place: int
+    arrived_ns: int
+    start: int
+    stop: int
+    first_row: int
+    offset_s: float
+    spec: StreamSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkEntry:
     """A `Chunk` without its samples.
 
@@ -48,6 +72,8 @@ class ChunkEntry:
     ----------
     rows : tuple of (int, int)
         Rows of the recorded signal stream that make up its samples, in order, stop exclusive.
+    beside : tuple of AsideEntry
+        What came on other streams.
     first_sample, arrived_ns, lsl_raw_s, lsl_corrected_s, markers, events
         As in `Chunk`.
     """
@@ -59,12 +85,19 @@ class ChunkEntry:
     lsl_corrected_s: float = math.nan
     markers: tuple[Marker, ...] = ()
     events: tuple[Event, ...] = ()
+    beside: tuple[AsideEntry, ...] = ()
 
     @classmethod
-    def of(cls, chunk: Chunk, rows: tuple[tuple[int, int], ...]) -> ChunkEntry:
-        """The entry of a chunk that is made of these rows."""
+    def of(
+        cls,
+        chunk: Chunk,
+        rows: tuple[tuple[int, int], ...],
+        beside: tuple[AsideEntry, ...] = (),
+    ) -> ChunkEntry:
+        """The entry of a chunk that is made of these rows, and of what came beside it."""
         return cls(
             rows=rows,
+            beside=beside,
             first_sample=chunk.first_sample,
             arrived_ns=chunk.arrived_ns,
             lsl_raw_s=chunk.lsl_raw_s,
@@ -73,10 +106,11 @@ class ChunkEntry:
             events=chunk.events,
         )
 
-    def chunk(self, samples: NDArray[np.float32]) -> Chunk:
-        """The chunk, given its samples again."""
+    def chunk(self, samples: NDArray[np.float32], beside: tuple[Aside, ...] = ()) -> Chunk:
+        """The chunk, given its samples again, and what came beside it."""
         return Chunk(
             samples=samples,
+            beside=beside,
             first_sample=self.first_sample,
             arrived_ns=self.arrived_ns,
             lsl_raw_s=self.lsl_raw_s,

@@ -5,6 +5,7 @@ stream                 holds
 =====================  ======================================================================
 the signal's own name  rows as they were received: the sender's numbers, stamps, description
 marker streams' names  labels with the sender's stamps
+other streams' names   rows of streams beside the signal, as they were received
 diverloop-decisions    one row a decision: numbers for any program
 diverloop-quality      once a second, a number from 0 to 1 for each electrode
 diverloop-events       one sentence for each fault, guard change and promotion
@@ -12,7 +13,7 @@ diverloop-notes        what people wrote
 diverloop-tape         every message as a line of JSON: what a replay needs, see `entries`
 =====================  ======================================================================
 
-Stamps of the first two are the sender's own, with clock offsets beside them; all others are this
+Stamps of the first three are the sender's own, with clock offsets beside them; all others are this
 machine's monotonic clock in seconds, which is LSL's clock, too.
 """
 
@@ -20,24 +21,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RecordingError
 from ..messages import Channel, Chunk, Event, Marker, Promotion, StreamSpec
 from ..quality import Quality
-from ..received import Received, Sent
+from ..received import Received
+from .asides import FIRST_BESIDE, AsideLayout, description_of
 from .contents import Note
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry, write_entry
 from .frames import Kept
 from .manifest import Manifest
 from .tape import Pass
 from .xdf_chunks import stream_xml
-from .xdf_format import NUMBER_FORMATS, TEXT_FORMAT, tally_of
+from .xdf_format import TEXT_FORMAT
 from .xdf_write import XdfWriter
 
 SIGNAL, TAPE, DECISIONS, EVENTS, NOTES, QUALITY, FIRST_MARKERS = 1, 2, 3, 4, 5, 6, 10
@@ -118,8 +118,11 @@ class Layout:
         self._insist = insist
         self._announced = set(begun.streams)
         self._markers = {
-            name: number for number, name in begun.streams.items() if number >= FIRST_MARKERS
+            name: number
+            for number, name in begun.streams.items()
+            if FIRST_MARKERS <= number < FIRST_BESIDE
         }
+        self._beside = AsideLayout(writer, insist, self._put_offset, set(begun.streams))
         self._spec = begun.spec
         self._grid_s = begun.grid_s
         tallies = writer.tallies
@@ -176,7 +179,7 @@ class Layout:
         self._spec = spec
         if SIGNAL in self._announced:
             return
-        xml = _description(spec, self._now_s)
+        xml = description_of(spec, self._now_s)
         self._insist(lambda: self._writer.add_stream(SIGNAL, xml))
         self._announced.add(SIGNAL)
 
@@ -189,7 +192,8 @@ class Layout:
             rows = (self._put_samples(chunk),)
         for marker in chunk.markers:
             self._put_marker(marker)
-        self._put_entry(ChunkEntry.of(chunk, rows))
+        beside = tuple(self._beside.put(aside, self._now_s) for aside in chunk.beside)
+        self._put_entry(ChunkEntry.of(chunk, rows, beside))
 
     def _put_received(self, received: Received) -> None:
         if not len(received.stamps_s):
@@ -364,29 +368,3 @@ class _RowNumbers:
         if sum(stop - start for start, stop in found) != n_wanted:
             return ()
         return tuple((int(start), int(stop)) for start, stop in found)
-
-
-def _description(spec: StreamSpec, now_s: float) -> bytes | str:
-    """The sender's own, to the letter, where rows can be written under it; else one of ours."""
-    sent = spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
-    written = np.dtype(sent.dtype)
-    with suppress(RecordingError):
-        tally = tally_of(sent.description)
-        if (NUMBER_FORMATS.get(tally.channel_format), tally.channel_count) == (
-            written,
-            len(sent.microvolts),
-        ):
-            return sent.description
-    return stream_xml(
-        name=spec.name,
-        type="EEG",
-        channel_format=next(name for name, kind in NUMBER_FORMATS.items() if kind == written),
-        nominal_srate=spec.rate_hz,
-        source_id=spec.source_id,
-        created_at=now_s,
-        # Under a mapping the file holds what was sent, whose names only the sender knows.
-        channels=tuple(Channel(name=f"sent {n + 1}") for n in range(len(sent.microvolts)))
-        if sent.rows
-        else spec.channels,
-        unit="microvolts" if set(sent.microvolts) == {1.0} else "",
-    )

@@ -17,6 +17,7 @@ from ..errors import BundleError, RecordingError
 from ..messages import Chunk, Event, Marker, Promotion, StreamSpec, Turn
 from ..quality import Quality
 from ..received import Sent
+from .asides import FIRST_BESIDE, AsideRows
 from .contents import Note, Record
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry
 from .layout import SIGNAL, TAPE, TAPE_NAME
@@ -112,13 +113,17 @@ class TapeReader:
         RecordingError
             If the file is not a recording of this program, or of a newer one.
         """
-        self._rows = _Rows()
+        self._rows, self._beside = _Rows(), AsideRows()
         for part in self._reader:
             if isinstance(part, Header) and (part.stream_id, part.name) == (TAPE, TAPE_NAME):
                 self._tape = part.stream_id  # a sender may call its stream so, too
             elif isinstance(part, NumericSamples) and part.stream_id == SIGNAL:
                 if self._signal:
                     self._rows.add(part.values, whole=not self._reader.remarks)
+            elif isinstance(part, NumericSamples) and part.stream_id >= FIRST_BESIDE:
+                if self._signal:
+                    whole = not self._reader.remarks
+                    self._beside.add(part.stream_id, part.values, part.stamps_s, whole=whole)
             elif isinstance(part, TextSamples) and part.stream_id == self._tape == TAPE:
                 for line in part.texts:
                     yield self._entry(line)
@@ -136,9 +141,10 @@ class TapeReader:
                     f"{self.file} has samples before it says of which stream they are: its "
                     f"beginning is damaged, and nothing in it can be replayed."
                 )
+            beside = tuple(self._beside.take(aside) for aside in entry.beside)
             if all(start == stop for start, stop in entry.rows):
-                return entry.chunk(np.empty((self._sent.n_rows, 0), np.float32))
-            return entry.chunk(self._sent.to_microvolts(self._rows.take(entry.rows)))
+                return entry.chunk(np.empty((self._sent.n_rows, 0), np.float32), beside)
+            return entry.chunk(self._sent.to_microvolts(self._rows.take(entry.rows)), beside)
         return entry
 
 

@@ -612,3 +612,36 @@ def test_a_relative_model_counts_from_the_folder_again():
     session = parsed()
     relative = dataclasses.replace(session, model=Path("b"))
     assert parse_session(tables_of(relative), Path("/rooms")) == session
+
+
+# ------------------------------------------------------------------------ streams beside the signal
+
+SIDE = {"kind": "lsl", "name": "eye", "role": "gaze", "append": ["x"], "stale_s": 0.5}
+
+
+def test_a_stream_beside_the_signal_is_a_source_with_a_role():
+    (side,) = parse_session({**SMALLEST, "beside": [SIDE]}, Path()).beside
+    assert (side.kind, side.settings.name) == ("lsl", "eye")
+    assert (side.beside.role, side.beside.append, side.beside.stale_s) == ("gaze", ("x",), 0.5)
+
+
+def test_streams_beside_the_signal_go_into_a_file_and_come_back():
+    session = parse_session({**SMALLEST, "beside": [SIDE, {**SIDE, "role": "eog"}]}, Path())
+    assert parse_session(tables_of(session), Path()) == session
+    assert "beside" not in tables_of(parse_session(SMALLEST, Path()))
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        ([SIDE, SIDE], "beside.role 'gaze' is given twice"),
+        ([{**SIDE, "markers": "cues"}], r"beside\[0\].markers is 'cues', but markers belong"),
+        ([{"kind": "lsl", "name": "eye"}], r"beside\[0\].role is missing"),
+        ([7], r"beside\[0\].kind is missing"),
+        ({"kind": "lsl"}, r"\[\[beside\]\] must be an array of tables"),
+        ([{**SIDE, "nme": "eye"}], r"'nme' is no key of \[beside\[0\]\]"),
+    ],
+)
+def test_a_stream_beside_the_signal_that_cannot_be_used_is_refused(array, said):
+    with pytest.raises(ConfigError, match=said):
+        parse_session({**SMALLEST, "beside": array}, Path())

@@ -30,6 +30,7 @@ KIND_WORDS = {
     EventKind.SOURCE_BACK: "Connection back",
     EventKind.STALE: "No new signal",
     EventKind.FRESH: "Signal flows again",
+    EventKind.MASKED: "Another stream missing or back",
     EventKind.PROMOTED: "Weights changed",
     EventKind.RECORDER: "Recorder",
     EventKind.LATE: "Windows skipped",

@@ -105,7 +105,7 @@ def test_the_sessions_above_hold_all_that_can_go_wrong():
     seldom = {EventKind.JITTER, EventKind.SPIKE}
     assert kinds == set(EventKind) - {
         EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.RIPPLE,
-        EventKind.IMPOSTOR,
+        EventKind.IMPOSTOR, EventKind.MASKED,
         EventKind.SEIZURE, EventKind.BLANKED, EventKind.CLEANED, EventKind.ENGINE,
         EventKind.FAILED,
         EventKind.LISTENING, EventKind.CORRECTED, EventKind.BREAK, EventKind.WATCHDOG,
