@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .flicker_lock import allow
@@ -92,6 +92,10 @@ class Model:
         settings = build(cls.Config, {**(own if kind == own_kind else {}), **named}, "feedback")
         made: Feedback = cls(settings, self.card.classes)
         return made
+
+    def window_for(self, session: SessionConfig) -> WindowConfig:
+        """How to cut a stream of the session's device, whose delay is known or not."""
+        return replace(self.window, device_delay_s=session.timing.offset_s)
 
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
@@ -304,12 +308,13 @@ def assemble(
 
     def accept(spec: StreamSpec) -> None:
         model.accept(spec)
+        session.timing.check(spec)
         allow(session, model.card, {channel.kind for channel in spec.channels}, unlock)
 
     return Loop(
         stages,
         clock=tape.clock if tape else clock,
-        window=model.window,
+        window=model.window_for(session),
         config=session.loop,
         guard=guard,
         fanout=fanout,

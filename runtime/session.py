@@ -20,9 +20,10 @@ from .limits import GuardConfig
 from .loop_config import LoopConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
-from .security import SecurityConfig, check_settings
+from .security import SecurityConfig, check_settings, house_signed
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
+from .timing_offset import DeviceTiming, timing_of
 from .toml_file import parse_toml, read_file, read_toml
 from .watchdog_config import WatchdogConfig
 
@@ -89,6 +90,8 @@ class SessionConfig:
         How people control it while it runs.
     security : SecurityConfig
         Whose models and settings are accepted.
+    timing : DeviceTiming
+        The device's delay, if it was measured; moves windows that are locked to markers.
     signed_by : str
         Who vouches for the file, in words; empty for settings from elsewhere.
     """
@@ -112,6 +115,7 @@ class SessionConfig:
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    timing: DeviceTiming = field(default_factory=DeviceTiming)
     signed_by: str = field(default="", compare=False)
 
 
@@ -121,7 +125,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog", "control", "security",
+    "flicker", "guard", "watchdog", "control", "security", "timing",
 )  # fmt: skip
 
 
@@ -216,6 +220,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
+    security = build(SecurityConfig, tables.get("security", {}), "security")
     sinks = tables.get("sinks", [])
     if not isinstance(sinks, list | tuple):
         raise ConfigError(f"[[sinks]] must be an array of tables, got {sinks!r}.")
@@ -238,7 +243,10 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         guard=build(GuardConfig, tables.get("guard", {}), "guard"),
         watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
         control=build(ControlConfig, tables.get("control", {}), "control"),
-        security=build(SecurityConfig, tables.get("security", {}), "security"),
+        security=security,
+        timing=timing_of(
+            tables.get("timing", {}), folder, signed=lambda: security.signed or house_signed()
+        ),
     )
 
 
@@ -277,6 +285,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "watchdog": dataclasses.asdict(session.watchdog),
         "control": dataclasses.asdict(session.control),
         "security": dataclasses.asdict(session.security),
+        "timing": dataclasses.asdict(session.timing),
     }
 
 

@@ -254,7 +254,7 @@ def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
     known = "control, feedback, flicker, guard, loop, model, realtime, security, session, sinks, "
-    assert f"{known}source, watchdog." in text
+    assert f"{known}source, timing, watchdog." in text
 
 
 @pytest.mark.parametrize(
