@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from .flicker_lock import allow
@@ -100,6 +101,38 @@ class Model:
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
         pick_rows(self.card, spec)
+
+
+def timing_doubts(session: SessionConfig, card: Card, today: date) -> tuple[str, ...]:
+    """What a person should know of the delay that a session corrects, or does not.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+    card : Card
+        Of the model that decodes.
+    today : date
+        The day of the session.
+
+    Returns
+    -------
+    doubts : tuple of str
+        One sentence each.
+    """
+    doubts = [session.timing.warning(today)]
+    fitted, served = bool(card.window.device_delay_s), bool(session.timing.offset_ms)
+    if card.window.lock_to and fitted is not served:
+        doubts.append(
+            "The model was fitted on windows that were "
+            + (
+                "moved by a device's measured delay, and this session moves none: add [timing]."
+                if fitted
+                else "not moved by a device's delay, and this session moves them: fit it again "
+                "with --timing."
+            )
+        )
+    return tuple(doubt for doubt in doubts if doubt)
 
 
 def open_model(

@@ -19,6 +19,7 @@ from . import (
     key_commands,
     model_commands,
     record_commands,
+    timing_commands,
     trust_commands,
 )
 from .console import (
@@ -319,6 +320,7 @@ for command in (
 app.command("compile")(engine_commands.compile_model)
 app.add_typer(engine_commands.bench, name="bench")
 app.add_typer(key_commands.keys, name="keys")
+app.add_typer(timing_commands.timing, name="timing")
 app.add_typer(trust_commands.trust, name="trust")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -249,6 +250,9 @@ def fit(
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
+    timing: Annotated[
+        Path | None, typer.Option(help="TOML file whose [timing] is the delay of their device.")
+    ] = None,
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
@@ -274,12 +278,23 @@ def fit(
             false_per_min=false_per_minute,
             options=read_options(task, options) if options else None,
         )
+        plans = _timed(plans, timing) if timing else plans
         sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
     tell_scores(scores)
     out.print(f"Saved {bundle} ({sha256[:12]}).")
+
+
+def _timed(plans: Sequence[FitPlan], path: Path) -> list[FitPlan]:
+    """The same plans, with windows where the events are in the signal of a measured device."""
+    from .runtime.timing_offset import timing_of
+
+    delay_s = timing_of({"file": str(path)}, Path()).offset_s
+    return [
+        replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans
+    ]
 
 
 def refuse_overwriting(bundle: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
-from .assembly import Model, assemble, open_session_model
+from .assembly import Model, assemble, open_session_model, timing_doubts
 from .console import err
 from .controlling import check_doors, controlled, entrance, stimulation_permit
 from .flicker_lock import allow, look
@@ -213,6 +213,8 @@ def run_session(
         stack.enter_context(_reached(model, loop, session, options, keeping))
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
+        if options.live:
+            _doubt_timing(session, model, keeping)
         if publisher:
             stack.enter_context(viewer(publisher.address, session.name))
         stack.enter_context(stopped_by(loop, options.seconds))
@@ -289,6 +291,14 @@ def _introduce(loop: Loop, keeping: Keeping | None, model: Model, clock: Clock) 
         err.print(text, highlight=False, markup=False)
     for text in model.notes:
         loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
+
+
+def _doubt_timing(session: SessionConfig, model: Model, keeping: Keeping | None) -> None:
+    """Say what is doubtful about the device's delay, to the person and on record."""
+    for text in timing_doubts(session, model.card, datetime.now(UTC).date()):
+        err.print(text, highlight=False, markup=False)
+        if keeping:
+            keeping.audit.append(AuditKind.FAULT, who="diverloop", why=text, details={})
 
 
 def _course(adapter: object) -> dict[str, Any]:

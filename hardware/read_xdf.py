@@ -243,9 +243,7 @@ def _place(path: Path, stamps_s: NDArray[np.float64], rate_hz: float) -> Placeme
 def _stamps(placed: Placement, rate_hz: float) -> tuple[tuple[int, float], ...]:
     """Some of the stamps, for whoever has to know moments better than to a sample."""
     some = slice(None, None, max(1, round(rate_hz / 10)))
-    return tuple(
-        zip(placed.indices[some].tolist(), placed.stamps_s[some].tolist(), strict=True)
-    )
+    return tuple(zip(placed.indices[some].tolist(), placed.stamps_s[some].tolist(), strict=True))
 
 
 def _markers(streams: list[Stream], placed: Placement) -> tuple[tuple[Marker, ...], int]:

@@ -13,6 +13,7 @@ Transactions on Acoustics, Speech, and Signal Processing, 1981.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,7 @@ from ..runtime.errors import ConfigError
 Values = NDArray[np.float64]
 
 _HALF = float(np.log(2))  # of an exponential rise, in time constants
-_SPREAD = 1.5  # samples: half the length of a third-order comb filter's response
-_FEWEST, _MOST = 24, 400  # points of an integral; a light that jumps needs many
+_SETTLED = 25.0  # time constants after which light is as bright as it gets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +89,10 @@ class SimulatedPhotodiode:
         self._config = config
         self._rate_hz = rate_hz
         self._tau_s = config.rise_s / np.log(9)
-        self._begins_s = np.asarray(onsets_s, np.float64) - _HALF * self._tau_s
         self._rng = np.random.default_rng(seed)
-        nodes, weights = np.polynomial.legendre.leggauss(_points(self._tau_s * rate_hz))
-        kernel = _comb_response(_SPREAD * nodes)
-        self._shifts_s = _SPREAD * nodes / rate_hz
-        self._weights = weights * kernel / (weights * kernel).sum()
+        begins_s = np.asarray(onsets_s, np.float64) - _HALF * self._tau_s
+        self._edges, self._weights = self._edges_of(begins_s)
+        self._reach = 3 + math.ceil(_SETTLED * self._tau_s * rate_hz)
 
     def samples(self, first: int, stop: int) -> NDArray[np.float32]:
         """The channel between two stream indices.
@@ -110,42 +108,55 @@ class SimulatedPhotodiode:
             In the channel's unit.
         """
         config = self._config
-        at_s = np.arange(first, stop) / self._rate_hz
-        light = sum(
-            weight * self._light(at_s - shift_s)
-            for shift_s, weight in zip(self._shifts_s, self._weights, strict=True)
-        )
-        level = config.rest + (config.on - config.rest) * light + config.drift_per_s * at_s
-        noisy = level + config.noise * self._rng.standard_normal(len(at_s))
+        creep = config.drift_per_s * np.arange(first, stop) / self._rate_hz
+        level = config.rest + (config.on - config.rest) * self._light(first, stop) + creep
+        noisy = level + config.noise * self._rng.standard_normal(stop - first)
         return np.asarray(noisy, np.float32)
 
-    def _light(self, at_s: Values) -> Values:
-        """Light of the flash that came last, 0 to 1."""
+    def _edges_of(self, begins_s: Values) -> tuple[Values, Values]:
+        """Moments at which light is switched, in samples, and by how much."""
         config = self._config
-        if not len(self._begins_s):
-            return np.zeros(len(at_s))
-        place = np.searchsorted(self._begins_s, at_s, side="right") - 1
-        since_s = np.where(place >= 0, at_s - self._begins_s[np.maximum(place, 0)], np.inf)
-        if self._tau_s <= 0:
-            light = (since_s < config.on_s).astype(np.float64)
-        else:
-            full = 1 - np.exp(-config.on_s / self._tau_s)
-            lit = 1 - np.exp(-np.minimum(since_s, config.on_s) / self._tau_s)
-            faded = full * np.exp(-(since_s - config.on_s) / self._tau_s)
-            light = np.where(since_s < config.on_s, lit, np.where(since_s < np.inf, faded, 0.0))
-        if config.flicker_hz:
-            phase = np.where(since_s < np.inf, since_s * config.flicker_hz, 0.0) % 1
-            light = light * (1 - config.flicker_depth * (phase > 0.5))
-        return np.asarray(light)
+        depth = config.flicker_depth if config.flicker_hz else 0.0
+        parts = [(begins_s, 1 - depth), (begins_s + config.on_s, depth - 1)]
+        if depth:
+            frames = np.arange(math.ceil(config.on_s * config.flicker_hz)) / config.flicker_hz
+            lit_s = (begins_s[:, None] + frames).ravel()
+            parts += [(lit_s, depth), (lit_s + 0.5 / config.flicker_hz, -depth)]
+        edges = np.concatenate([at_s for at_s, _ in parts]) * self._rate_hz
+        weights = np.concatenate([np.full(len(at_s), weight) for at_s, weight in parts])
+        order = np.argsort(edges)
+        return edges[order], weights[order]
+
+    def _light(self, first: int, stop: int) -> Values:
+        """Light as it was sampled, 0 to 1: what edges long ago have left, and those nearby."""
+        begin = np.searchsorted(self._edges, first - self._reach - 2)
+        edges = self._edges[begin : np.searchsorted(self._edges, stop + 2)]
+        weights = self._weights[begin : begin + len(edges)]
+        light = np.zeros(stop - first + 2 * self._reach + 8)
+        from_ = np.floor(edges).astype(np.int64) - 1
+        at = from_[:, None] + np.arange(self._reach + 2)
+        tau = self._tau_s * self._rate_hz
+        part = weights[:, None] * _response(at - edges[:, None], tau)
+        place = at - first + self._reach + 4
+        np.add.at(light, place.ravel(), part.ravel())
+        lasting = np.zeros(len(light))
+        np.add.at(lasting, place[:, -1] + 1, weights)
+        light += np.cumsum(lasting)
+        before = float(self._weights[:begin].sum())
+        return np.asarray(before + light[self._reach + 4 :][: stop - first])
 
 
-def _points(rise: float) -> int:
-    """How many points an integral takes across an edge of so many samples."""
-    return _MOST if rise <= _FEWEST / _MOST else max(_FEWEST, round(_FEWEST / rise))
+def _response(t: Values, tau: float) -> Values:
+    """What a third-order comb filter makes of a light that rises exponentially from 0 on.
 
-
-def _comb_response(u: Values) -> Values:
-    """Impulse response of a third-order comb filter, `u` in samples from its middle."""
-    size = np.abs(u)
-    near, far = 0.75 - size**2, 0.5 * (1.5 - size) ** 2
-    return np.asarray(np.where(size <= 0.5, near, np.where(size <= 1.5, far, 0.0)))
+    Each of its three running means is a difference of integrals, so the whole is the third
+    difference of the light's third integral. All in samples.
+    """
+    total = np.zeros(np.shape(t))
+    for shift, sign in ((1.5, 1), (0.5, -3), (-0.5, 3), (-1.5, -1)):
+        since = np.maximum(t + shift, 0.0)
+        lag = tau * since**2 / 2 - tau**2 * since
+        if tau > 0:
+            lag = lag - tau**3 * np.expm1(-since / tau)
+        total += sign * (since**3 / 6 - lag)
+    return np.asarray(total)

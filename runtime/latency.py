@@ -237,9 +237,7 @@ class LatencyBook:
         filter_delay_ms, half_window_ms = filter_delay_s * 1e3, window_s * 0.5e3
         return LatencyReport(
             stages=rows,
-            effective=_shifted(
-                rows[-1], filter_delay_ms + half_window_ms + self._device_delay_ms
-            ),
+            effective=_shifted(rows[-1], filter_delay_ms + half_window_ms + self._device_delay_ms),
             filter_delay_ms=filter_delay_ms,
             half_window_ms=half_window_ms,
             device_delay_ms=self._device_delay_ms,

@@ -32,6 +32,7 @@ from .timing_matching import MatchConfig, Matches, match
 Times = NDArray[np.float64]
 
 _FEWEST = 10
+_NEWEST = 60
 _TOLD = 20  # missing and extra ones that are named
 
 
@@ -96,6 +97,8 @@ class TimingReport:
         Whether the markers came at equal distances.
     fine : bool
         Whether the markers' moments were known to fractions of a sample.
+    newest : Spread
+        Of the newest 60 delays.
     tolerances : Tolerances
         What is good enough.
     """
@@ -116,6 +119,7 @@ class TimingReport:
     rate_hz: float
     even: bool
     fine: bool
+    newest: Spread
     tolerances: Tolerances
 
     @property
@@ -183,7 +187,8 @@ class TimingReport:
         return Finding(
             name="jitter",
             ok=ok,
-            got=f"{self.jitter_ms:.2f} ms (robust {self.jitter_mad_ms:.2f}), allowed are {most:g} ms",
+            got=f"{self.jitter_ms:.2f} ms (robust {self.jitter_mad_ms:.2f}), "
+            f"allowed are {most:g} ms",
             advice=""
             if ok
             else "Draw on the vertical refresh, full screen, and write the marker right after it.",
@@ -193,9 +198,11 @@ class TimingReport:
         low, high = self.drift.interval_ppm
         most = self.tolerances.drift_ms
         known = math.isfinite(low)
-        # Of a short measurement the slope is not known well enough to be held against anybody.
+        # Delays that follow each other are alike, so the interval of a short measurement is too
+        # narrow: what did not move by half of what is allowed is not held against anybody.
         small = abs(self.drift_ms) <= most
         bad = known and not small and min(abs(low), abs(high)) * 0.6 > most and low * high > 0
+        bad = bad and abs(self.drift.ppm) * self.span_s / 1e3 > most / 2
         return Finding(
             name="drift",
             ok=False if bad else (True if small else None),
@@ -314,6 +321,7 @@ def analyse(
         rate_hz=rate_hz,
         even=found.even,
         fine=fine,
+        newest=spread_of(delays_s[-_NEWEST:]),
         tolerances=tolerances,
     )
 
@@ -331,7 +339,7 @@ def _refuse_few(found: Matches, n_markers: int, n_onsets: int) -> None:
 def _left(times_s: Times, delays_s: Times, drift: Drift, parts: Sequence[slice]) -> Times:
     """What is left of the delays without drift and steps."""
     slope = 0.0 if math.isnan(drift.ppm) else drift.ppm / 1e6
-    left = delays_s - slope * (times_s - times_s[0])
+    left: Times = delays_s - slope * (times_s - times_s[0])
     for part in parts:
         if len(left[part]):
             left[part] = left[part] - np.median(left[part])

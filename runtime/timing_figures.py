@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -206,14 +207,14 @@ def steps_of(times_s: Times, delays_s: Times, smallest_s: float) -> tuple[Step, 
     jumps = middles[side:] - middles[:-side]  # the first is before marker `side`
     noise = robust_sd(np.diff(level)) / math.sqrt(2)
     least = max(smallest_s, _STEP_SIGMAS * noise * math.sqrt(math.pi / side))
-    found = []
+    found: list[tuple[int, float]] = []
     size = np.abs(jumps)
     while len(size) and (peak := float(size.max())) > least:
         best = np.flatnonzero(size >= 0.98 * peak)
         best = best[np.abs(best - best[0]) <= side]
-        at = _sharpest(level, best + side)
-        found.append((at, float(jumps[best[len(best) // 2]])))
-        size[max(0, at - 2 * side) : at] = 0.0
+        place = int(best[len(best) // 2])
+        found.append((_cut(level, place + side, side), float(jumps[place])))
+        size[max(0, place - side) : place + side + 1] = 0.0
     return tuple(Step(at_s=float(times_s[at]), by_ms=by * 1e3) for at, by in sorted(found))
 
 
@@ -233,7 +234,7 @@ def between_steps(times_s: Times, steps: Sequence[Step]) -> list[slice]:
         One more than there are steps.
     """
     edges = [0, *(int(np.searchsorted(times_s, step.at_s)) for step in steps), len(times_s)]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _slope_nearby(times_s: Times, delays_s: Times, side: int) -> float:
@@ -242,6 +243,13 @@ def _slope_nearby(times_s: Times, delays_s: Times, side: int) -> float:
     return float(np.median((delays_s[side:] - delays_s[:-side]) / np.maximum(apart_s, 1e-9)))
 
 
-def _sharpest(level: Times, places: NDArray[np.intp]) -> int:
-    """Of places where a step may be, the one with the largest change to its neighbour."""
-    return int(places[np.argmax(np.abs(level[places] - level[places - 1]))])
+def _cut(level: Times, near: int, side: int) -> int:
+    """Where one level best gives way to the other, around a place near it."""
+    first = near - side
+    around = level[first : near + side]
+    low, high = np.median(around[:side]), np.median(around[side:])
+    costs_low, costs_high = np.abs(around - low), np.abs(around - high)
+    # Of what comes before a cut each costs its distance from the first level, after it from the
+    # second.
+    cost = np.cumsum(costs_low) - np.cumsum(costs_high)
+    return first + 1 + int(np.argmin(cost[:-1]))

@@ -1,8 +1,8 @@
 """Which onset belongs to which marker.
 
 The delay between the two is unknown at first, up to a second. It is found where most pairs agree,
-then followed from marker to marker, so that a drift of seconds over hours is no obstacle; when
-several markers in a row find nothing, it is looked for again, because it may have stepped.
+then followed from marker to marker, so that a drift of seconds over hours is no obstacle; now and
+then it is looked for again, because it may have stepped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _LOOK = 60  # markers from which a delay is found
 _BIN_S = 0.005
 _ALIKE = 0.9  # share of the best count from which a smaller delay is preferred
 _FOLLOW = 15  # newest pairs that say where the next is expected
-_PATIENCE = 5  # markers without an onset after which the delay is looked for again
+_GROUP = 20  # markers after which another delay is looked for
+_WORTH = 3.0  # markers that another delay must explain beside those of the old one
 _EVEN = 0.02  # relative scatter of distances below which they count as all the same
 
 
@@ -147,38 +148,84 @@ def find_lag(markers_s: Times, onsets_s: Times, search_s: float, near_s: float =
 
 
 def _pairs(markers_s: Times, onsets_s: Times, config: MatchConfig) -> list[tuple[int, int]]:
-    """Follow the delay from marker to marker."""
+    """Follow the delay from marker to marker, and look after each group whether it stepped."""
+    pairs: list[tuple[int, int]] = []
+    lag_s = find_lag(markers_s[:_LOOK], onsets_s, config.search_s)
+    used = -1
+    for first in range(0, len(markers_s), _GROUP):
+        stop = min(first + _GROUP, len(markers_s))
+        if pairs:
+            newest = np.array(pairs[-_FOLLOW:])
+            lag_s = float(np.median(onsets_s[newest[:, 1]] - markers_s[newest[:, 0]]))
+        near_s = 0.0 if np.isnan(lag_s) else lag_s
+        ahead = markers_s[first : first + 2 * _GROUP]
+        other_s = find_lag(ahead, onsets_s, config.search_s, near_s)
+        turn = stop
+        if abs(other_s - lag_s) > config.tolerance_s or np.isnan(lag_s):
+            turn = first + _turn(ahead[: stop - first], onsets_s, (lag_s, other_s), config)
+        for begin, end, delay_s in ((first, turn, lag_s), (turn, stop, other_s)):
+            got = _follow(markers_s[begin:end], onsets_s, used, delay_s, config)
+            pairs += [(begin + marker, onset) for marker, onset in got]
+            used = pairs[-1][1] if pairs else used
+    return _supported(pairs, markers_s, onsets_s, config)
+
+
+def _turn(
+    markers_s: Times, onsets_s: Times, lags_s: tuple[float, float], config: MatchConfig
+) -> int:
+    """From which marker on a second delay fits better than the first; past the last if nowhere."""
+    old, new = (_fit(markers_s, onsets_s, lag_s, config) for lag_s in lags_s)
+    before = np.concatenate(([0.0], np.cumsum(old)))
+    after = np.concatenate((np.cumsum(new[::-1])[::-1], [0.0]))
+    both = before + after
+    best = int(np.argmax(both))
+    return best if both[best] > before[-1] + _WORTH else len(markers_s)
+
+
+def _fit(markers_s: Times, onsets_s: Times, lag_s: float, config: MatchConfig) -> Times:
+    """How well each marker has an onset at a delay, 0 to 1."""
+    if np.isnan(lag_s) or not len(onsets_s):
+        return np.zeros(len(markers_s))
+    wanted_s = markers_s + lag_s
+    place = np.clip(np.searchsorted(onsets_s, wanted_s), 1, max(1, len(onsets_s) - 1))
+    around = onsets_s[np.minimum(np.stack((place - 1, place)), len(onsets_s) - 1)]
+    off = np.abs(around - wanted_s).min(axis=0) / config.tolerance_s
+    return np.asarray(np.maximum(0.0, 1 - off**2))
+
+
+def _follow(
+    markers_s: Times, onsets_s: Times, used: int, lag_s: float, config: MatchConfig
+) -> list[tuple[int, int]]:
+    """Pair markers in order, the delay creeping along with what was found."""
     pairs: list[tuple[int, int]] = []
     newest: deque[float] = deque(maxlen=_FOLLOW)
-    lag_s = find_lag(markers_s[:_LOOK], onsets_s, config.search_s)
-    used, lost, looked, at = -1, 0, 0, 0
-    while at < len(markers_s):
-        expected_s = float(np.median(newest)) if newest else lag_s
-        onset = _nearest(onsets_s, markers_s[at] + expected_s, used)
-        if onset >= 0 and abs(onsets_s[onset] - markers_s[at] - expected_s) <= config.tolerance_s:
-            pairs.append((at, onset))
-            newest.append(onsets_s[onset] - markers_s[at])
-            used, at = onset, at + 1
-            lost = at
-            continue
-        at += 1
-        # Each look is further on than the one before, so that this comes to an end.
-        if at - lost >= _PATIENCE and at - looked >= _PATIENCE:
-            looked = at
-            found_s = _looked_again(markers_s[lost : lost + _LOOK], onsets_s[used + 1 :], expected_s, config)
-            if not np.isnan(found_s):
-                newest.clear()
-                lag_s, at = found_s, lost
+    for marker, at_s in enumerate(markers_s):
+        expected_s = float(np.median(newest)) if len(newest) > 2 else lag_s
+        onset = _nearest(onsets_s, at_s + expected_s, used)
+        if onset >= 0 and abs(onsets_s[onset] - at_s - expected_s) <= config.tolerance_s:
+            pairs.append((marker, onset))
+            newest.append(onsets_s[onset] - at_s)
+            used = onset
     return pairs
 
 
-def _looked_again(
-    markers_s: Times, onsets_s: Times, expected_s: float, config: MatchConfig
-) -> float:
-    """Another delay than was expected, where one fits; NaN otherwise."""
-    near_s = 0.0 if np.isnan(expected_s) else expected_s
-    found_s = find_lag(markers_s, onsets_s, config.search_s, near_s)
-    return float("nan") if abs(found_s - expected_s) <= config.tolerance_s else found_s
+def _supported(
+    pairs: list[tuple[int, int]], markers_s: Times, onsets_s: Times, config: MatchConfig
+) -> list[tuple[int, int]]:
+    """The pairs whose neighbours agree; what met by chance, where nothing was shown, does not."""
+    if not pairs:
+        return []
+    markers, onsets = np.array(pairs).T
+    delay_s = np.full(len(markers_s), np.nan)
+    delay_s[markers] = onsets_s[onsets] - markers_s[markers]
+    padded = np.pad(delay_s, _GROUP // 2, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * (_GROUP // 2) + 1)[markers]
+    agree = np.abs(around - delay_s[markers][:, None]) <= config.tolerance_s
+    there = np.lib.stride_tricks.sliding_window_view(
+        np.pad(np.ones(len(markers_s)), _GROUP // 2), 2 * (_GROUP // 2) + 1
+    )[markers]
+    kept = agree.sum(axis=1) >= there.sum(axis=1) / 3
+    return [pair for pair, keep in zip(pairs, kept, strict=True) if keep]
 
 
 def _nearest(onsets_s: Times, wanted_s: float, after: int) -> int:

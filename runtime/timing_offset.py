@@ -162,7 +162,9 @@ class DeviceTiming:
         put_table(path, (TABLE,), asdict(self))
 
 
-def timing_of(table: Any, folder: Path, *, signed: Callable[[], bool]) -> DeviceTiming:
+def timing_of(
+    table: Any, folder: Path, *, signed: Callable[[], bool] = lambda: False
+) -> DeviceTiming:
     """The table ``[timing]`` of a session, or of the file that it names.
 
     Parameters
@@ -171,7 +173,7 @@ def timing_of(table: Any, folder: Path, *, signed: Callable[[], bool]) -> Device
         As TOML gives it: the fields of `DeviceTiming`, or ``file`` alone.
     folder : Path
         What a relative path counts from.
-    signed : callable
+    signed : callable, optional
         Says whether the session must be signed: then nothing outside it may say what it does.
 
     Returns
@@ -190,7 +192,8 @@ def timing_of(table: Any, folder: Path, *, signed: Callable[[], bool]) -> Device
     name = table["file"]
     if len(table) > 1 or not isinstance(name, str) or not name:
         raise ConfigError(
-            f"timing.file must be a path in quotes and stand alone in [timing], got {dict(table)!r}."
+            f"timing.file must be a path in quotes and stand alone in [timing], got "
+            f"{dict(table)!r}."
         )
     if signed():
         raise ConfigError(
@@ -199,9 +202,10 @@ def timing_of(table: Any, folder: Path, *, signed: Callable[[], bool]) -> Device
         )
     path = folder / name
     tables = read_toml(path, "timing file")
-    if TABLE not in tables or "file" in tables[TABLE]:
+    table = tables.get(TABLE)
+    if not isinstance(table, Mapping) or "file" in table:
         raise ConfigError(f"timing.file: {path} has no table [timing] with a delay in it.")
-    found: DeviceTiming = build(DeviceTiming, tables[TABLE], TABLE)
+    found: DeviceTiming = build(DeviceTiming, table, TABLE)
     return found
 
 

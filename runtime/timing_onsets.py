@@ -148,7 +148,10 @@ def two_levels(values: Values) -> tuple[float, float, float]:
         Their distance over the noise of the one that is held longer.
     """
     few = min(max(3, round(_FEW * len(values))), len(values)) - 1
-    low, high = float(np.partition(values, few)[few]), float(np.partition(values, -few - 1)[-few - 1])
+    low, high = (
+        float(np.partition(values, few)[few]),
+        float(np.partition(values, -few - 1)[-few - 1]),
+    )
     above = values > (low + high) / 2
     for _ in range(20):
         if not above.any() or above.all():
@@ -245,7 +248,7 @@ def _crossings(scaled: Values, ups: NDArray[np.int64]) -> NDArray[np.float64]:
     straight = (0.5 - around[:, 1]) / (around[:, 2] - around[:, 1])
     cubic = _cubic_root(around)
     fine = np.isfinite(around).all(axis=1)
-    return before + np.where(fine, cubic, straight)
+    return np.asarray(before + np.where(fine, cubic, straight), np.float64)
 
 
 def _cubic_root(around: Values) -> NDArray[np.float64]:

@@ -180,7 +180,12 @@ class LockedWindows:
     _PATIENCE = 2
 
     def __init__(
-        self, length: int, offset: int, labels: tuple[str, ...], pace: Pace | None = None, late: int = 0
+        self,
+        length: int,
+        offset: int,
+        labels: tuple[str, ...],
+        pace: Pace | None = None,
+        late: int = 0,
     ) -> None:
         self._pace = pace or Pace()
         self._late = late

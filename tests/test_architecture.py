@@ -30,7 +30,7 @@ DOORS = (
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
     "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "training_sources.py", "trust_commands.py", "viewing.py",
+    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -65,6 +65,7 @@ HOMES = {
         "key_commands.py",
         "model_commands.py",
         "record_commands.py",
+        "timing_commands.py",
         "trust_commands.py",
     ),
     "zmq": (
