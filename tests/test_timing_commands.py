@@ -52,7 +52,7 @@ def folder(tmp_path_factory) -> Path:
     write(folder / "late.npz", 0.0312)
     write(folder / "good.npz", 0.0005)
     write(folder / "shaky.npz", 0.0312, 0.008)
-    write(folder / "live.npz", 0.0207, n=25, short=0.35)
+    write(folder / "live.npz", 0.0207, n=20, short=0.22)
     (folder / "session.toml").write_text(
         SESSION.format(path=(folder / "live.npz").as_posix()), encoding="utf-8"
     )
@@ -82,7 +82,7 @@ def test_a_constant_delay_is_saved_for_sessions(folder, tmp_path):
     call_ = ("timing", "analyse", folder / "late.npz", "--channel", "AUX", "--save", file)
     result = call(*call_)
     assert result.exit_code == 0
-    assert f"Saved in {file}" in "".join(result.stdout.split("\n")) or "Saved in" in result.stdout
+    assert "Saved in" in result.stdout
     timing = timing_of({"file": "amp.toml"}, tmp_path)
     assert timing.offset_ms == pytest.approx(31.2, abs=0.2)
     assert (timing.n, timing.rate_hz, len(timing.recording)) == (40, RATE_HZ, 64)
@@ -100,7 +100,7 @@ def test_what_a_constant_cannot_correct_is_not_saved(folder, tmp_path):
 def test_a_set_up_is_measured_live_and_written_into_its_session(folder, tmp_path):
     session = tmp_path / "session.toml"
     session.write_text((folder / "session.toml").read_text())
-    arguments = ("--session", session, "--channel", "AUX", "--markers", "flash", "--quiet-ms", 20)
+    arguments = ("--session", session, "--channel", "AUX", "--quiet-ms", 15)
     result = call("timing", "photodiode", *arguments, "--save", session)
     text = flat(result.stdout)
     assert result.exit_code == 0, result.output
@@ -112,8 +112,8 @@ def test_a_set_up_is_measured_live_and_written_into_its_session(folder, tmp_path
 
 
 def test_watching_writes_a_line_now_and_then(folder):
-    arguments = ("--session", folder / "session.toml", "--channel", "AUX", "--quiet-ms", 20)
-    result = call("timing", "watch", *arguments, "--every-s", 2, "--jitter-ms", 1)
+    arguments = ("--session", folder / "session.toml", "--channel", "AUX", "--quiet-ms", 15)
+    result = call("timing", "watch", *arguments, "--every-s", 1, "--jitter-ms", 1)
     text = flat(result.stdout)
     assert "0.0 min" in text
     assert "since the start: drift" in text

@@ -34,6 +34,7 @@ from diverloop.runtime.session import (
     read_session,
     tables_of,
 )
+from diverloop.runtime.timing_offset import DeviceTiming
 
 TEXT = """
 [session]
@@ -559,6 +560,9 @@ VELOCITIES = st.fixed_dictionaries(
     },
 )
 SEEN = st.characters(exclude_categories=("Cc", "Cs"))
+MEASURED = DeviceTiming(
+    offset_ms=31.25, measured="2026-03-01", n=200, sd_ms=0.4, source_id="amp-7", rate_hz=500.0
+)
 SESSIONS_OF_ANY_KIND = st.builds(
     SessionConfig,
     name=st.text(SEEN, max_size=8),
@@ -573,6 +577,7 @@ SESSIONS_OF_ANY_KIND = st.builds(
     operator=st.text(SEEN, max_size=4),
     flicker=made_of(FlickerConfig),
     control=made_of(ControlConfig),
+    timing=st.sampled_from([DeviceTiming(), MEASURED]),
 )
 
 
@@ -612,3 +617,22 @@ def test_a_relative_model_counts_from_the_folder_again():
     session = parsed()
     relative = dataclasses.replace(session, model=Path("b"))
     assert parse_session(tables_of(relative), Path("/rooms")) == session
+
+
+# ---------------------------------------------------------------------------------- timing
+
+
+def test_a_delay_is_read_from_its_file_and_kept_as_if_it_stood_in_the_session(tmp_path):
+    MEASURED.save(tmp_path / "amp.toml")
+    tables = tables_of(parsed()) | {"timing": {"file": "amp.toml"}}
+    session = parse_session(tables, tmp_path)
+    assert session.timing == MEASURED
+    (tmp_path / "amp.toml").unlink()
+    assert parse_session(tables_of(session), tmp_path).timing == MEASURED
+
+
+def test_a_signed_session_takes_no_delay_from_a_file_beside_it(tmp_path):
+    MEASURED.save(tmp_path / "amp.toml")
+    tables = {"timing": {"file": "amp.toml"}, "security": {"signed": True}}
+    with pytest.raises(ConfigError, match="signature does not cover"):
+        parse_session(tables_of(parsed()) | tables, tmp_path)
