@@ -292,9 +292,7 @@ def _timed(plans: Sequence[FitPlan], path: Path) -> list[FitPlan]:
     from .runtime.timing_offset import timing_of
 
     delay_s = timing_of({"file": str(path)}, Path()).offset_s
-    return [
-        replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans
-    ]
+    return [replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans]
 
 
 def refuse_overwriting(bundle: Path) -> None:

@@ -275,7 +275,7 @@ def test_a_decision_reaches_the_simulated_stimulator_only_if_somebody_permits(tm
 
 # ---------------------------------------------------------------------------------- timing
 
-SIMULATED = SimulatorConfig(classes=CLASSES, seed=SEED, duration_s=20.0)
+SIMULATED = SimulatorConfig(classes=CLASSES, seed=SEED, duration_s=14.0)
 DELAYED = DeviceTiming(offset_ms=40.0, measured="2026-03-01", n=200, sd_ms=0.4, rate_hz=250.0)
 
 
@@ -302,7 +302,7 @@ def test_a_measured_delay_moves_the_windows_of_cues_and_not_the_cues():
         firsts.append([decision.first_sample for decision in decisions])
         cues.append([decision.marker for decision in decisions])
     assert cues[0] == cues[1]
-    assert len(cues[0]) > 3
+    assert len(cues[0]) > 1
     assert set(np.subtract(firsts[1], firsts[0])) == {10}
 
 

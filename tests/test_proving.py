@@ -95,7 +95,7 @@ def test_a_session_that_corrects_a_devices_delay_runs_again_as_it_was(tmp_path):
     bundle = model_of("eeg16")
     card = replace(bundle.card, window=replace(bundle.card.window, lock_to=("*",)))
     delay = DeviceTiming(offset_ms=40.0, measured="2026-03-01", n=200, rate_hz=250.0)
-    wanted = session(settings(duration_s=20.0), timing=delay)
+    wanted = session(settings(duration_s=12.0), timing=delay)
     options = RunOptions(live=False, recordings=tmp_path)
     folder = run_session(wanted, options, open_model(replace(bundle, card=card))).kept
     record = open_record(folder)

@@ -90,9 +90,7 @@ def test_a_constant_delay_is_saved_for_sessions(folder, tmp_path):
 
 def test_what_a_constant_cannot_correct_is_not_saved(folder, tmp_path):
     file = tmp_path / "amp.toml"
-    error = refused(
-        "timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file
-    )
+    error = refused("timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file)
     assert "Nothing was saved, because a constant cannot correct this (jitter" in error["message"]
     assert not file.exists()
 

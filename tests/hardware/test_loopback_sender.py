@@ -21,7 +21,7 @@ def test_both_processes_read_the_same_schedule_from_their_command_line():
 
 def test_the_schedule_is_uneven_and_fits_into_the_run():
     at_s = LoopbackConfig(seconds=60.0).schedule_s
-    assert 1.0 < at_s[0]
+    assert at_s[0] > 1.0
     assert at_s[-1] < 59.5
     assert np.diff(at_s).min() > 0.24
     assert np.diff(at_s).std() > 0.05

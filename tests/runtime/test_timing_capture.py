@@ -58,9 +58,7 @@ class Amplifier:
         self._at = stop
         self.clock.advance(round((stop - first) * self._period_s * 1e9))
         markers = tuple(
-            self._marker(at_s)
-            for at_s in self._cues_s
-            if first <= at_s / self._period_s < stop
+            self._marker(at_s) for at_s in self._cues_s if first <= at_s / self._period_s < stop
         )
         if any(a <= first < b for a, b in self._lost):
             first = -1
@@ -77,9 +75,7 @@ class Amplifier:
 
     def _marker(self, at_s):
         stamp_s = BEGAN_S + at_s if self._stamped else math.nan
-        return Marker(
-            label="flash", sample=round(at_s / self._period_s), lsl_corrected_s=stamp_s
-        )
+        return Marker(label="flash", sample=round(at_s / self._period_s), lsl_corrected_s=stamp_s)
 
 
 def measured(source, labels="flash", channel="AUX", seconds=1e6, **options):

@@ -180,7 +180,9 @@ def test_settings_in_seconds_become_samples_at_the_streams_rate():
 
 
 @pytest.mark.parametrize(("delay_s", "first"), [(0.0, 975), (0.0312, 983), (-0.0312, 967)])
-def test_a_devices_delay_moves_locked_windows_by_whole_samples_and_leaves_the_marker(delay_s, first):
+def test_a_devices_delay_moves_locked_windows_by_whole_samples_and_leaves_the_marker(
+    delay_s, first
+):
     config = WindowConfig(length_s=0.8, lock_to=("*",), offset_s=-0.1, device_delay_s=delay_s)
     policy = config.policy(250.0)
     policy.announce(cue(1000))
