@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -257,7 +256,7 @@ def fit(
     json: AsJson = False,
 ) -> None:
     """Fit a model on labelled recordings, in the way that does best; save it as a bundle."""
-    from .fit_plan import plans_for, read_options
+    from .fit_plan import plans_for, read_options, timed
     from .runtime.session import read_conditioning
 
     with plain_errors(json):
@@ -278,21 +277,13 @@ def fit(
             false_per_min=false_per_minute,
             options=read_options(task, options) if options else None,
         )
-        plans = _timed(plans, timing) if timing else plans
+        plans = timed(plans, timing) if timing else plans
         sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
     tell_scores(scores)
     out.print(f"Saved {bundle} ({sha256[:12]}).")
-
-
-def _timed(plans: Sequence[FitPlan], path: Path) -> list[FitPlan]:
-    """The same plans, with windows where the events are in the signal of a measured device."""
-    from .runtime.timing_offset import timing_of
-
-    delay_s = timing_of({"file": str(path)}, Path()).offset_s
-    return [replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans]
 
 
 def refuse_overwriting(bundle: Path) -> None:

@@ -155,7 +155,7 @@ def test_markers_are_chosen_by_patterns_and_others_are_named():
 
 
 def test_a_dead_sensor_is_told_of_by_the_channels_name():
-    with pytest.raises(RecordingError, match="Channel 'C3'.*does not go between two levels"):
+    with pytest.raises(RecordingError, match=r"Channel 'C3'.*does not go between two levels"):
         measured(Amplifier(), channel="C3").report()
 
 

@@ -138,7 +138,7 @@ def test_the_two_levels_are_those_of_the_plateaus():
     ],
 )
 def test_a_channel_without_two_levels_is_refused_with_what_to_check(signal):
-    with pytest.raises(RecordingError, match="does not go between two levels.*plugged in"):
+    with pytest.raises(RecordingError, match=r"does not go between two levels.*plugged in"):
         find_onsets(signal, 250.0)
 
 
