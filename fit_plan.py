@@ -137,15 +137,15 @@ def read_options(task: str, path: str | Path) -> Any:
         raise type(error)(f"{path.name}: {error}") from error
 
 
-def timed(plans: Sequence[FitPlan], path: Path) -> list[FitPlan]:
+def timed(plans: Sequence[FitPlan], path: Path | None) -> list[FitPlan]:
     """The same plans for recordings of a device whose delay was measured.
 
     Parameters
     ----------
     plans : sequence of FitPlan
         From `plans_for`.
-    path : Path
-        A TOML file with the table ``[timing]``.
+    path : Path, optional
+        A TOML file with the table ``[timing]``; None changes nothing.
 
     Returns
     -------
@@ -157,6 +157,8 @@ def timed(plans: Sequence[FitPlan], path: Path) -> list[FitPlan]:
     ConfigError
         If the file cannot be used.
     """
+    if path is None:
+        return list(plans)
     delay_s = timing_of({"file": str(path)}, Path()).offset_s
     return [replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans]
 

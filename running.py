@@ -213,8 +213,6 @@ def run_session(
         stack.enter_context(_reached(model, loop, session, options, keeping))
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
-        if options.live:
-            _doubt_timing(session, model, keeping)
         if publisher:
             stack.enter_context(viewer(publisher.address, session.name))
         stack.enter_context(stopped_by(loop, options.seconds))
@@ -252,6 +250,8 @@ def _reached(
 ) -> Iterator[None]:
     """Let people tell the decoder things, and control the loop, while it runs."""
     folder, live, listen = keeping.folder if keeping else None, options.live, options.listen
+    if live:
+        _doubt_timing(session, model, keeping)
     with (
         hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
         controlled(keeping, loop, model.adapter, session),
