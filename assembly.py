@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from .flicker_lock import allow
@@ -96,9 +97,45 @@ class Model:
         made: Feedback = cls(settings, self.card.classes)
         return made
 
+    def window_for(self, session: SessionConfig) -> WindowConfig:
+        """How to cut a stream of the session's device, whose delay is known or not."""
+        return replace(self.window, device_delay_s=session.timing.offset_s)
+
     def accept(self, spec: StreamSpec) -> None:
         """Raise `SchemaMismatch`, saying how, if the model was not fitted on such a stream."""
         pick_rows(self.card, spec)
+
+
+def timing_doubts(session: SessionConfig, card: Card, today: date) -> tuple[str, ...]:
+    """What a person should know of the delay that a session corrects, or does not.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+    card : Card
+        Of the model that decodes.
+    today : date
+        The day of the session.
+
+    Returns
+    -------
+    doubts : tuple of str
+        One sentence each.
+    """
+    doubts = [session.timing.warning(today)]
+    fitted, served = bool(card.window.device_delay_s), bool(session.timing.offset_ms)
+    if card.window.lock_to and fitted is not served:
+        doubts.append(
+            "The model was fitted on windows that were "
+            + (
+                "moved by a device's measured delay, and this session moves none: add [timing]."
+                if fitted
+                else "not moved by a device's delay, and this session moves them: fit it again "
+                "with --timing."
+            )
+        )
+    return tuple(doubt for doubt in doubts if doubt)
 
 
 def open_model(
@@ -312,12 +349,13 @@ def assemble(
 
     def accept(spec: StreamSpec) -> None:
         model.accept(spec)
+        session.timing.check(spec)
         allow(session, model.card, {channel.kind for channel in spec.channels}, unlock)
 
     return Loop(
         stages,
         clock=tape.clock if tape else clock,
-        window=model.window,
+        window=model.window_for(session),
         config=session.loop,
         guard=guard,
         fanout=fanout,

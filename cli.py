@@ -20,6 +20,7 @@ from . import (
     model_commands,
     montage_commands,
     record_commands,
+    timing_commands,
     trust_commands,
 )
 from .console import (
@@ -324,6 +325,7 @@ for command in (
 app.command("compile")(engine_commands.compile_model)
 app.add_typer(engine_commands.bench, name="bench")
 app.add_typer(key_commands.keys, name="keys")
+app.add_typer(timing_commands.timing, name="timing")
 app.add_typer(trust_commands.trust, name="trust")
 app.add_typer(montage_commands.montage, name="montage")
 

@@ -19,6 +19,7 @@ from .runtime.errors import ConfigError
 from .runtime.messages import Samples
 from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
+from .runtime.timing_offset import timing_of
 from .runtime.toml_file import read_toml
 from .runtime.windows import WindowConfig
 
@@ -134,6 +135,32 @@ def read_options(task: str, path: str | Path) -> Any:
         return build(kind, values, "options")
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
+
+
+def timed(plans: Sequence[FitPlan], path: Path | None) -> list[FitPlan]:
+    """The same plans for recordings of a device whose delay was measured.
+
+    Parameters
+    ----------
+    plans : sequence of FitPlan
+        From `plans_for`.
+    path : Path, optional
+        A TOML file with the table ``[timing]``; None changes nothing.
+
+    Returns
+    -------
+    plans : list of FitPlan
+        With windows that are locked to markers where the events are in the signal.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be used.
+    """
+    if path is None:
+        return list(plans)
+    delay_s = timing_of({"file": str(path)}, Path()).offset_s
+    return [replace(plan, window=replace(plan.window, device_delay_s=delay_s)) for plan in plans]
 
 
 def _options_of(task: Task) -> Any:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .fit_plan import FitPlan
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+Timing = Annotated[Path | None, typer.Option(help="TOML file with the [timing] of their device.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
 Data = Annotated[
     Path | None,
@@ -249,11 +250,12 @@ def fit(
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
+    timing: Timing = None,
     assume_unit: Unit = None,
     json: AsJson = False,
 ) -> None:
     """Fit a model on labelled recordings, in the way that does best; save it as a bundle."""
-    from .fit_plan import plans_for, read_options
+    from .fit_plan import plans_for, read_options, timed
     from .runtime.session import read_conditioning
 
     with plain_errors(json):
@@ -274,7 +276,7 @@ def fit(
             false_per_min=false_per_minute,
             options=read_options(task, options) if options else None,
         )
-        sha256, scores = _fit_and_save(recordings, plans, bundle, assume_unit)
+        sha256, scores = _fit_and_save(recordings, timed(plans, timing), bundle, assume_unit)
     if json:
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return

@@ -67,7 +67,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
     loop = Loop(
         stages,
         clock=replay,
-        window=model.window,
+        window=model.window_for(session),
         config=session.loop,
         guard=replay.guard,
         fanout=DirectFanOut((comparer,)),

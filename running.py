@@ -11,7 +11,7 @@ from typing import Any
 
 from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
-from .assembly import Model, assemble, open_session_model
+from .assembly import Model, assemble, open_session_model, timing_doubts
 from .console import err
 from .controlling import check_doors, controlled, entrance, stimulation_permit
 from .flicker_lock import allow, look
@@ -250,6 +250,8 @@ def _reached(
 ) -> Iterator[None]:
     """Let people tell the decoder things, and control the loop, while it runs."""
     folder, live, listen = keeping.folder if keeping else None, options.live, options.listen
+    if live:
+        _doubt_timing(session, model, keeping)
     with (
         hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
         controlled(keeping, loop, model.adapter, session),
@@ -289,6 +291,14 @@ def _introduce(loop: Loop, keeping: Keeping | None, model: Model, clock: Clock) 
         err.print(text, highlight=False, markup=False)
     for text in model.notes:
         loop.tell(Event(kind=EventKind.ENGINE, text=text, at_ns=clock.now_ns()))
+
+
+def _doubt_timing(session: SessionConfig, model: Model, keeping: Keeping | None) -> None:
+    """Say what is doubtful about the device's delay, to the person and on record."""
+    for text in timing_doubts(session, model.card, datetime.now(UTC).date()):
+        err.print(text, highlight=False, markup=False)
+        if keeping:
+            keeping.audit.append(AuditKind.FAULT, who="diverloop", why=text, details={})
 
 
 def _course(adapter: object) -> dict[str, Any]:

@@ -90,6 +90,7 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
         gaps=placed.gaps,
         start_lsl_s=float(placed.stamps_s[0]),
         notes=(*complaints, *_notes(chosen, placed, int(damaged.sum()), spec.rate_hz, outside)),
+        stamps=_stamps(placed, spec.rate_hz),
     )
 
 
@@ -254,6 +255,12 @@ def _place(path: Path, stamps_s: NDArray[np.float64], rate_hz: float) -> Placeme
         raise RecordingError(
             f"{path} cannot be placed in time: {error} Copy the file again from its source."
         ) from error
+
+
+def _stamps(placed: Placement, rate_hz: float) -> tuple[tuple[int, float], ...]:
+    """Some of the stamps, for whoever has to know moments better than to a sample."""
+    some = slice(None, None, max(1, round(rate_hz / 10)))
+    return tuple(zip(placed.indices[some].tolist(), placed.stamps_s[some].tolist(), strict=True))
 
 
 def _markers(streams: list[Stream], placed: Placement) -> tuple[tuple[Marker, ...], int]:

@@ -62,6 +62,9 @@ class Recording:
         file knows none.
     notes : tuple of str
         What the reader noticed and repaired, one sentence each.
+    stamps : tuple of (int, float)
+        LSL times that samples were really stamped with, by stream index, ten a second; empty
+        where the file knows none. The nominal grid of `lsl_s` runs away from them.
     """
 
     spec: StreamSpec
@@ -72,6 +75,7 @@ class Recording:
     gaps: tuple[tuple[int, int], ...] = ()
     start_lsl_s: float = 0.0
     notes: tuple[str, ...] = ()
+    stamps: tuple[tuple[int, float], ...] = ()
 
     @property
     def n_times(self) -> int:
@@ -153,6 +157,7 @@ class Recording:
             ),
             gaps=gaps,
             start_lsl_s=self.lsl_s(first),
+            stamps=tuple((at - first, s) for at, s in self.stamps if first <= at < stop),
         )
 
 

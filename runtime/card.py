@@ -70,6 +70,9 @@ class CardWindow:
         Markers that windows are locked to; empty for sliding ones.
     offset_s : float
         From a marker to the first sample of its window.
+    device_delay_s : float
+        By how much they were moved, because an event is in the signal later than its marker. A
+        session moves them by what is right for its own device, so this is for comparison.
     """
 
     length_s: float
@@ -77,6 +80,7 @@ class CardWindow:
     n_times: int
     lock_to: tuple[str, ...] = ()
     offset_s: float = 0.0
+    device_delay_s: float = 0.0
 
     @classmethod
     def of(cls, window: WindowConfig, rate_hz: float) -> CardWindow:
@@ -87,6 +91,7 @@ class CardWindow:
             n_times=window.n_times(rate_hz),
             lock_to=window.lock_to,
             offset_s=window.offset_s,
+            device_delay_s=window.device_delay_s,
         )
 
     def config(self, step_s: float | None = None) -> WindowConfig:

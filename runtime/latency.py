@@ -54,12 +54,15 @@ class LatencyReport:
     stages : tuple of StageRow
         One for each of `STAGES`, in that order.
     effective : StageRow
-        ``total`` plus `filter_delay_ms` plus `half_window_ms`: the age, at the act, of the middle
-        of the signal that the decision rests on.
+        ``total`` plus `filter_delay_ms`, `half_window_ms` and `device_delay_ms`: the age, at the
+        act, of the middle of the signal that the decision rests on.
     filter_delay_ms : float
         Delay of the filters in their pass band.
     half_window_ms : float
         Half the length of the decoded window.
+    device_delay_ms : float
+        From an event to its place in the signal, as it was measured on the device; 0 where nobody
+        has.
     windows_due : int
         Windows that should have been decided: decoded, refused and skipped together.
     decoded : int
@@ -80,6 +83,7 @@ class LatencyReport:
     effective: StageRow
     filter_delay_ms: float
     half_window_ms: float
+    device_delay_ms: float
     windows_due: int
     decoded: int
     skipped_late: int
@@ -100,8 +104,12 @@ class LatencyReport:
             f"{self.effective.p99_ms:.1f} ms at the 99th percentile: "
             f"{total.p50_ms:.1f} ms from the last sample to the act in the median, plus "
             f"{self.filter_delay_ms:.1f} ms of filter delay, plus {self.half_window_ms:.1f} ms "
-            "for half a window."
+            f"for half a window{self._device()}."
         )
+
+    def _device(self) -> str:
+        ms = self.device_delay_ms
+        return f", plus {ms:.1f} ms in the device, as measured" if ms else ""
 
     def to_json(self) -> dict[str, Any]:
         """All of it, ready for ``json.dumps``; NaN, which JSON does not have, becomes None."""
@@ -123,9 +131,16 @@ class LatencyBook:
 
     Only decoded windows enter the histograms: a refused one costs next to nothing, and would
     flatter the rest.
+
+    Parameters
+    ----------
+    device_delay_s : float
+        What the device takes before a sample is there, as it was measured; a negative one, of a
+        device that dates its samples back, makes nothing newer and counts as 0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device_delay_s: float = 0.0) -> None:
+        self._device_delay_ms = max(0.0, device_delay_s * 1e3)
         self._histograms = {name: Histogram() for name in STAGES}
         (
             self._wait, self._condition, self._cut, self._encode, self._decide, self._feedback,
@@ -222,9 +237,10 @@ class LatencyBook:
         filter_delay_ms, half_window_ms = filter_delay_s * 1e3, window_s * 0.5e3
         return LatencyReport(
             stages=rows,
-            effective=_shifted(rows[-1], filter_delay_ms + half_window_ms),
+            effective=_shifted(rows[-1], filter_delay_ms + half_window_ms + self._device_delay_ms),
             filter_delay_ms=filter_delay_ms,
             half_window_ms=half_window_ms,
+            device_delay_ms=self._device_delay_ms,
             windows_due=self._decoded + self._refused.total() + self._skipped_late,
             decoded=self._decoded,
             skipped_late=self._skipped_late,

@@ -87,7 +87,7 @@ class Loop:
     ) -> None:
         self.guard = guard or Guard()
         self.promotions = promotions or Promotions()
-        self.book = LatencyBook()
+        self.book = LatencyBook(window.device_delay_s)
         self._stages = shielded(stages, self.tell)
         self.inbox = inbox or Inbox()
         self._decider = Decider(stages.adapter, self.promotions, self.inbox)

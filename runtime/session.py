@@ -27,6 +27,7 @@ from .session_config import SessionConfig as SessionConfig
 from .session_config import SidePart as SidePart
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
+from .timing_offset import timing_of
 from .toml_file import parse_toml, read_file, read_toml
 from .watchdog_config import WatchdogConfig
 
@@ -36,7 +37,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "beside", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog", "control", "security", "montage",
+    "flicker", "guard", "watchdog", "control", "security", "montage", "timing",
 )  # fmt: skip
 
 
@@ -133,6 +134,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     if "name" not in head or "bundle" not in model:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
+    security = build(SecurityConfig, tables.get("security", {}), "security")
     sinks = _array(tables, "sinks")
     return SessionConfig(
         name=head["name"],
@@ -154,8 +156,11 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         guard=build(GuardConfig, tables.get("guard", {}), "guard"),
         watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
         control=build(ControlConfig, tables.get("control", {}), "control"),
-        security=build(SecurityConfig, tables.get("security", {}), "security"),
+        security=security,
         montage=build(MontageConfig, tables.get("montage", {}), "montage").beside(folder),
+        timing=timing_of(
+            tables.get("timing", {}), folder, signed=lambda: security.signed or house_signed()
+        ),
     )
 
 
@@ -196,6 +201,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "control": dataclasses.asdict(session.control),
         "security": dataclasses.asdict(session.security),
         "montage": dataclasses.asdict(session.montage),
+        "timing": dataclasses.asdict(session.timing),
     }
 
 

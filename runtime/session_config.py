@@ -15,6 +15,7 @@ from .montage_config import MontageConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
 from .security import SecurityConfig
+from .timing_offset import DeviceTiming
 from .watchdog_config import WatchdogConfig
 
 
@@ -97,6 +98,8 @@ class SessionConfig:
         Whose models and settings are accepted.
     montage : MontageConfig
         What stands between the source's channels and the session's.
+    timing : DeviceTiming
+        The device's delay, if it was measured; moves windows that are locked to markers.
     signed_by : str
         Who vouches for the file, in words; empty for settings from elsewhere.
     """
@@ -122,4 +125,5 @@ class SessionConfig:
     control: ControlConfig = field(default_factory=ControlConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     montage: MontageConfig = field(default_factory=MontageConfig)
+    timing: DeviceTiming = field(default_factory=DeviceTiming)
     signed_by: str = field(default="", compare=False)

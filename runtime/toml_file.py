@@ -13,6 +13,8 @@ from typing import Any
 from .errors import ConfigError
 from .small_file import read_small
 
+Scalar = str | float | int
+
 _MOST_BYTES = 256 * 1024
 _MOST_PARTS = 16  # of a dotted key: the parser's memory grows with their square
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
@@ -102,8 +104,8 @@ def parse_toml(content: bytes, where: str) -> dict[str, Any]:
         raise ConfigError(f"{where} is not valid TOML: {error}.") from error
 
 
-def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> None:
-    """Write a table of texts into a file, in place of the one that is there, or at its end.
+def put_table(path: Path, keys: tuple[str, ...], values: Mapping[str, Scalar]) -> None:
+    """Write a table into a file, in place of the one that is there, or at its end.
 
     All else, comments too, stays as it is.
 
@@ -111,10 +113,10 @@ def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> N
     ----------
     path : Path
         A TOML file.
-    keys : tuple of 2 str
-        Name of the table, for example ``("source", "pin")``.
-    values : mapping of str to str
-        What it is to hold.
+    keys : tuple of str
+        Name of the table, for example ``("source", "pin")``; one or two.
+    values : mapping of str to str, float or int
+        What it is to hold; finite.
 
     Raises
     ------
@@ -123,8 +125,8 @@ def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> N
         header of its own.
     """
     tables, name = read_toml(path), ".".join(keys)
-    outer = tables.setdefault(keys[0], {})
-    wanted = {**tables, keys[0]: {**outer, keys[1]: dict(values)}}
+    inner = dict(values)
+    wanted = {**tables, keys[0]: inner if len(keys) == 1 else _with(tables, keys, inner)}
     texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
     lines = [f"[{name}]", *(f"{key} = {text}" for key, text in texts.items())]
     text = _with_table(path.read_text(encoding="utf-8"), lines)
@@ -144,6 +146,13 @@ def put_table(path: Path, keys: tuple[str, str], values: Mapping[str, str]) -> N
         draft.replace(path)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _with(
+    tables: Mapping[str, Any], keys: tuple[str, ...], inner: dict[str, Scalar]
+) -> dict[str, Any]:
+    """The outer of two tables with another inner one."""
+    return {**tables.get(keys[0], {}), keys[1]: inner}
 
 
 def _with_table(text: str, table: list[str]) -> str:

@@ -46,12 +46,16 @@ class WindowConfig:
         Marker labels to lock to; empty for a sliding window, ``("*",)`` for every marker.
     offset_s : float
         From a marker to the first sample of its window, -10 to 60 s.
+    device_delay_s : float
+        How much later than its marker an event is in the signal, -1 to 1 s: windows that are
+        locked to markers are cut by so much later, to the nearest sample.
     """
 
     length_s: float = 1.0
     step_s: float = 0.1
     lock_to: tuple[str, ...] = ()
     offset_s: float = 0.0
+    device_delay_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.05 <= self.length_s <= 60:
@@ -63,6 +67,10 @@ class WindowConfig:
             )
         if not -10 <= self.offset_s <= 60:
             raise ConfigError(f"window.offset_s must be in [-10, 60] s, got {self.offset_s} s.")
+        if not -1 <= self.device_delay_s <= 1:
+            raise ConfigError(
+                f"window.device_delay_s must be in [-1, 1] s, got {self.device_delay_s} s."
+            )
 
     @property
     def patience_s(self) -> float:
@@ -90,7 +98,9 @@ class WindowConfig:
         """
         length = self.n_times(rate_hz)
         if self.lock_to:
-            return LockedWindows(length, round(self.offset_s * rate_hz), self.lock_to, pace)
+            pace = pace or Pace()
+            late = round(self.device_delay_s * rate_hz * pace.down / pace.up)
+            return LockedWindows(length, round(self.offset_s * rate_hz), self.lock_to, pace, late)
         return SlidingWindows(length, max(1, round(self.step_s * rate_hz)))
 
 
@@ -162,15 +172,24 @@ class LockedWindows:
         Which markers count; ``("*",)`` for all.
     pace : Pace, optional
         From a marker's sample to those that are cut.
+    late : int
+        Source samples by which an event comes after its marker.
     """
 
     # Longest time a marker may come after its samples, in windows; beyond it the ring has moved on.
     _PATIENCE = 2
 
     def __init__(
-        self, length: int, offset: int, labels: tuple[str, ...], pace: Pace | None = None
+        self,
+        length: int,
+        offset: int,
+        labels: tuple[str, ...],
+        pace: Pace | None = None,
+        late: int = 0,
     ) -> None:
         self._pace = pace or Pace()
+        self._late = late
+        self._early = min(0, self._pace.conditioned(late))
         self._length = length
         self._offset = offset
         self._labels = frozenset(labels)
@@ -179,12 +198,12 @@ class LockedWindows:
     @property
     def reach(self) -> int:
         """How far behind the newest sample a due window may begin, in samples."""
-        return self._PATIENCE * self._length + max(0, -self._offset)
+        return self._PATIENCE * self._length + max(0, -self._offset - self._early)
 
     def announce(self, marker: Marker) -> None:
         """Plan a window, if the marker is one that counts."""
         if "*" in self._labels or marker.label in self._labels:
-            first = self._pace.conditioned(marker.sample) + self._offset
+            first = self._pace.conditioned(marker.sample + self._late) + self._offset
             slot = Slot(first=first, stop=first + self._length, marker=marker)
             self._waiting.append(slot)
 

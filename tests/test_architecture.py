@@ -31,7 +31,7 @@ DOORS = (
     "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
     "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "training_sources.py", "trust_commands.py", "viewing.py",
+    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -68,6 +68,7 @@ HOMES = {
         "model_commands.py",
         "montage_commands.py",
         "record_commands.py",
+        "timing_commands.py",
         "trust_commands.py",
     ),
     "zmq": (

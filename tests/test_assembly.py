@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
-from diverloop.assembly import Model, assemble, open_model
+from diverloop.assembly import Model, assemble, open_model, timing_doubts
 from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.fit_plan import FitPlan
@@ -24,6 +25,7 @@ from diverloop.runtime.messages import Chunk, Event, EventKind, Message, Turn
 from diverloop.runtime.montage_config import MontageConfig
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.seizures import SeizureConfig
+from diverloop.runtime.timing_offset import DeviceTiming
 from diverloop.runtime.velocity import VelocityFeedback
 
 from .modelled import NAMES, SEED, block, fitted, saved, write_npz
@@ -260,3 +262,55 @@ def test_a_decision_reaches_the_simulated_stimulator_only_if_somebody_permits(tm
         refused = [t for t in notes.turns if t.command.reason.startswith("stimulation was denied")]
         assert refused
         assert all(turn.command.label is None for turn in refused)
+
+
+# ---------------------------------------------------------------------------------- timing
+
+SIMULATED = SimulatorConfig(classes=CLASSES, seed=SEED, duration_s=14.0)
+DELAYED = DeviceTiming(offset_ms=40.0, measured="2026-03-01", n=200, sd_ms=0.4, rate_hz=250.0)
+
+
+def locked() -> Model:
+    """A model whose windows answer cues."""
+    bundle = fitted()
+    window = replace(bundle.card.window, lock_to=("*",))
+    return open_model(replace(bundle, card=replace(bundle.card, window=window)))
+
+
+def timed(timing: DeviceTiming) -> SessionConfig:
+    source = PartConfig(kind="simulator", settings=SIMULATED)
+    return SessionConfig(name="t", source=source, model=Path("none.bundle"), timing=timing)
+
+
+def test_a_measured_delay_moves_the_windows_of_cues_and_not_the_cues():
+    firsts, cues = [], []
+    for timing in (DeviceTiming(), DELAYED):
+        notes = Everything()
+        loop = assemble(timed(timing), clock=VirtualClock(), watchers=[notes], model=locked())
+        report = loop.run()
+        assert report.device_delay_ms == timing.offset_ms
+        decisions = [turn.decision for turn in notes.turns if turn.decision.marker]
+        firsts.append([decision.first_sample for decision in decisions])
+        cues.append([decision.marker for decision in decisions])
+    assert cues[0] == cues[1]
+    assert len(cues[0]) > 1
+    assert set(np.subtract(firsts[1], firsts[0])) == {10}
+
+
+def test_a_delay_of_another_device_stops_the_session_before_a_sample_is_read():
+    wrong = replace(DELAYED, source_id="amp-7")
+    with pytest.raises(SchemaMismatch, match="measured on a stream with source_id 'amp-7'"):
+        assemble(timed(wrong), clock=VirtualClock(), model=locked()).run()
+
+
+def test_old_delays_and_models_fitted_otherwise_are_doubted():
+    card, today = locked().card, date(2027, 1, 1)
+    assert timing_doubts(timed(DeviceTiming()), card, today) == ()
+    old, otherwise = timing_doubts(timed(DELAYED), card, today)
+    assert "306 days ago" in old
+    assert "fit it again with --timing" in otherwise
+    moved = replace(card, window=replace(card.window, device_delay_s=0.04))
+    assert timing_doubts(timed(DELAYED), moved, date(2026, 4, 1)) == ()
+    (without,) = timing_doubts(timed(DeviceTiming()), moved, today)
+    assert without.endswith("this session moves none: add [timing].")
+    assert timing_doubts(timed(DELAYED), fitted().card, date(2026, 4, 1)) == ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from diverloop.adapters.p300 import SpellerOptions
-from diverloop.fit_plan import FitPlan, plans_for, read_options
+from diverloop.fit_plan import FitPlan, plans_for, read_options, timed
 from diverloop.runtime.catalog import CATALOG, find
 from diverloop.runtime.collection import TrialSpan
 from diverloop.runtime.errors import ConfigError, UnknownName
 from diverloop.runtime.settings import build
+from diverloop.runtime.timing_offset import DeviceTiming
 from diverloop.runtime.windows import WindowConfig
 
 
@@ -81,3 +82,15 @@ def test_windows_locked_to_a_marker_need_not_fit_into_a_trial():
     assert FitPlan(span=span, window=locked).window is locked
     with pytest.raises(ConfigError, match="does not fit"):
         FitPlan(span=span, window=WindowConfig(length_s=0.8))
+
+
+def test_a_devices_delay_moves_the_windows_of_every_plan(tmp_path):
+    file = tmp_path / "amp.toml"
+    DeviceTiming(offset_ms=31.0, measured="2026-03-01", n=99, rate_hz=500.0).save(file)
+    plans = plans_for("p300")
+    assert {plan.window.device_delay_s for plan in plans} == {0.0}
+    moved = timed(plans, file)
+    assert {plan.window.device_delay_s for plan in moved} == {0.031}
+    assert [plan.name for plan in moved] == [plan.name for plan in plans]
+    with pytest.raises(ConfigError, match="There is no timing file"):
+        timed(plans, tmp_path / "none.toml")

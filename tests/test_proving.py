@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from diverloop.runtime.events import EventKind
 from diverloop.runtime.record.audit import AuditLog, read_audit
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.record.signing import load_or_create_key, new_key
+from diverloop.runtime.timing_offset import DeviceTiming
 
 from .kept import copy_of, folder_of, kept, model_of, session, settings
 from .stimulating import ALWAYS, stimulating
@@ -106,6 +108,22 @@ def test_the_folder_may_lie_anywhere(tmp_path):
 
 def test_a_session_on_a_grid_runs_again_as_it_was():
     assert verify(folder_of("ecog8x8")).ok
+
+
+def test_a_session_that_corrects_a_devices_delay_runs_again_as_it_was(tmp_path):
+    bundle = model_of("eeg16")
+    card = replace(bundle.card, window=replace(bundle.card.window, lock_to=("*",)))
+    delay = DeviceTiming(offset_ms=40.0, measured="2026-03-01", n=200, rate_hz=250.0)
+    wanted = session(settings(duration_s=12.0), timing=delay)
+    options = RunOptions(live=False, recordings=tmp_path)
+    folder = run_session(wanted, options, open_model(replace(bundle, card=card))).kept
+    record = open_record(folder)
+    assert record.manifest.settings["timing"]["offset_ms"] == 40.0
+    moved = [one.decision for one in record.turns if one.decision.marker]
+    assert {one.first_sample - one.marker.sample for one in moved} == {10}
+    comparison, report = replay_exact(folder)
+    assert comparison.ok
+    assert report.device_delay_ms == 40.0
 
 
 def test_a_session_that_was_cut_off_can_be_proved_without_a_seal(tmp_path):

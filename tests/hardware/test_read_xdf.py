@@ -66,6 +66,13 @@ def test_the_beginning_has_the_time_of_this_machine(both):
     assert foreign.start_lsl_s == pytest.approx(ours.start_lsl_s, abs=1e-6)
 
 
+def test_moments_are_known_better_than_to_a_sample(both):
+    _, foreign = both
+    indices, stamps_s = np.array(foreign.stamps).T
+    assert 200 < len(indices) <= 300
+    np.testing.assert_allclose(stamps_s, foreign.start_lsl_s + indices / 250.0, atol=1e-5)
+
+
 def test_the_reader_has_nothing_to_complain_of(both):
     assert both[1].notes == ()
 

@@ -48,6 +48,20 @@ def test_the_effective_latency_adds_the_filters_and_half_the_window():
     )
 
 
+def test_a_devices_delay_is_part_of_the_effective_latency():
+    book = LatencyBook(0.0125)
+    book.turn(times(10, 0, 0, 20, 0, 0, 0))
+    report = book.report(window_s=1.0)
+    assert report.device_delay_ms == report.to_json()["device_delay_ms"] == 12.5
+    assert report.effective.p50_ms == pytest.approx(30 + 500 + 12.5)
+    assert report.sentence().endswith("for half a window, plus 12.5 ms in the device, as measured.")
+
+
+def test_a_device_that_dates_its_samples_back_makes_nothing_newer():
+    report = LatencyBook(-0.01).report(window_s=1.0)
+    assert (report.device_delay_ms, "in the device" in report.sentence()) == (0.0, False)
+
+
 def test_every_window_that_was_due_is_accounted_for():
     book = LatencyBook()
     book.turn(times(1, 1, 1, 1, 1, 1, 1))

@@ -34,6 +34,7 @@ from diverloop.runtime.session import (
     read_session,
     tables_of,
 )
+from diverloop.runtime.timing_offset import DeviceTiming
 
 TEXT = """
 [session]
@@ -254,7 +255,7 @@ def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
     known = "control, feedback, flicker, guard, loop, model, montage, realtime, security, session, "
-    assert f"{known}sinks, source, watchdog." in text
+    assert f"{known}sinks, source, timing, watchdog." in text
 
 
 @pytest.mark.parametrize(
@@ -559,6 +560,9 @@ VELOCITIES = st.fixed_dictionaries(
     },
 )
 SEEN = st.characters(exclude_categories=("Cc", "Cs"))
+MEASURED = DeviceTiming(
+    offset_ms=31.25, measured="2026-03-01", n=200, sd_ms=0.4, source_id="amp-7", rate_hz=500.0
+)
 SESSIONS_OF_ANY_KIND = st.builds(
     SessionConfig,
     name=st.text(SEEN, max_size=8),
@@ -573,6 +577,7 @@ SESSIONS_OF_ANY_KIND = st.builds(
     operator=st.text(SEEN, max_size=4),
     flicker=made_of(FlickerConfig),
     control=made_of(ControlConfig),
+    timing=st.sampled_from([DeviceTiming(), MEASURED]),
 )
 
 
@@ -645,3 +650,22 @@ def test_streams_beside_the_signal_go_into_a_file_and_come_back():
 def test_a_stream_beside_the_signal_that_cannot_be_used_is_refused(array, said):
     with pytest.raises(ConfigError, match=said):
         parse_session({**SMALLEST, "beside": array}, Path())
+
+
+# ---------------------------------------------------------------------------------- timing
+
+
+def test_a_delay_is_read_from_its_file_and_kept_as_if_it_stood_in_the_session(tmp_path):
+    MEASURED.save(tmp_path / "amp.toml")
+    tables = tables_of(parsed()) | {"timing": {"file": "amp.toml"}}
+    session = parse_session(tables, tmp_path)
+    assert session.timing == MEASURED
+    (tmp_path / "amp.toml").unlink()
+    assert parse_session(tables_of(session), tmp_path).timing == MEASURED
+
+
+def test_a_signed_session_takes_no_delay_from_a_file_beside_it(tmp_path):
+    MEASURED.save(tmp_path / "amp.toml")
+    tables = {"timing": {"file": "amp.toml"}, "security": {"signed": True}}
+    with pytest.raises(ConfigError, match="signature does not cover"):
+        parse_session(tables_of(parsed()) | tables, tmp_path)

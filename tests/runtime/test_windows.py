@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Marker
+from diverloop.runtime.pace import Pace
 from diverloop.runtime.windows import LockedWindows, SlidingWindows, Slot, WindowConfig
 
 lengths = st.integers(1, 40)
@@ -178,6 +179,33 @@ def test_settings_in_seconds_become_samples_at_the_streams_rate():
     assert pairs(locked.due(5000)) == [(975, 1175)]
 
 
+@pytest.mark.parametrize(("delay_s", "first"), [(0.0, 975), (0.0312, 983), (-0.0312, 967)])
+def test_a_devices_delay_moves_locked_windows_by_whole_samples_and_leaves_the_marker(
+    delay_s, first
+):
+    config = WindowConfig(length_s=0.8, lock_to=("*",), offset_s=-0.1, device_delay_s=delay_s)
+    policy = config.policy(250.0)
+    policy.announce(cue(1000))
+    (slot,) = policy.due(5000)
+    assert (slot.first, slot.stop) == (first, first + 200)
+    assert slot.marker == cue(1000)
+    assert policy.reach == 400 + 25 + max(0, 975 - first)
+
+
+def test_a_devices_delay_counts_source_samples_where_the_rates_differ():
+    config = WindowConfig(length_s=1.0, lock_to=("*",), device_delay_s=0.0205)
+    policy = config.policy(250.0, Pace.between(1000.0, 250.0))
+    policy.announce(cue(4000))
+    assert policy.due(5000)[0].first == -(-4020 // 4)
+
+
+def test_a_devices_delay_does_not_touch_windows_that_slide():
+    plain, moved = (
+        WindowConfig(length_s=1.0, step_s=0.1, device_delay_s=one).policy(250.0) for one in (0, 0.5)
+    )
+    assert pairs(moved.due(500)) == pairs(plain.due(500))
+
+
 def test_no_rate_is_so_low_that_a_window_or_step_is_empty():
     config = WindowConfig(length_s=0.05, step_s=0.001)
     assert config.n_times(1.0) == 1
@@ -195,6 +223,8 @@ def test_no_rate_is_so_low_that_a_window_or_step_is_empty():
         ({"step_s": math.nan}, "window.step_s", "(0, length_s = 1.0] s"),
         ({"offset_s": -10.5}, "window.offset_s", "[-10, 60] s"),
         ({"offset_s": 61.0}, "window.offset_s", "[-10, 60] s"),
+        ({"device_delay_s": -1.1}, "window.device_delay_s", "[-1, 1] s"),
+        ({"device_delay_s": math.nan}, "window.device_delay_s", "[-1, 1] s"),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(changes, key, allowed):
