@@ -5,20 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from .flicker_lock import allow
 from .hardware.mapped import mapped_as
-from .hardware.side_streams import Side, SideStreams, beside_settings
+from .hardware.side_streams import SideStreams, sides_of
 from .runtime.beside import Company
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
-from .runtime.errors import ConfigError, SchemaMismatch
+from .runtime.errors import ConfigError
 from .runtime.fanout import FanOut
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
@@ -28,7 +28,7 @@ from .runtime.paradigms.flicker import Unlock
 from .runtime.plug import Plug
 from .runtime.record.tape import Tape
 from .runtime.security import vouch
-from .runtime.session import SessionConfig, SidePart
+from .runtime.session import SessionConfig
 from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
@@ -319,7 +319,7 @@ def assemble(
     clock = clock or MonotonicClock()
     model = model or open_session_model(session)
     source: Source = find("source", session.source.kind)(session.source.settings, clock)
-    company = company_of(session, model.card)
+    company = Company.of(session, model.card)
     guard = tape.guard if tape else Guard(session.guard)
     if armed:
         guard.tell(Signal.PERSON_ARMS)
@@ -336,7 +336,7 @@ def assemble(
                 source, clock=clock, guard=guard, permission=stimulation, background=live
             )
     if session.beside:
-        source = SideStreams(source, _sides(session, clock), clock)
+        source = SideStreams(source, sides_of(session.beside, clock), clock)
     stages = Stages(
         source=tape.source(source) if tape else source,
         conditioner=model.conditioner_for(session),
@@ -364,45 +364,6 @@ def assemble(
         accept=accept,
         beat=plug.beat if plug else None,
     )
-
-
-def company_of(session: SessionConfig, card: Card) -> Company | None:
-    """The streams beside a session's signal, if it has any.
-
-    Parameters
-    ----------
-    session : SessionConfig
-        Checked settings.
-    card : Card
-        What decodes.
-
-    Returns
-    -------
-    company : Company or None
-        To `Company.attend` the stages of the session, or of its replay.
-
-    Raises
-    ------
-    SchemaMismatch
-        If the session appends rows that the model was not fitted on.
-    """
-    company = Company([side.beside for side in session.beside])
-    names = company.names
-    if names and card.conditioned_rows[-len(names) :] != names:
-        raise SchemaMismatch(
-            f"The session appends {', '.join(names)} to the rows of the signal, but the model was "
-            f"fitted on {', '.join(card.conditioned_rows)}: leave beside.append out, and these "
-            f"streams are recorded and watched, or fit a model on these rows."
-        )
-    return company if session.beside else None
-
-
-def _sides(session: SessionConfig, clock: Clock) -> list[Side]:
-    def maker(part: SidePart) -> Callable[[], Source]:
-        cls = find("source", part.kind)
-        return lambda: cls(beside_settings(part.settings), clock)
-
-    return [Side(role=part.beside.role, make=maker(part)) for part in session.beside]
 
 
 def _sinks(

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .assembly import company_of, open_adapter, open_model
+from .assembly import open_adapter, open_model
 from .keeping import file_sha256, settings_sha256
+from .runtime.beside import Company
 from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock
 from .runtime.errors import DiverloopError, RecordingError, ReplayDivergedError
@@ -62,7 +63,7 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
         feedback=model.feedback_for(session),
         sinks=(ReplayedSink(replay),),
     )
-    company = company_of(session, model.card)
+    company = Company.of(session, model.card)
     stages = company.attend(stages) if company else stages
     loop = Loop(
         stages,

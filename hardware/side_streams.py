@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ..runtime.catalog import find
 from ..runtime.errors import DiverloopError, SchemaMismatch
 from ..runtime.messages import Aside, Chunk, Event, EventKind, StreamSpec
 from ..runtime.received import Received
+from ..runtime.session_config import SidePart
 from ..runtime.shield import Kept
 from ..runtime.stages import Clock, Source
 
@@ -254,6 +256,29 @@ def rows_of(chunk: Chunk, spec: StreamSpec, n_rows: int) -> tuple[Received, ...]
             first_row=n_rows,
         ),
     )
+
+
+def sides_of(parts: Sequence[SidePart], clock: Clock) -> list[Side]:
+    """Sources of the streams that a session names beside its signal.
+
+    Parameters
+    ----------
+    parts : sequence of SidePart
+        As the session has them.
+    clock : Clock
+        The session's.
+
+    Returns
+    -------
+    sides : list of Side
+        In their order; nothing is opened yet.
+    """
+
+    def maker(part: SidePart) -> Callable[[], Source]:
+        cls = find("source", part.kind)
+        return lambda: cls(beside_settings(part.settings), clock)
+
+    return [Side(role=part.beside.role, make=maker(part)) for part in parts]
 
 
 def beside_settings(settings: Any) -> Any:

@@ -21,10 +21,13 @@ from numpy.typing import NDArray
 
 from .alignment import Alignment
 from .beside_config import BesideConfig
+from .card import Card
 from .conditioned import Conditioned
+from .errors import SchemaMismatch
 from .loop_config import Stages
 from .messages import Channel, Chunk, Embedding, Event, Samples, StreamSpec, Window
 from .pace import Pace
+from .session_config import SessionConfig
 from .side_stream import SideStream
 from .stages import Conditioner, Encoder, Source
 from .stretch import Stretch
@@ -47,6 +50,37 @@ class Company:
         self._clock = Alignment()
         self._period_s = 1.0
         self._measured = False
+
+    @classmethod
+    def of(cls, session: SessionConfig, card: Card) -> Company | None:
+        """The streams beside a session's signal, if it has any.
+
+        Parameters
+        ----------
+        session : SessionConfig
+            Checked settings.
+        card : Card
+            What decodes.
+
+        Returns
+        -------
+        company : Company or None
+            To `attend` the stages of the session, or of its replay.
+
+        Raises
+        ------
+        SchemaMismatch
+            If the session appends rows that the model was not fitted on.
+        """
+        company = cls([side.beside for side in session.beside])
+        names = company.names
+        if names and card.conditioned_rows[-len(names) :] != names:
+            raise SchemaMismatch(
+                f"The session appends {', '.join(names)} to the rows of the signal, but the model "
+                f"was fitted on {', '.join(card.conditioned_rows)}: leave beside.append out, and "
+                f"these streams are recorded and watched, or fit a model on these rows."
+            )
+        return company if session.beside else None
 
     @property
     def names(self) -> tuple[str, ...]:
