@@ -48,6 +48,8 @@ HOMES = {
     "brainflow": ("hardware/",),
     "mne_realtime": ("hardware/",),
     "serial": ("hardware/",),
+    "pythonosc": ("hardware/",),
+    "evdev": ("hardware/keyboard_sink.py",),
     "mne": ("hardware/", "runtime/record/bids.py"),
     "gymnasium": ("rl/",),
     "sklearn": ("decoders/", "adapters/"),
@@ -70,10 +72,13 @@ HOMES = {
     "zmq": (
         "adapters/speech/",
         "faults/processes.py",  # writes rubbish to every port
+        "hardware/command_listener.py",
+        "hardware/zmq_sink.py",
         "runtime/control.py",
         "runtime/control_client.py",
         "runtime/doorkeeper.py",
         "runtime/keys.py",
+        "runtime/publishing.py",
         "runtime/record/note_server.py",
         "runtime/telemetry.py",
     ),
@@ -88,9 +93,9 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
+    "PySide6", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
     "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann",
-    "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
@@ -101,7 +106,6 @@ FOREIGN_TO_THE_LOOP = (
     "mne_realtime",
     "pylsl",
     "rich",
-    "serial",
     "typer",
     "zmq",
 )
