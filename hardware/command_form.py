@@ -153,7 +153,7 @@ def read_binary_form(packed: bytes) -> dict[str, Any]:
     if len(packed) != SIZE or packed[:4] != MAGIC:
         raise DiverloopError(
             f"A command has {SIZE} bytes and begins with {MAGIC.decode()}, got {len(packed)} bytes "
-            f"that begin with {packed[:4]!r}: is the sender another version, or form = \"json\"?"
+            f'that begin with {packed[:4]!r}: is the sender another version, or form = "json"?'
         )
     return dict(zip(FIELDS, _FORM.unpack(packed)[1:], strict=True))
 

@@ -1,4 +1,4 @@
-"""The other end of the commands over ZeroMQ: for programs in Python, and to try without a device."""
+"""The other end of the commands over ZeroMQ: for programs in Python, and to try them out."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from typing import Any
 
 from ..runtime.address import stays_here
 from ..runtime.errors import ConfigError, SinkError
@@ -62,7 +63,8 @@ class DatagramLine:
                 f"sinks.host {host!r} has no address ({error}): correct the name, or give the "
                 f"address itself."
             ) from error
-        family, _, _, _, self._to = found[0]
+        family, _, _, _, to = found[0]
+        self._to: Any = to  # of as many parts as the family of addresses wants
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 

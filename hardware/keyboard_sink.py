@@ -97,9 +97,7 @@ class KeyboardSink:
     Config = KeyboardSinkConfig
     outside = True
 
-    def __init__(
-        self, config: KeyboardSinkConfig | None = None, keys: Keys | None = None
-    ) -> None:
+    def __init__(self, config: KeyboardSinkConfig | None = None, keys: Keys | None = None) -> None:
         self._config = config or KeyboardSinkConfig()
         self._keys = keys
         self._line: TriggerLine | None = None
@@ -115,7 +113,7 @@ class KeyboardSink:
         """
         if not self._config.i_want_keys:
             raise ConfigError(
-                "The sink \"keyboard\" presses keys in whatever program has the focus: say "
+                'The sink "keyboard" presses keys in whatever program has the focus: say '
                 "sinks.i_want_keys = true if that is wanted, or take the sink out."
             )
         check_labels(self._config.keys, classes, "keys")

@@ -24,7 +24,7 @@ ARGUMENTS = ("label", "strength", "selected", "v1", "v2", "v3", "sequence")
 """What a message holds, in order: a string, a float32, an int32, three float32, an int32."""
 
 _ADDRESS = re.compile(r"(/[!-~]+)+")
-_RESERVED = set(' #*,?[]{}')  # patterns are for receivers to match with, not for senders
+_RESERVED = set(" #*,?[]{}")  # patterns are for receivers to match with, not for senders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class OscSink:
         """
         if NEUTRAL in classes:
             raise ConfigError(
-                f'A class is called {NEUTRAL!r}, which means "nothing" in an OSC message: rename it.'
+                f"A class is called {NEUTRAL!r}, which means nothing in an OSC message: rename it."
             )
         try:
             from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
@@ -129,7 +129,7 @@ class OscSink:
             message.add_arg(float(speed), "f")
         message.add_arg(self._sequence & 0x7FFFFFFF, "i")
         self._sequence += 1
-        # The wall clock, for a receiver has no other in common with us; nothing here is timed by it.
+        # A receiver has no other clock in common with us; nothing here is timed by it.
         tag = self._immediately if self._config.immediately else datetime.now(UTC).timestamp()
         bundle = self._bundle(tag)
         bundle.add_content(message.build())

@@ -190,7 +190,9 @@ def _why(error: Exception) -> str:
     if number in (errno.ENOENT, errno.ENXIO, errno.ENODEV):
         return "is not there: load the module with modprobe ppdev, or name another."
     if number in (errno.EACCES, errno.EPERM):
-        return "may not be used by this account: become a member of the group that owns it, often lp."
+        return (
+            "may not be used by this account: become a member of the group that owns it, often lp."
+        )
     if number in (errno.EBUSY, errno.EAGAIN):
         return "is in use by another driver or program: end that first (often the printer's, lp)."
     if number in (errno.ENOTTY, errno.EINVAL):

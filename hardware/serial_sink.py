@@ -7,6 +7,7 @@ back. Many boards with a USB socket restart when their port is opened: let them 
 from __future__ import annotations
 
 import errno
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,12 @@ from ..runtime.messages import Command, Decision, StreamSpec
 from .resting import BACK, NOT_OPEN
 from .trigger import TriggerConfig, TriggerLine
 
-_WAIT_S = 0.01  # a port that takes no byte for so long is stuck; one takes 1 ms at 9600 baud
+try:
+    from termios import error as _TerminalError
+except ImportError:  # a system without terminals has no such errors
+    _TerminalError = OSError
+_BROKEN = (OSError, ValueError, _TerminalError)  # the last one is none of the others
+_DRAIN_S = 0.01  # the last byte takes 1 ms at 9600 baud
 _AGAIN_NS = 1_000_000_000
 _BAUDS = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
 
@@ -125,8 +131,10 @@ class SerialSink:
         if self._port is None:
             raise SinkError(f"The serial port {self._config.port} is gone: plug it in again.")
         try:
-            self._port.write(bytes((code,)))
+            write_byte(self._port, code)
         except OSError as error:  # what pyserial raises is one, too
+            with suppress(*_BROKEN):
+                self._port.reset_output_buffer()  # what waited must not come out later
             self._lose()
             self._again_ns = time.monotonic_ns() + _AGAIN_NS
             raise SinkError(
@@ -136,7 +144,7 @@ class SerialSink:
 
     def _lose(self) -> None:
         port, self._port = self._port, None
-        with suppress(OSError):
+        with suppress(*_BROKEN):
             port.close()
 
 
@@ -168,10 +176,32 @@ def open_port(path: str, baud: int) -> Any:
             '"diverloop[serial]".'
         ) from error
     try:
-        # Not write_timeout 0: pyserial would spin for ever on a port that takes nothing.
-        return serial.Serial(path, baud, timeout=0, write_timeout=_WAIT_S, exclusive=True)
-    except (OSError, ValueError) as error:
+        return serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
+    except _BROKEN as error:
         raise ConfigError(f"The serial port {path} {_why(error)}") from error
+
+
+def write_byte(port: Any, code: int) -> None:
+    """Give a byte to a port, without waiting.
+
+    Parameters
+    ----------
+    port : serial.Serial
+        From `open_port`.
+    code : int
+        0 to 255.
+
+    Raises
+    ------
+    OSError
+        If it does not take it now.
+    """
+    data = bytes((code,))
+    if os.name == "posix":
+        # pyserial's own write spins on a full port, or calls a byte late that has been written.
+        os.write(port.fileno(), data)
+    else:
+        port.write(data)
 
 
 def loop_back_ns(path: str, baud: int, n: int, *, wait_s: float = 0.2) -> NDArray[np.int64]:
@@ -206,16 +236,16 @@ def loop_back_ns(path: str, baud: int, n: int, *, wait_s: float = 0.2) -> NDArra
         port.reset_input_buffer()
         port.timeout = wait_s
         for place in range(n):
-            sent = bytes((place % 255 + 1,))
+            code = place % 255 + 1
             began_ns = time.monotonic_ns()
-            port.write(sent)
-            if (came := port.read(1)) != sent:
+            write_byte(port, code)
+            if (came := port.read(1)) != bytes((code,)):
                 raise SinkError(
-                    f"Sent {sent!r} on {path} and got {came!r} back within {wait_s:g} s: connect "
+                    f"Sent {code} on {path} and got {came!r} back within {wait_s:g} s: connect "
                     f"its output with its input."
                 )
             times_ns[place] = time.monotonic_ns() - began_ns
-    except OSError as error:
+    except _BROKEN as error:
         raise SinkError(f"The serial port {path} broke down ({error}).") from error
     finally:
         port.close()
@@ -224,11 +254,11 @@ def loop_back_ns(path: str, baud: int, n: int, *, wait_s: float = 0.2) -> NDArra
 
 def _drain(port: Any) -> None:
     """Let the last byte out: closing a port drops what it has not sent yet."""
-    until_ns = time.monotonic_ns() + round(_WAIT_S * 1e9)
+    until_ns = time.monotonic_ns() + round(_DRAIN_S * 1e9)
     try:
         while port.out_waiting and time.monotonic_ns() < until_ns:
             time.sleep(0.001)
-    except OSError as error:
+    except _BROKEN as error:
         raise SinkError(f"The serial port broke down ({error}).") from error
 
 

@@ -156,7 +156,8 @@ class Woke:
 
 
 _TYPES: dict[bytes, type] = {
-    kind.__name__.encode(): kind for kind in (Opening, Opened, Acting, Beat, Stop, Bye, Did, Told, Woke)
+    kind.__name__.encode(): kind
+    for kind in (Opening, Opened, Acting, Beat, Stop, Bye, Did, Told, Woke)
 }
 Said = Opening | Opened | Acting | Beat | Stop | Bye | Did | Told | Woke
 
@@ -267,8 +268,8 @@ class Watchdog:
             done = sink.act(decision, done)
         sent_ns = self._clock.now_ns()
         self._say(Did(asked=command, done=done, number=number, sent_ns=sent_ns))
-        for sink in self._tellers:
-            for event in sink.take_events():
+        for teller in self._tellers:
+            for event in teller.take_events():
                 self._tell(event)
 
     def _rest(self, reason: str) -> None:

@@ -59,6 +59,8 @@ def test_a_receiver_that_is_gone_is_no_error_and_one_that_returns_is_served():
 
 def test_what_this_machine_cannot_send_is_one_sentence():
     line = DatagramLine("127.0.0.1", 5000)
-    with pytest.raises(SinkError, match=r"Nothing can be sent to 127.0.0.1:5000 \(Message too long"):
+    with pytest.raises(
+        SinkError, match=r"Nothing can be sent to 127.0.0.1:5000 \(Message too long"
+    ):
         line.send(b"x" * 100_000)
     line.close()

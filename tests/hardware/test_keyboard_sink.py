@@ -1,4 +1,4 @@
-"""Which keys go down and up, and which never; the real keyboard of the kernel where there is one."""
+"""Which keys go down and up, and which never; with the kernel's own keyboard where it has one."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_more_keys_than_the_pace_allows_are_not_pressed(monkeypatch):
 
 def test_without_consent_no_session_starts():
     sink = KeyboardSink(KeyboardSinkConfig(keys=TABLE), Board())
-    with pytest.raises(ConfigError, match="say sinks.i_want_keys = true if that is wanted"):
+    with pytest.raises(ConfigError, match=r"say sinks.i_want_keys = true if that is wanted"):
         sink.open(SPEC, CLASSES)
     sink.close()
 
@@ -115,7 +115,7 @@ def test_a_pace_beyond_its_limits_is_refused(config):
 
 
 def test_a_class_that_the_model_does_not_have_is_refused():
-    with pytest.raises(ConfigError, match="sinks.keys names the class 'feet'"):
+    with pytest.raises(ConfigError, match=r"sinks.keys names the class 'feet'"):
         opened(Board(), keys={"feet": "up"})
 
 

@@ -70,7 +70,7 @@ def test_it_conforms_and_is_neutral_when_closed(peer):
 
 @pytest.mark.parametrize("address", ["", "decision", "/a b", "/a*", "/", "/{x}"])
 def test_an_address_that_is_none_is_refused(address):
-    with pytest.raises(ConfigError, match="sinks.address must be an OSC address"):
+    with pytest.raises(ConfigError, match=r"sinks.address must be an OSC address"):
         OscSinkConfig(address=address)
 
 

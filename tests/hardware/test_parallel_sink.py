@@ -113,7 +113,7 @@ def test_lines_of_ones_own_conform(driver, config):
 
 
 def test_an_empty_port_is_refused():
-    with pytest.raises(ConfigError, match="sinks.port is empty"):
+    with pytest.raises(ConfigError, match=r"sinks.port is empty"):
         ParallelSinkConfig(port="")
 
 

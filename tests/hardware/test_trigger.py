@@ -32,6 +32,12 @@ class Lines:
             assert self.news.wait_for(lambda: self.put_there[-len(codes) :] == [*codes], LIMIT_S)
 
 
+def until_it_is_told(line):
+    limit_s = time.monotonic() + LIMIT_S
+    while time.monotonic() < limit_s:
+        line.follow(LEFT)
+
+
 def opened(lines, **config):
     line = TriggerLine(TriggerConfig(codes=CODES, **config), lines.put)
     line.open(CLASSES)
@@ -119,10 +125,8 @@ def test_a_line_that_breaks_during_a_pulse_is_told_with_the_next_command():
     line = opened(lines)
     line.follow(CHOSEN)
     lines.broken = True
-    limit_s = time.monotonic() + LIMIT_S
     with pytest.raises(SinkError, match="The wire broke"):
-        while time.monotonic() < limit_s:
-            line.follow(LEFT)
+        until_it_is_told(line)
     lines.broken = False
     line.rest()
     assert line.follow(CHOSEN_RIGHT) is CHOSEN_RIGHT

@@ -65,5 +65,5 @@ def test_it_conforms_and_is_neutral_before_and_after_a_session(peer):
 
 
 def test_a_form_that_does_not_exist_is_refused():
-    with pytest.raises(ConfigError, match="sinks.form must be one of json, binary, got 'xml'"):
+    with pytest.raises(ConfigError, match=r"sinks.form must be one of json, binary, got 'xml'"):
         UdpSinkConfig(form="xml")
