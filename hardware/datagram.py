@@ -7,7 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 from ..runtime.address import stays_here
+from ..runtime.claim import Claim
 from ..runtime.errors import ConfigError, SinkError
+from ..runtime.record.signing import configuration_folder
 
 
 def check_receiver(host: str, port: int, *, remote: bool) -> None:
@@ -51,7 +53,7 @@ class DatagramLine:
     Raises
     ------
     ConfigError
-        If the host has no address.
+        If the host has no address, or another session of this user sends there.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -65,6 +67,7 @@ class DatagramLine:
             ) from error
         family, _, _, _, to = found[0]
         self._to: Any = to  # of as many parts as the family of addresses wants
+        self._claim = Claim(f"udp {to[0]} {to[1]}", configuration_folder() / "outputs")
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -102,3 +105,4 @@ class DatagramLine:
             with suppress(SinkError):
                 self.send(last)
         self._socket.close()
+        self._claim.release()

@@ -57,6 +57,16 @@ def test_a_receiver_that_is_gone_is_no_error_and_one_that_returns_is_served():
     second.close()
 
 
+def test_two_sessions_do_not_send_to_one_receiver():
+    peer = UdpPeer()
+    line = DatagramLine("127.0.0.1", peer.port)
+    with pytest.raises(ConfigError, match="Another session on this machine sends"):
+        DatagramLine("127.0.0.1", peer.port)
+    line.close()
+    DatagramLine("127.0.0.1", peer.port).close()
+    peer.close()
+
+
 def test_what_this_machine_cannot_send_is_one_sentence():
     line = DatagramLine("127.0.0.1", 5000)
     with pytest.raises(

@@ -96,6 +96,7 @@ def test_a_change_is_a_pulse_and_what_goes_on_is_none():
     line.follow(RIGHT)
     lines.wait_for(0, 2, 0)
     line.close()
+    assert [code for code in lines.put_there if code] == [1, 2, 2]
 
 
 def test_a_change_that_was_refused_comes_when_the_pulse_is_over():

@@ -83,6 +83,7 @@ def test_a_key_that_nobody_has_hears_nothing_and_is_told_of(house):
 def test_without_a_key_nobody_hears_anything(house):
     nobody = CommandListener(house.sink.address)
     house.until(lambda: nobody.poll(WAIT_MS) is None and house.told("no key"))
+    assert nobody.poll(WAIT_MS) is None
     nobody.close()
 
 
