@@ -67,7 +67,8 @@ class DatagramLine:
             ) from error
         family, _, _, _, to = found[0]
         self._to: Any = to  # of as many parts as the family of addresses wants
-        self._claim = Claim(f"udp {to[0]} {to[1]}", configuration_folder() / "outputs")
+        address: Any = to[0]
+        self._claim = Claim(f"udp {address} {port}", configuration_folder() / "outputs")
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 

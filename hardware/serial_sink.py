@@ -21,11 +21,11 @@ from ..runtime.messages import Command, Decision, StreamSpec
 from .resting import BACK, NOT_OPEN
 from .trigger import TriggerConfig, TriggerLine
 
-try:
-    from termios import error as _TerminalError
-except ImportError:  # a system without terminals has no such errors
-    _TerminalError = OSError
-_BROKEN = (OSError, ValueError, _TerminalError)  # the last one is none of the others
+_BROKEN: tuple[type[Exception], ...] = (OSError, ValueError)
+if os.name == "posix":
+    import termios
+
+    _BROKEN = (*_BROKEN, termios.error)  # which is none of the others
 _DRAIN_S = 0.01  # the last byte takes 1 ms at 9600 baud
 _AGAIN_NS = 1_000_000_000
 _BAUDS = (9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)

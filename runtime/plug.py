@@ -156,7 +156,7 @@ class Plug:
             self._child.kill()
             self._child = None
             if text := self.sent.sentence():
-                self._report(text)
+                self._tell(Event(kind=EventKind.SENT, text=text, at_ns=time.monotonic_ns()))
 
     def _hear(self) -> None:
         child = self._child
