@@ -1,7 +1,7 @@
 # Everything a fresh checkout needs, on Linux and macOS, with Python 3.11 or newer.
 #
 #   make demo      install into .venv, then run the closed loop
-#   make test      install into .venv, then run the whole test suite
+#   make test      install into .venv, then run the test suite, but for what takes long
 #
 # Variables: VENV=where the environment lives, PYTHON=which interpreter makes it,
 # ARGS=what is passed on to pytest, to the demo or to the benchmark.
@@ -17,11 +17,12 @@ EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
 
-.PHONY: help setup demo test lint docs bench sbom audit clean
+.PHONY: help setup demo test test-long lint docs bench sbom audit clean
 
 help:
 	@echo "make demo    install, then run the closed loop on a simulated participant"
 	@echo "make test    install, then run the test suite"
+	@echo "make test-long   the tests that take tens of seconds each"
 	@echo "make setup   install only (into $(VENV))"
 	@echo "make lint    ruff and mypy --strict"
 	@echo "make docs    build the documentation into docs/_build/html"
@@ -84,11 +85,17 @@ demo: setup
 # What opens streams between processes keeps time, so it runs alone, after all that does not.
 test: setup
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/python -m pytest -m "not live" -n 2 --dist loadfile --junitxml=build/tests.xml
-	@$(BIN)/python -m pytest -m live --junitxml=build/live.xml
+	@$(BIN)/python -m pytest -m "not live and not long" -n 2 --dist loadfile \
+	    --junitxml=build/tests.xml
+	@$(BIN)/python -m pytest -m live --junitxml=build/live.xml \
+	    $$(grep -rl --include='test_*.py' 'mark\.live' tests)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
+
+# What takes tens of seconds a test and guards what changes seldom.
+test-long: setup
+	@$(BIN)/python -m pytest -m long --timeout 600
 
 # mypy names modules after folders, and a checkout's folder can be called anything: the link gives
 # it the one right name.

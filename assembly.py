@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .flicker_lock import allow
+from .hardware.mapped import mapped_as
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
@@ -286,6 +287,7 @@ def assemble(
     plug, sinks = _sinks(session, guard, fanout, watched=watched)
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
+    source = mapped_as(session.montage, source)
     for sink in sinks:
         if isinstance(sink, Attends):
             # A disk is slow, and time that is passed in does not wait for it.

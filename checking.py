@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .runtime.bundle import Bundle
     from .runtime.doctor import Finding
     from .runtime.security import SecurityConfig
+    from .runtime.session import SessionConfig
 
 
 def doctor(
@@ -83,10 +84,24 @@ def _look_at_session(path: Path, json: bool) -> None:
         Finding(name="session", ok=True, got=f"{session.name!r}, source {session.source.kind}"),
         Finding(name="settings", ok=True, got=session.signed_by),
         Finding(name="model", ok=True, got=model),
+        *_mapping(session),
         _signature(bundle, session.security),
         look(session, card).finding(),
     ]
     _tell(findings, f"The session {path.name}", json)
+
+
+def _mapping(session: SessionConfig) -> list[Finding]:
+    """What a session's mapping file says, if it has one."""
+    from .hardware.mapping import read_mapping
+    from .runtime.doctor import Finding
+
+    config = session.montage
+    if not config.file:
+        return []
+    mapping = read_mapping(config.file, config.content())
+    got = f"{len(mapping.channels)} channels, {len(mapping.drop)} dropped, of {mapping.name!r}"
+    return [Finding(name="mapping", ok=True, got=got)]
 
 
 def _pin_stream(path: Path, json: bool) -> None:

@@ -18,6 +18,7 @@ from . import (
     engine_commands,
     key_commands,
     model_commands,
+    montage_commands,
     record_commands,
     trust_commands,
 )
@@ -320,6 +321,7 @@ app.command("compile")(engine_commands.compile_model)
 app.add_typer(engine_commands.bench, name="bench")
 app.add_typer(key_commands.keys, name="keys")
 app.add_typer(trust_commands.trust, name="trust")
+app.add_typer(montage_commands.montage, name="montage")
 
 
 def main() -> None:

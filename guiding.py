@@ -19,6 +19,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from .guiding_look import SoFar, Submit, at_once, look_at, way_of
 from .guiding_report import GuidedReport
+from .hardware.mapped import mapped_as
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.errors import ConfigError, RecordingError
@@ -121,7 +122,7 @@ class Guiding:
         source = source or open_source(guide, clock)
         self._person = source if isinstance(source, TakesCues) else None
         own = (*guide.plan.classes, guide.plan.end_marker, "pause", REJECT)
-        self._source = MarkedSource(source, own)
+        self._source = MarkedSource(mapped_as(guide.montage, source), own)
         self._watch = TrialWatch(self._way.conditioning)
         self._looking: Future[tuple[int, int]] | None = None
         self._look_due = False

@@ -33,6 +33,7 @@ def viewer(address: str, session: str) -> Iterator[None]:
         sys.executable, "-m", "diverloop", "watch", address, "--session", session,
         "--stop-process", str(os.getpid()),
     ]  # fmt: skip
+    _survive_presses()
     with _terminal_kept():
         process = subprocess.Popen(command)
         try:
@@ -73,6 +74,7 @@ def stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
             timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+        _survive_presses()
 
 
 def press(process: int) -> None:
@@ -85,6 +87,12 @@ def press(process: int) -> None:
     """
     with suppress(ProcessLookupError):  # it has ended: there is no output any more
         os.kill(process, signal.SIGUSR1)
+
+
+def _survive_presses() -> None:
+    """Let a press while no loop runs be nothing: left alone, the signal would end the process."""
+    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _press(loop: Loop) -> None:

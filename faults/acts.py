@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..adapters.linear import OUTLIERS, LinearAdapter
+from ..adapters.outliers import Outliers
 from ..decoders.engines.engine import Bools, EngineAbout, Hop
 from ..decoders.engines.standby import StandbyEngine
 from ..decoders.student_config import StudentConfig
@@ -117,6 +119,64 @@ def _encoder_says_nan(rig: Rig) -> None:
 
     rig.encoder.inner = Blank(rig.encoder.inner)
     _nothing_passes(rig, "the window could not be encoded: features are not finite", MANY)
+
+
+class _Calibrated:
+    """An adapter that takes what it sees at first for calibration, as a fitted model does."""
+
+    classes = CLASSES
+
+    def __init__(self, inner: LinearAdapter) -> None:
+        self._inner, self._seen = inner, list[NDArray[np.floating]]()
+
+    @property
+    def epoch(self) -> int:
+        return self._inner.epoch
+
+    def decide(self, embedding: Embedding, window: Window) -> Decision:
+        self._seen.append(embedding.values)
+        if len(self._seen) == AT:
+            known = Outliers.fit(np.stack(self._seen[:-1])).to_arrays()
+            arrays = {OUTLIERS + name: array for name, array in known.items()}
+            self._inner = LinearAdapter.from_arrays(
+                self._inner.config, {**self._inner.to_arrays(), **arrays}
+            )
+        return self._inner.decide(embedding, window)
+
+
+class _Louder:
+    """An encoder that sees ten times the signal from some window on."""
+
+    def __init__(self, inner: Encoder) -> None:
+        self._inner, self._n = inner, 0
+
+    def open(self, spec: StreamSpec, n_times: int) -> None:
+        self._inner.open(spec, n_times)
+
+    def encode(self, window: Window) -> Embedding:
+        self._n += 1
+        gain = 10.0 if self._n >= AT else 1.0
+        return self._inner.encode(replace(window, samples=gain * window.samples))
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _unlike_calibration(rig: Rig) -> None:
+    assert isinstance(rig.adapter, LinearAdapter)
+    rig.adapter = _Calibrated(rig.adapter)
+    rig.encoder.inner = _Louder(rig.encoder.inner)
+
+    def look() -> None:
+        decided = [one for _, one, _ in rig.witness.seen]
+        at = next((n for n, one in enumerate(decided) if one.reason.startswith("unlike")), None)
+        answered = [one for one in decided[at:] if one.label is not None] if at else []
+        wrong = "" if at else "it was never noticed"
+        rig.extra["no class is answered"] = f"{len(answered)} were" if answered else wrong
+        before = any(one.label is not None for one in decided[: at or 0])
+        rig.extra["classes before"] = "" if before else "none were answered"
+
+    rig.after.append(look)
 
 
 def _decoder_late(rig: Rig) -> None:
@@ -293,6 +353,7 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "adapter-throws": _adapter_throws,
     "encoder-says-nan": _encoder_says_nan,
     "decoder-late": _decoder_late,
+    "unlike-calibration": _unlike_calibration,
     "gpu-lost": _gpu_lost,
     "sink-throws": _sink_throws,
     "sink-refuses": _sink_refuses,

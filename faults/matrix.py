@@ -11,6 +11,7 @@ from .row import LENGTH_S as LENGTH_S
 from .row import Row as Row
 from .stages import (
     DECODER,
+    DOORS,
     LEARNER,
     OUTPUT,
     PERSONS,
@@ -21,7 +22,7 @@ from .stages import (
 from .streams import LSL, START, STREAM
 
 ROWS: tuple[Row, ...] = (
-    *STREAM, *LSL, *START, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS,
+    *STREAM, *LSL, *START, *DECODER, *OUTPUT, *WATCHERS, *RECORDING, *LEARNER, *PERSONS, *DOORS,
     *PROCESSES,
 )  # fmt: skip
 """Every fault, in the order of the report."""

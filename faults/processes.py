@@ -16,6 +16,7 @@ from ..runtime.plug import Plug
 from ..runtime.session import part_of
 from ..runtime.telemetry import TelemetryPublisher
 from ..runtime.watchdog_config import WatchdogConfig
+from . import intruders
 from .rig import Rig
 
 AT = 8
@@ -268,5 +269,6 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "learner-killed": _learner_killed,
     "memory-hog": _memory_hog,
     "cpu-hogs": _cpu_hogs,
+    **intruders.ACTS,
 }
 """What is done to a rig that runs in real time."""

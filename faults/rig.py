@@ -228,6 +228,8 @@ class Rig:
         May be replaced before `run`.
     at : dict of int to callable
         What is to happen at which window.
+    ready, after : list of callable
+        What is to happen when the loop is made, and when it has ended.
     """
 
     def __init__(
@@ -254,6 +256,7 @@ class Rig:
         self.beat: Callable[[], None] | None = None
         self.folder = folder
         self.extra: dict[str, str] = {}
+        self.ready: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self.stack = ExitStack()
         session = SessionConfig(
@@ -286,6 +289,8 @@ class Rig:
             self.loop = self._loop()
             self.keeping.link.tell = self.loop.tell
             self.guard.tell(Signal.PERSON_ARMS)
+            for act in self.ready:
+                act()
             outcome.opened_ns = self.clock.now_ns()
             self.loop.run()
         for act in self.after:

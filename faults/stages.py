@@ -192,6 +192,23 @@ RECORDING = (
     ),
 )
 
+DOORS = (
+    _live(
+        "wrong-key",
+        "persons",
+        "Somebody without a key, one with a wrong key and a viewer ask over the control link for "
+        "what only an operator may do.",
+        "All are refused and on record, and nothing changes.",
+        commands=True,
+    ),
+    _live(
+        "control-flood",
+        "persons",
+        "The control link is flooded by somebody with a key who reads no answer.",
+        "An operator's emergency stop passes all the same, and nobody else notices.",
+    ),
+)
+
 PROCESSES = (
     _live(
         "watchdog-killed",

@@ -208,12 +208,14 @@ START = (
         "corrupt-models",
     ),
     Row(
-        name="model-of-another-person",
+        name="unlike-calibration",
         group="model",
-        done="The model was fitted on somebody else.",
-        must="What is unlike all of calibration is not decoded.",
-        pending="Only fitted models know what calibration looked like: tried by the tests of "
-        "`adapters/outliers.py` on real recordings.",
+        done="From some moment on the signal is unlike all that the model was calibrated on, as "
+        "with an amplifier at ten times its gain.",
+        must="No class is answered, and the reason is said. Another person whose signal looks like "
+        "the first one's cannot be told by anybody.",
+        act="unlike-calibration",
+        replays=False,
     ),
     _refused(
         "corrupt-session-file",
@@ -260,20 +262,6 @@ START = (
         must="The spare takes over within a hop, and says so.",
         act="gpu-lost",
         told=(_K.ENGINE,),
-    ),
-    Row(
-        name="wrong-key",
-        group="persons",
-        done="Somebody without a key, or with a wrong one, asks for an operator's action.",
-        must="It is refused and logged.",
-        pending="The control link comes with its own tests.",
-    ),
-    Row(
-        name="control-flood",
-        group="persons",
-        done="The control link is flooded.",
-        must="Nobody else notices.",
-        pending="The control link comes with its own tests.",
     ),
 )
 

@@ -10,6 +10,7 @@ goes on                  the next samples
 jumps ahead              samples were lost, if as much time has passed; else it began anew
 goes back a little       samples came twice, or late: dropped, for their place is taken
 goes back by far         the device began to count anew: the gap is measured by arrival
+jumps less than time     behind a broken connection: it began anew, and went past its old count
 =======================  =================================================================
 """
 
@@ -110,10 +111,16 @@ class DeviceCount:
             return 0
         first = number + self._base
         passed = (arrived_s - self._arrived_s) * self._rate_hz
-        back, ahead = (0.0 if self._broken else _BACK_S), _AHEAD_S
+        ahead = first + n_times - self._next - passed
+        # Behind a break, a count that stands where it stood is another one, and so is one that
+        # is behind the clock: it counted while nobody listened, but from later on.
+        back = 0.0 if self._broken else _BACK_S
+        slow = self._broken and ahead < -_AHEAD_S * self._rate_hz
         self._broken = False
-        if self._next - first <= back * self._rate_hz and (
-            first + n_times - self._next <= passed + ahead * self._rate_hz
+        if (
+            self._next - first <= back * self._rate_hz
+            and ahead <= _AHEAD_S * self._rate_hz
+            and not slow
         ):
             return first
         lost = max(0, round(passed) - n_times)

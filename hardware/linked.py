@@ -328,6 +328,8 @@ class LinkedSource:
             except LinkLost as error:
                 if not self._stopped.is_set():
                     self._reconnect(str(error))
+        # `close` may have come while the client was connecting, and have found nothing to close.
+        self._client.close()
 
     def _put(self, arrival: _Arrival) -> None:
         with self._came:

@@ -19,6 +19,7 @@ import numpy as np
 import pylsl
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError, SchemaMismatch, SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
@@ -136,6 +137,14 @@ class LslSource:
     """
 
     Config = LslConfig
+    tested = DeviceRecord(
+        what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
+        against="outlets of other processes on one machine (liblsl through pylsl), "
+        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams",
+        never="an amplifier; two machines; a wireless network",
+        connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '
+        "`diverloop doctor --stream NAME` looks at it first.",
+    )
 
     def __init__(self, config: LslConfig, clock: Clock) -> None:
         self._config = config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.messages import Command, Decision, StreamSpec
 
 
@@ -22,6 +23,12 @@ class NullSink:
     """
 
     Config = NullConfig
+    tested = DeviceRecord(
+        what="nothing: for rehearsals and replays",
+        against="every loop here",
+        never="",
+        connect='`kind = "null"`.',
+    )
 
     def __init__(self, config: NullConfig | None = None) -> None:
         self._config = config or NullConfig()

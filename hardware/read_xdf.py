@@ -23,6 +23,7 @@ from ..runtime.errors import RecordingError, UnitError
 from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.record.layout import EVENTS_NAME, NOTES_NAME, TAPE_NAME
 from ..runtime.units import microvolts_per
+from .own_recording import taped_spec
 from .placement import Placement, believable, place
 from .recordings import Recording, check_room, check_signal, data_id_of
 
@@ -71,8 +72,14 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
     damaged = _damaged(stamps_s, values)
     placed = _place(path, np.where(damaged, np.nan, stamps_s), spec.rate_hz)
     check_room(path, spec.n_channels, placed.n_times, len(placed.kept))
+    own = _of_tape(streams, chosen, spec)
+    if own is not None and own.sent is not None:
+        rows = np.asarray(chosen["time_series"])[placed.kept]
+        spec, signal = own, own.sent.to_microvolts(rows)
+    else:
+        signal = (values[placed.kept] * _factors(chosen, assume_unit)).T.astype(np.float32)
     samples = np.full((spec.n_channels, placed.n_times), np.nan, dtype=np.float32)
-    samples[:, placed.indices] = (values[placed.kept] * _factors(chosen, assume_unit)).T
+    samples[:, placed.indices] = signal
     markers, outside = _markers(streams, placed)
     return Recording(
         spec=spec,
@@ -195,6 +202,16 @@ def _spec(stream: Stream) -> StreamSpec:
         channels=channels,
         source_id=_said(stream, "source_id"),
     )
+
+
+def _of_tape(streams: list[Stream], chosen: Stream, spec: StreamSpec) -> StreamSpec | None:
+    """The session's own view, where it had a mapping, or knows units that the header lacks."""
+    own = taped_spec(streams, spec.name, spec.n_channels)
+    if own is None or own.sent is None:
+        return None
+    mapped = bool(own.sent.rows or own.sent.factors) or own.channel_names != spec.channel_names
+    unit_missing = not all(_field(row, "unit") for row in _described(chosen))
+    return own if mapped or (unit_missing and not own.sent.description) else None
 
 
 def _factors(stream: Stream, assume_unit: str | None) -> NDArray[np.float64]:

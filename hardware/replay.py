@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError, SourceError
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
@@ -68,6 +69,13 @@ class ReplaySource:
     """
 
     Config = ReplayConfig
+    tested = DeviceRecord(
+        what="a recording: XDF, EDF, BDF, BrainVision, FIF, EEGLAB or .npz",
+        against="files of every format, whole and damaged, some of them from public data sets",
+        never="other formats that MNE reads",
+        connect='`kind = "replay"` and `path = "FILE"`; all but XDF and .npz need the extra.',
+        extra="mne",
+    )
 
     def __init__(
         self, config: ReplayConfig, clock: Clock, recording: Recording | None = None

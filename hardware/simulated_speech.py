@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.messages import Chunk, StreamSpec
 from ..runtime.paradigms.phonemes import PHONEMES
 from ..runtime.stages import Clock
@@ -46,6 +47,12 @@ class SimulatedSpeaker:
     """
 
     Config = SimulatedSpeakerConfig
+    tested = DeviceRecord(
+        what="a simulated person who tries to speak, under a grid on the speech cortex",
+        against="the speech decoder here",
+        never="nothing of a real brain follows from it",
+        connect='`kind = "speaker"`; `say` or `texts` are what is spoken.',
+    )
 
     def __init__(self, config: SimulatedSpeakerConfig, clock: Clock) -> None:
         self._config = config

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Chunk, Command, Decision, StreamSpec
 from ..runtime.stages import Clock
@@ -69,6 +70,12 @@ class SimulatedParticipant:
     """
 
     Config = SimulatorConfig
+    tested = DeviceRecord(
+        what="a simulated participant with an amplifier that loses samples and stalls on demand",
+        against="every loop, decoder and task here",
+        never="nothing of a real brain follows from it",
+        connect='`kind = "simulator"`; `task` and `montage` say what is simulated.',
+    )
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
         self._config = config

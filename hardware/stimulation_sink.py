@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.catalog import find
+from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
 from ..runtime.guard import Guard
 from ..runtime.messages import Chunk, Command, Decision, Event, Marker, StreamSpec
@@ -41,6 +42,12 @@ class StimulationSink:
     """
 
     Config = StimulationSinkConfig
+    tested = DeviceRecord(
+        what="requests for stimulation, each of which a gate allows or denies",
+        against="the simulated stimulator of this release, which holds and puts out no current",
+        never="a stimulator: none can be connected",
+        connect='`kind = "stimulation"` and its limits, in simulations; see [](stimulation.md).',
+    )
 
     def __init__(self, config: StimulationSinkConfig | None = None) -> None:
         self._config = config or StimulationSinkConfig()

@@ -61,9 +61,10 @@ class TcpLink:
         LinkLost
             If the other side closed the connection, or it broke.
         """
-        self._socket.settimeout(max(timeout_s, 1e-4))
         while len(self._got) < count:
             try:
+                # Within: `close` may have come between two reads.
+                self._socket.settimeout(max(timeout_s, 1e-4))
                 came = self._socket.recv(max(65_536, count - len(self._got)))
             except TimeoutError:
                 return None
@@ -78,8 +79,8 @@ class TcpLink:
 
     def write(self, data: bytes, timeout_s: float) -> None:
         """Send all of it; raises `LinkLost` if that cannot be done in time."""
-        self._socket.settimeout(max(timeout_s, 1e-4))
         try:
+            self._socket.settimeout(max(timeout_s, 1e-4))
             self._socket.sendall(data)
         except OSError as error:
             raise LinkLost(f"The connection to {self._where} broke ({error}).") from error

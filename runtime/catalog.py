@@ -17,8 +17,11 @@ from .errors import ConfigError, UnknownName
 CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
+            "fieldtrip": "hardware.fieldtrip:FieldTripSource",
+            "blackrock": "hardware.blackrock:BlackrockSource",
             "lsl": "hardware.lsl_inlet:LslSource",
             "replay": "hardware.replay:ReplaySource",
+            "rda": "hardware.rda:RdaSource",
             "simulator": "hardware.simulator:SimulatedParticipant",
             "speaker": "hardware.simulated_speech:SimulatedSpeaker",
         },
@@ -57,6 +60,7 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "velocity": "runtime.velocity:VelocityFeedback",
         },
         "sink": {
+            "fieldtrip": "hardware.fieldtrip_sink:FieldTripSink",
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
             "udp": "hardware.udp_sink:UdpSink",

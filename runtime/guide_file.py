@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError
+from .montage_config import MontageConfig
 from .paradigms.guided_plan import GuidedPlan, TrialLimits
 from .session import PartConfig, override, part_of
 from .settings import build, checked, convert, refuse_unknown
 from .toml_file import read_toml
 
 _HEAD = ("name", "participant", "operator")
-_TABLES = ("session", "source", "calibration", "limits")
+_TABLES = ("session", "source", "calibration", "limits", "montage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class GuideConfig:
         When a trial does not count.
     participant, operator : str
         Pseudonyms, never names.
+    montage : MontageConfig
+        What stands between the source's channels and what is recorded.
     """
 
     name: str
@@ -44,6 +47,7 @@ class GuideConfig:
     limits: TrialLimits = field(default_factory=TrialLimits)
     participant: str = ""
     operator: str = ""
+    montage: MontageConfig = field(default_factory=MontageConfig)
 
 
 def read_guide(path: str | Path, overrides: Mapping[str, str] | None = None) -> GuideConfig:
@@ -71,7 +75,9 @@ def read_guide(path: str | Path, overrides: Mapping[str, str] | None = None) -> 
     for key, text in (overrides or {}).items():
         override(tables, key, text)
     try:
-        return parse_guide(tables)
+        guide = parse_guide(tables)
+        montage = guide.montage.beside(path.parent).pinned(signed=False)
+        return replace(guide, montage=montage)
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
 
@@ -98,4 +104,5 @@ def parse_guide(tables: Mapping[str, Any]) -> GuideConfig:
         limits=build(TrialLimits, tables.get("limits", {}), "limits"),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
+        montage=build(MontageConfig, tables.get("montage", {}), "montage"),
     )

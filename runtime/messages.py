@@ -44,11 +44,14 @@ class Channel:
         ``"eeg"``, ``"ecog"``, ``"seeg"``, ``"lfp"``, ``"eog"``, ``"emg"`` or ``"misc"``.
     position_m : tuple of 3 float, optional
         Place in metres: head frame for scalp channels, MNI for intracranial ones.
+    bad : bool
+        Whether a person has said that the electrode is bad; conditioning masks it throughout.
     """
 
     name: str
     kind: str = "eeg"
     position_m: tuple[float, float, float] | None = None
+    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,11 +20,23 @@ class Sent:
         What one unit of each channel is, in microvolts; exact in float32.
     description : str
         The sender's own description of the stream: the XML of an LSL stream.
+    rows : tuple of int
+        Which of the sender's channels the rows of the signal are, in order, where a mapping says
+        so; empty for all of them as they come.
+    factors : tuple of float
+        What each row of the signal is then multiplied with, exact in float32; empty for nothing.
     """
 
     dtype: str
     microvolts: tuple[float, ...]
     description: str = ""
+    rows: tuple[int, ...] = ()
+    factors: tuple[float, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the signal."""
+        return len(self.rows) or len(self.microvolts)
 
     def to_microvolts(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
         """Turn rows as sent into signal; live and replayed samples pass through here.
@@ -42,7 +54,26 @@ class Sent:
         samples = values.T.astype(np.float32, order="C")
         if set(self.microvolts) != {1.0}:
             samples *= np.array(self.microvolts, np.float32)[:, None]
-        return samples
+        return self.arranged(samples)
+
+    def arranged(self, samples: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Choose, order and scale channels as a mapping wants them.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape (n_channels, n_times)
+            All of the sender's channels, in microvolts.
+
+        Returns
+        -------
+        samples : ndarray of float32, shape (n_rows, n_times)
+            The same memory, if there is nothing to do.
+        """
+        if self.rows:
+            samples = samples[list(self.rows)]
+        if self.factors:
+            samples = samples * np.array(self.factors, np.float32)[:, None]
+        return np.asarray(samples, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,10 @@ from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .limits import GuardConfig
 from .loop_config import LoopConfig
+from .montage_config import MontageConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
-from .security import SecurityConfig, check_settings
+from .security import SecurityConfig, check_settings, house_signed
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
 from .toml_file import parse_toml, read_file, read_toml
@@ -89,6 +90,8 @@ class SessionConfig:
         How people control it while it runs.
     security : SecurityConfig
         Whose models and settings are accepted.
+    montage : MontageConfig
+        What stands between the source's channels and the session's.
     signed_by : str
         Who vouches for the file, in words; empty for settings from elsewhere.
     """
@@ -112,6 +115,7 @@ class SessionConfig:
     watchdog: WatchdogConfig = field(default_factory=WatchdogConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
+    montage: MontageConfig = field(default_factory=MontageConfig)
     signed_by: str = field(default="", compare=False)
 
 
@@ -121,7 +125,7 @@ _MODEL = {
 }  # fmt: skip
 _TABLES = (
     "session", "source", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog", "control", "security",
+    "flicker", "guard", "watchdog", "control", "security", "montage",
 )  # fmt: skip
 
 
@@ -157,7 +161,9 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
         for key, text in (overrides or {}).items():
             override(tables, key, text)
         session = parse_session(tables, path.parent)
-        return dataclasses.replace(session, signed_by=standing.words())
+        must = session.security.signed or (bool(session.montage.file) and house_signed())
+        montage = session.montage.pinned(signed=must)
+        return dataclasses.replace(session, montage=montage, signed_by=standing.words())
     except ConfigError as error:
         raise type(error)(f"{path.name}: {error}") from error
 
@@ -239,6 +245,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         watchdog=build(WatchdogConfig, tables.get("watchdog", {}), "watchdog"),
         control=build(ControlConfig, tables.get("control", {}), "control"),
         security=build(SecurityConfig, tables.get("security", {}), "security"),
+        montage=build(MontageConfig, tables.get("montage", {}), "montage").beside(folder),
     )
 
 
@@ -277,6 +284,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "watchdog": dataclasses.asdict(session.watchdog),
         "control": dataclasses.asdict(session.control),
         "security": dataclasses.asdict(session.security),
+        "montage": dataclasses.asdict(session.montage),
     }
 
 

@@ -28,7 +28,8 @@ DOORS = (
     "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
     "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "proving.py",
+    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
+    "proving.py",
     "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
     "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
@@ -44,6 +45,7 @@ HOMES = {
     "tensorrt_rtx": ("decoders/engines/",),
     "PySide6": ("gui/",),
     "pyqtgraph": ("gui/",),
+    "pycbsdk": ("hardware/",),
     "pylsl": ("hardware/",),
     "brainflow": ("hardware/",),
     "mne_realtime": ("hardware/",),
@@ -66,6 +68,7 @@ HOMES = {
         "faults/commands.py",
         "key_commands.py",
         "model_commands.py",
+        "montage_commands.py",
         "record_commands.py",
         "trust_commands.py",
     ),
@@ -93,9 +96,10 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "onnx",
-    "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pynwb", "pyqtgraph", "pyriemann",
-    "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "PySide6", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne", "mne_bids",
+    "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk",
+    "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
+    "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
@@ -103,7 +107,6 @@ FOREIGN_TO_THE_LOOP = (
     "brainflow",
     "gymnasium",
     "matplotlib",
-    "mne_realtime",
     "pylsl",
     "rich",
     "typer",
@@ -128,6 +131,7 @@ OF_THE_WHOLE = (
     "test_packaging.py",
     "test_safety_case.py",
     "test_sessions.py",
+    "test_tutorials.py",
 )
 NOTICE = "investigational, not a medical device"
 

@@ -13,21 +13,21 @@ from diverloop.assembly import Model, assemble, open_model
 from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.fit_plan import FitPlan
+from diverloop.hardware.mapping import MappedChannel, MappingConfig, text_of
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatorConfig
-from diverloop.hardware.stimulation_config import StimulationSinkConfig, TrainConfig
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError, SchemaMismatch
 from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.messages import Chunk, Event, EventKind, Message, Turn
+from diverloop.runtime.montage_config import MontageConfig
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.runtime.signal.seizures import SeizureConfig
-from diverloop.runtime.stimulation import CLINICIAN, StimulationPermission
-from diverloop.runtime.stimulation_limits import Contact, StimulationLimits
 from diverloop.runtime.velocity import VelocityFeedback
 
 from .modelled import NAMES, SEED, block, fitted, saved, write_npz
+from .stimulating import ALWAYS, stimulating
 
 
 class Notes:
@@ -85,6 +85,25 @@ def test_the_order_of_the_channels_and_extra_ones_change_no_decision(tmp_path, e
     assert other.keys() == expected.keys()
     for stop, probabilities in other.items():
         np.testing.assert_array_equal(probabilities, expected[stop])
+
+
+def test_a_device_with_names_of_its_own_decides_the_same_behind_a_mapping_file(tmp_path, expected):
+    of_device = [f"E{n}" for n in range(1, 1 + len(NAMES))]
+    path = write_npz(tmp_path / "device.npz", ch_names=np.array(of_device))
+    mapping = MappingConfig(
+        channels=tuple(
+            MappedChannel(device=device, name=name)
+            for device, name in reversed(list(zip(of_device, NAMES, strict=True)))
+        )
+    )
+    (tmp_path / "cap.toml").write_text(text_of(mapping))
+    notes = Notes()
+    mapped = replace(session(path), montage=MontageConfig(file=str(tmp_path / "cap.toml")))
+    assemble(mapped, clock=VirtualClock(), watchers=[notes], model=open_model(fitted())).run()
+    decisions = [turn.decision for turn in notes.turns if turn.decision.label]
+    assert [decision.stop_sample for decision in decisions] == list(expected)
+    for decision in decisions:
+        np.testing.assert_array_equal(decision.probabilities, expected[decision.stop_sample])
 
 
 @pytest.mark.parametrize(
@@ -218,36 +237,8 @@ class Everything(Notes):
             self.told.append(message.text)
 
 
-def stimulating(folder: Path) -> SessionConfig:
-    """A simulated participant whose left-hand selections ask for a train."""
-    train = TrainConfig(
-        label="left", anodes=("LA1",), cathodes=("LA2",), amplitude_na=1_000_000,
-        width_ns=200_000, second_amplitude_na=1_000_000, second_width_ns=200_000,
-        rate_millihz=50_000, duration_us=200_000,
-    )  # fmt: skip
-    sink = StimulationSinkConfig(
-        enabled=True,
-        ledger=str(folder),
-        begin_ledger=True,
-        contacts=tuple(Contact(name=name, area_um2=5_026_548) for name in ("LA1", "LA2")),
-        trains=(train,),
-        limits=StimulationLimits(allowed=("LA1", "LA2")),
-    )
-    config = SimulatorConfig(montage="eeg16", classes=CLASSES, seed=SEED, duration_s=40.0)
-    return SessionConfig(
-        name="test",
-        source=PartConfig(kind="simulator", settings=config),
-        model=Path("none.bundle"),
-        sinks=(PartConfig(kind="stimulation", settings=sink),),
-        feedback={"select_at": 0.55, "dwell_s": 0.1, "memory_s": 0.5},
-    )
-
-
 @pytest.mark.parametrize("permitted", [False, True])
 def test_a_decision_reaches_the_simulated_stimulator_only_if_somebody_permits(tmp_path, permitted):
-    given = StimulationPermission(
-        who="C1", role=CLINICIAN, second_factor=True, enabled_until_ns=10**18
-    )
     notes = Everything()
     assemble(
         stimulating(tmp_path / "P01"),
@@ -255,7 +246,7 @@ def test_a_decision_reaches_the_simulated_stimulator_only_if_somebody_permits(tm
         watchers=[notes],
         armed=True,
         model=open_model(fitted()),
-        stimulation=lambda: given if permitted else None,
+        stimulation=lambda: ALWAYS if permitted else None,
     ).run()
     done = [text for text in notes.told if text.startswith("Stimulation was delivered")]
     asked = [turn for turn in notes.turns if (turn.asked or turn.command).selected]

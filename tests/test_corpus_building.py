@@ -293,7 +293,7 @@ def test_simulated_participants_come_from_a_recipe(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[[recordings", "cannot be read"),
+        ("[[recordings", "not valid TOML"),
         ("[data]\n", "has data"),
         (SIMULATED.replace("seeds = [3]", "seed = 3"), "unknown seed"),
         (SIMULATED.replace("seconds = 5", "seconds = 'six'"), "'grid' of the recipe"),

@@ -74,6 +74,7 @@ def test_engines_decide_alike(bundle, folder):
     assert sum(same) >= len(same) - 1  # a tie may fall either way
 
 
+@pytest.mark.long
 def test_eight_bit_integers_need_recordings(bundle, folder):
     assert "--on" in refused("compile", bundle, "--target", "cpu-int8")["message"]
     on = ("--on", folder / "labelled.npz")
@@ -102,6 +103,7 @@ def test_a_model_without_a_student_has_nothing_to_compile(tmp_path):
     assert "runs as it is" in refused("compile", saved(tmp_path))["message"]
 
 
+@pytest.mark.long
 def test_engines_are_measured_side_by_side(folder):
     arguments = (
         "bench", "engines", folder / "small.safetensors", "--engines", "torch,onnxruntime,tensorrt",

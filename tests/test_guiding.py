@@ -24,6 +24,7 @@ from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError, RecordingError, SourceUnavailable
 from diverloop.runtime.guide_file import parse_guide
 from diverloop.runtime.messages import Marker
+from diverloop.runtime.montage_config import MontageConfig
 from diverloop.training_sources import recordings
 
 PERSON = {"kind": "simulator", "montage": "eeg8", "seed": 3, "skill": 1.0, "snr": 2.0}
@@ -135,6 +136,20 @@ def test_the_same_seed_gives_the_same_recording_to_the_last_bit(tmp_path):
     one, two = (read_recording(tmp_path / f"{name}.xdf") for name in ("one", "two"))
     assert np.array_equal(one.samples, two.samples)
     assert one.markers == two.markers
+
+
+def test_a_calibration_behind_a_mapping_file_records_the_mapped_channels(tmp_path):
+    asked = guide({"duration_s": 6.0})
+    names = open_source(asked, VirtualClock()).spec.channel_names
+    tables = "".join(f"[[channels]]\ndevice = '{n}'\nname = 'x{n}'\n" for n in names[::-1])
+    (tmp_path / "cap.toml").write_text(tables)
+    run_guide(asked, tmp_path / "plain.xdf", live=False, seed=4)
+    asked = replace(asked, montage=MontageConfig(file=str(tmp_path / "cap.toml")))
+    run_guide(asked, tmp_path / "mapped.xdf", live=False, seed=4)
+    plain, mapped = (read_recording(tmp_path / f"{name}.xdf") for name in ("plain", "mapped"))
+    assert mapped.spec.channel_names == tuple(f"x{name}" for name in names[::-1])
+    assert np.array_equal(mapped.samples, plain.samples[::-1])
+    assert mapped.markers == plain.markers
 
 
 def settled(n_right: int, n: int) -> Future:

@@ -21,6 +21,7 @@ from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.errors import BundleError, ConfigError, RecordingError, SchemaMismatch
+from diverloop.runtime.events import EventKind
 from diverloop.runtime.json_text import json_text
 from diverloop.runtime.record.audit import AuditEntry, read_audit, verify_audit
 from diverloop.runtime.record.link import RecorderLink
@@ -169,28 +170,39 @@ def test_a_source_that_is_not_there_ends_the_session_before_a_loop_was_made(tmp_
     assert len(links) == 1
 
 
-def test_an_output_that_fails_in_mid_session_ends_it_and_all_before_is_kept(
+def test_a_source_that_breaks_in_mid_session_ends_it_and_all_before_is_kept(
     tmp_path, links, monkeypatch
 ):
-    unplug(monkeypatch, after=60)
+    model_of("eeg16")  # fitted before: it reads a participant, too
+    fail(monkeypatch, "read", after=150)
     with pytest.raises(OSError, match="unplugged"):
         run(tmp_path, session(settings(faults=())), armed=True)
     assert last_entry(tmp_path).why == "The session failed: [Errno 5] unplugged"
     (folder,) = tmp_path.iterdir()
-    assert len(open_record(folder).turns) == 59
+    assert len(open_record(folder).turns) > 20
 
 
-def unplug(monkeypatch, after: int) -> None:
-    """Let the participant's screen fail at some command."""
-    act, calls = SimulatedParticipant.act, []
+def test_an_output_that_fails_once_is_told_and_the_session_goes_on(tmp_path, links, monkeypatch):
+    fail(monkeypatch, "act", after=20)
+    folder = run(tmp_path, session(settings(faults=(), duration_s=6.0)), armed=True)
+    record = open_record(folder)
+    (event,) = [event for event in record.events if event.kind is EventKind.FAILED]
+    assert "OSError ([Errno 5] unplugged)" in event.text
+    assert len(record.turns) > 40
+    assert last_entry(tmp_path).why.startswith("The session is over")
+
+
+def fail(monkeypatch, method: str, after: int) -> None:
+    """Let a method of the participant raise an error at some call."""
+    good, calls = getattr(SimulatedParticipant, method), []
 
     def failing(self, *given):
         calls.append(given)
         if len(calls) == after:
             raise OSError(5, "unplugged")
-        return act(self, *given)
+        return good(self, *given)
 
-    monkeypatch.setattr(SimulatedParticipant, "act", failing)
+    monkeypatch.setattr(SimulatedParticipant, method, failing)
 
 
 def test_a_failure_without_words_is_named(tmp_path, links):

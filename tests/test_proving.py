@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diverloop import running
 from diverloop.assembly import open_model
 from diverloop.hardware.simulator import SimulatedParticipant
 from diverloop.proving import Verification, replay_exact, verify
 from diverloop.running import RunOptions, run_session
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.errors import DiverloopError, RecordingError
+from diverloop.runtime.events import EventKind
 from diverloop.runtime.record.audit import AuditLog, read_audit
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.record.signing import load_or_create_key, new_key
 
 from .kept import copy_of, folder_of, kept, model_of, session, settings
+from .stimulating import ALWAYS, stimulating
 
 SAMPLE = 2000
 
@@ -63,6 +66,22 @@ def test_a_session_runs_again_as_it_was():
     assert comparison.n_decoded == comparison.n_bit_equal == counts.decoded > 200
     assert comparison.n_commanded > 200
     assert latency.to_json() == counts.to_json()
+
+
+@pytest.mark.long
+def test_a_session_that_stimulated_runs_again_as_it_was_and_delivers_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "stimulation_permit", lambda keeping, clock: lambda: ALWAYS)
+    options = RunOptions(live=False, armed=True, recordings=tmp_path / "kept")
+    ledger = tmp_path / "P01"
+    run_session(stimulating(ledger), options, open_model(model_of("eeg16")))
+    before = {path: path.read_bytes() for path in ledger.iterdir()}
+    (folder,) = (tmp_path / "kept").iterdir()
+    told = [one.text for one in open_record(folder).events if one.kind is EventKind.STIMULATION]
+    assert any(text.startswith("Stimulation was delivered: 10 of 10 pulses") for text in told)
+    comparison, _ = replay_exact(folder)
+    assert comparison.ok
+    assert comparison.n_turns == comparison.n_equal > 300
+    assert {path: path.read_bytes() for path in ledger.iterdir()} == before
 
 
 def test_the_file_will_do_in_place_of_the_folder():

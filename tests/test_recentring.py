@@ -64,6 +64,7 @@ def model() -> Bundle:
     return fit_best([day(1), day(2)], PLANS[1:])
 
 
+@pytest.mark.long
 def test_it_is_compared_where_there_are_several_recordings_and_nowhere_else():
     names = [each["name"] for each in fit_best([day(1), day(2)], PLANS).card.scores["compared"]]
     assert names == ["filterbank_covariance", "aligned_covariance"]

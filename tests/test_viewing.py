@@ -15,17 +15,40 @@ from rich.console import Console
 from diverloop import console, viewing
 from diverloop.runtime.guard import Guard, Signal
 from diverloop.runtime.limits import State
-from diverloop.runtime.messages import EventKind
+from diverloop.runtime.messages import Event, EventKind
 
 
 def test_the_stop_key_of_the_view_stops_the_guard_of_the_session_and_is_told():
-    guard, told = Guard(), []
+    guard, told, heard = Guard(), [], threading.Event()
     guard.tell(Signal.PERSON_ARMS)
-    loop = SimpleNamespace(guard=guard, tell=told.append, stop=lambda: None)
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        heard.set()
+
+    loop = SimpleNamespace(guard=guard, tell=tell, stop=lambda: None)
     with viewing.stopped_by(loop, 0):
         viewing.press(os.getpid())
+        assert heard.wait(30)  # the system may hand the signal to another thread first
         assert guard.state is State.STOPPED
     assert [event.kind for event in told] == [EventKind.STOPPED]
+
+
+def test_a_press_before_or_after_the_loop_does_not_end_the_process():
+    program = (
+        "import os, signal; from types import SimpleNamespace; from diverloop import viewing\n"
+        "loop = SimpleNamespace(stop=print, tell=print, guard=None)\n"
+        "with viewing.stopped_by(loop, 0): pass\n"
+        "viewing.press(os.getpid()); print('alive')\n"
+        "signal.signal(signal.SIGUSR1, signal.SIG_DFL)\n"
+        "viewing.subprocess.Popen = lambda command: viewing.press(os.getpid())\n"
+        "try:\n    with viewing.viewer('tcp://127.0.0.1:9', 'x'): pass\n"
+        "except AttributeError: print('still alive')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.returncode) == ("alive\nstill alive\n", 0), done.stderr
 
 
 def test_a_press_after_the_session_has_ended_is_nothing():

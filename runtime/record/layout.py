@@ -374,7 +374,7 @@ def _description(spec: StreamSpec, now_s: float) -> bytes | str:
         tally = tally_of(sent.description)
         if (NUMBER_FORMATS.get(tally.channel_format), tally.channel_count) == (
             written,
-            spec.n_channels,
+            len(sent.microvolts),
         ):
             return sent.description
     return stream_xml(
@@ -384,6 +384,9 @@ def _description(spec: StreamSpec, now_s: float) -> bytes | str:
         nominal_srate=spec.rate_hz,
         source_id=spec.source_id,
         created_at=now_s,
-        channels=spec.channels,
+        # Under a mapping the file holds what was sent, whose names only the sender knows.
+        channels=tuple(Channel(name=f"sent {n + 1}") for n in range(len(sent.microvolts)))
+        if sent.rows
+        else spec.channels,
         unit="microvolts" if set(sent.microvolts) == {1.0} else "",
     )

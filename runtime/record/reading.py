@@ -137,7 +137,7 @@ class TapeReader:
                     f"beginning is damaged, and nothing in it can be replayed."
                 )
             if all(start == stop for start, stop in entry.rows):
-                return entry.chunk(np.empty((len(self._sent.microvolts), 0), np.float32))
+                return entry.chunk(np.empty((self._sent.n_rows, 0), np.float32))
             return entry.chunk(self._sent.to_microvolts(self._rows.take(entry.rows)))
         return entry
 

@@ -72,7 +72,8 @@ class Overseer:
         self._filling, self._whole = np.zeros((2, picked.n_channels, step), np.float32)
         self._filled = 0
         self._stop = self._now = 0  # one past the whole step; one past the newest block
-        self._usable = np.ones(picked.n_channels, bool)
+        self._wanted = np.array([not channel.bad for channel in picked.channels])
+        self._usable = self._wanted
         self._bad = None
         if config.bad_channels:
             self._bad = BadChannels(config.bad_channels, picked, step, config.line_hz)
@@ -90,8 +91,9 @@ class Overseer:
         self._shut: list[Shut] = []
         self._events: list[Event] = []
         self._quality: Quality | None = None
-        if self._cleaner:
+        if self._cleaner or not self._wanted.all():
             self._mix()
+        self._leave_out_unwanted()
         self._scalp = _scalp_rows(picked)
         self._second: deque[Samples] = deque(maxlen=self._steps_a_quality)
         lookers = [self._look_for_bad, *map(self._look_with, self._monitors), self._sum_up]
@@ -203,8 +205,16 @@ class Overseer:
         """Source index of the first sample of the whole step."""
         return self._stop - int(self._whole.shape[1])
 
+    def _leave_out_unwanted(self) -> None:
+        """What a person has called bad is masked from the first sample on."""
+        if not self._wanted.all():
+            self._masks.append((0, self._chain.usable(self._wanted)))
+            named = [self._names[row] for row in np.flatnonzero(~self._wanted)]
+            text = f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} masked: called bad."
+            self._say(EventKind.BAD_CHANNEL, text, len(named))
+
     def _remask(self, bad: BadChannels) -> None:
-        was, now = self._usable, bad.usable
+        was, now = self._usable, bad.usable & self._wanted
         self._usable = now
         self._mix()
         at = self._chain.pace.conditioned(self._now)

@@ -59,6 +59,7 @@ def test_the_preferred_way_stays_unless_it_is_clearly_worse():
     assert any("is preferred" in choose(order).reason for order in (ways, ways[::-1]))
 
 
+@pytest.mark.long
 def test_choosing_the_luckiest_of_many_blind_ways_is_reported_at_chance():
     nested, flattered = [], []
     for person in range(6):

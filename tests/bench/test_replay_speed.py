@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = Path(__file__).with_name("replay_speed.py")
 
 
+@pytest.mark.long
 def test_the_replay_benchmark_finds_the_recorded_run_and_says_how_fast():
     short = ("--seconds", "12", "--live-s", "0", "--fit-s", "80", "--rounds", "1", "--most", "64")
     done = subprocess.run(

@@ -71,6 +71,7 @@ def test_hop_by_hop_is_the_window(modality):
         assert embedding.shape == (2, student.config.n_features(9))
 
 
+@pytest.mark.long
 def test_any_cut_of_an_hour_gives_the_same_embeddings():
     student = made()
     n_hops = 36_000

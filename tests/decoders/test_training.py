@@ -359,6 +359,7 @@ def test_a_gpu_that_is_not_there_is_asked_for_in_vain(tmp_path):
 
 
 @pytest.mark.timeout(300)  # three processes import torch, on a machine that may be busy
+@pytest.mark.long
 def test_two_processes_learn_what_one_learns_from_as_many_batches(tmp_path):
     command = [
         sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend",

@@ -28,6 +28,28 @@ def sessions() -> list[bytes]:
     return [path.read_bytes() for path in sorted((ROOT / "sessions").glob("*.toml"))] + [_BUSY]
 
 
+MAPPING = [
+    b"""
+[montage]
+name = "cap"
+reference = "FCz"
+positions = "standard"
+others = "drop"
+drop = ["AUX1"]
+[[channels]]
+device = "E1"
+name = "Fp1"
+kind = "eeg"
+row = 2
+unit = "uV"
+factor = -1.5
+bad = true
+position_mm = [1.0, 2.5, -3.0]
+[[channels]]
+device = "E2"
+"""
+]
+
 _BUSY = b"""
 [session]
 name = "all of it"

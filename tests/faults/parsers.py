@@ -121,6 +121,27 @@ def _montage(data: bytes, folder: Path) -> object:
     return montage(data.decode("utf-8", "surrogateescape"))
 
 
+def _mapping(data: bytes, folder: Path) -> object:
+    from diverloop.hardware.mapping import read_mapping, text_of
+
+    return text_of(read_mapping(_file(data, folder, "cap.toml")))
+
+
+def _positions(data: bytes, folder: Path) -> object:
+    from diverloop.hardware.positions import read_positions
+
+    _file(b'{"EEGCoordinateUnits": "mm"}', folder, "e_coordsystem.json")
+    return read_positions(_file(data, folder, "e_electrodes.tsv")).places_m
+
+
+def _coordinates(data: bytes, folder: Path) -> object:
+    from diverloop.hardware.positions import read_positions
+
+    _file(data, folder, "e_coordsystem.json")
+    table = _file(b"name\tx\ty\tz\nCz\t1\t2\t90\n", folder, "e_electrodes.tsv")
+    return read_positions(table).places_m
+
+
 # ------------------------------------------------------------------------------ models
 
 
@@ -461,6 +482,19 @@ TARGETS: dict[str, Target] = {
             seeds=lambda: _S.LETTERS, form="text", short=50,
         ),
         Target(name="montage", what="montage", read=_montage, seeds=lambda: [b"eeg16", b"ecog8x8"]),
+        Target(
+            name="mapping", what="read_mapping", read=_mapping, seeds=lambda: _S.MAPPING,
+            form="text",
+        ),
+        Target(
+            name="positions", what="read_positions: electrodes.tsv", read=_positions,
+            seeds=lambda: [b"name\tx\ty\tz\nCz\t0\t0\t90.5\nA1\tn/a\tn/a\tn/a\n"], form="text",
+        ),
+        Target(
+            name="coordinates", what="read_positions: coordsystem.json", read=_coordinates,
+            seeds=lambda: [b'{"EEGCoordinateUnits": "mm", "EEGCoordinateSystem": "CapTrak"}'],
+            form="json",
+        ),
         Target(name="card", what="load_bundle: card.json", read=_card, seeds=_S.cards, form="json"),
         Target(
             name="weights", what="load_bundle: weights.safetensors", read=_weights,

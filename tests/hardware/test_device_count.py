@@ -113,3 +113,18 @@ def test_any_pattern_of_losses_keeps_every_sample_in_its_place(pattern):
         assert (first, n_known) == (count.index_of(number), 0)
         number += n_times
     assert sum(event.count for event in count.take_events()) == lost
+
+
+def test_behind_a_break_a_count_that_stays_behind_the_clock_is_another_one():
+    count = started()
+    count.interrupt()
+    # It stands only a second further on after ten: it was begun anew while nobody listened.
+    assert count.place(5200, 10, 11.0) == (1090, 0)
+    assert kinds(count) == [EventKind.CLOCK_STEP, EventKind.GAP]
+
+
+def test_behind_a_break_a_count_that_went_on_is_believed():
+    count = started()
+    count.interrupt()
+    assert count.place(6100, 10, 11.1) == (1100, 0)
+    assert kinds(count) == [EventKind.GAP]

@@ -152,7 +152,7 @@ def test_the_moment_of_sending_comes_back_from_the_other_process(receiver):
 
 
 def test_a_sink_that_fails_leaves_the_watchdog_and_the_other_sinks_alone(receiver, line):
-    serial = {"kind": "serial", "port": line.path, "codes": {"yes": 1}}
+    serial = {"kind": "serial", "port": line.path, "codes": {"yes": 1}, "when": "held"}
     rig = Rig({"kind": "udp", "port": receiver.port}, serial)
     with rig.opened():
         pid = rig.plug.pid

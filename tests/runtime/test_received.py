@@ -66,3 +66,13 @@ def test_both_are_frozen():
         rows.first_row = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         sent("<f4", 1.0).dtype = "<f8"
+
+
+def test_rows_are_chosen_ordered_and_scaled_after_they_became_microvolts():
+    mapped = Sent(dtype="<i2", microvolts=(0.5, 1.0, 2.0), rows=(2, 0), factors=(1.0, -3.0))
+    values = np.array([[2, 4, 6], [8, 10, 12]], "<i2")
+    assert (mapped.n_rows, sent("<i2", 1.0, 1.0).n_rows) == (2, 2)
+    np.testing.assert_array_equal(mapped.to_microvolts(values), [[12, 24], [-3, -12]])
+    plain = sent("<f4", 1.0, 1.0)
+    samples = np.ones((2, 3), np.float32)
+    assert plain.arranged(samples) is samples

@@ -254,8 +254,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    known = "control, feedback, flicker, guard, loop, model, realtime, security, session, sinks, "
-    assert f"{known}source, watchdog." in text
+    known = "control, feedback, flicker, guard, loop, model, montage, realtime, security, session, "
+    assert f"{known}sinks, source, watchdog." in text
 
 
 @pytest.mark.parametrize(

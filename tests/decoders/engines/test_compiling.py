@@ -37,6 +37,7 @@ def test_the_graph_carries_the_card_and_the_hash_of_its_bundle(tmp_path):
     assert about["card"]["classes"] == ["left", "right"]
 
 
+@pytest.mark.long
 def test_every_precision_is_kept_beside_the_others(tmp_path):
     bundle = made.save(tmp_path / "one.bundle")
     steps = []
@@ -50,6 +51,7 @@ def test_every_precision_is_kept_beside_the_others(tmp_path):
     assert [done for _, done, _ in steps] == sorted(done for _, done, _ in steps)
 
 
+@pytest.mark.long
 def test_what_was_compiled_with_other_libraries_is_made_anew(tmp_path, monkeypatch):
     bundle = made.save(tmp_path / "one.bundle")
     compile_bundle(made.encoder(), bundle, ("fp16",))

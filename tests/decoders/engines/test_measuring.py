@@ -181,6 +181,7 @@ def test_progress_is_told_once_for_each_size(student, played):
     ]
 
 
+@pytest.mark.long
 def test_two_real_engines_are_measured_side_by_side(student, monkeypatch):
     pytest.importorskip("onnxscript", reason="a model must be exported first")
     peaks = {"gflop_per_s": 50.0, "gb_per_s": 10.0}

@@ -197,6 +197,7 @@ def test_other_hops_give_other_ranges(plain, static):
     assert quantise_step(plain, SHAPE, hops[:20]) != static
 
 
+@pytest.mark.long
 def test_a_student_trained_with_rounding_becomes_a_small_graph_that_says_the_same(prepared, plain):
     exported = export_step(Step(prepared, places(), 0), WHAT)
     folded = fold_weights(exported)

@@ -53,6 +53,7 @@ def test_it_carries_what_it_is_told_and_nothing_of_the_machine_that_made_it():
     assert b".py" not in content
 
 
+@pytest.mark.long
 def test_the_same_student_gives_the_same_bytes():
     assert export_step(step(), {"a": 1}) == export_step(step(), {"a": 1})
 

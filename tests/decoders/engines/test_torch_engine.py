@@ -22,6 +22,7 @@ def said(engine, hops):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # the compiler warns of its own future
+@pytest.mark.long
 def test_compiled_it_says_the_same():
     hops = stream(12)
     engine = TorchEngine(step(), "compiled")

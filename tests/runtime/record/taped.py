@@ -440,6 +440,7 @@ def run(
     *,
     taped: bool = True,
     others: Callable[[Loop], Callable[[], None]] | None = None,
+    behind: Callable[[Any], Any] = lambda source: source,
 ) -> Session:
     """Run a session and keep what a recorder would get, or run it without any tape."""
     rng = np.random.default_rng(trial.seed)
@@ -448,7 +449,7 @@ def run(
     tape = Tape(clock, box.post)
     guard = tape.guard if taped else Guard()
     guard.tell(Signal.PERSON_ARMS)
-    world = World(trial, clock, rng)
+    world = behind(World(trial, clock, rng))
     stages = Stages(
         source=tape.source(world) if taped else world,
         conditioner=StreamConditioner(trial.condition),

@@ -272,6 +272,7 @@ def test_a_recorder_that_is_killed_while_it_stands_still_is_replaced(tmp_path):
     assert content(tmp_path / FILE) == undisturbed(flow)
 
 
+@pytest.mark.long
 def test_a_recorder_that_cannot_start_again_is_tried_at_a_pace_and_told_once(tmp_path, monkeypatch):
     monkeypatch.setattr(link_module, "_RETRY_S", 0.5)
     flow = Flow(n_steps=100)
@@ -580,6 +581,7 @@ def test_a_chunk_of_markers_alone_and_an_empty_one_are_kept(tmp_path):
     assert [len(one["time_series"]) for one in pyxdf_streams(tmp_path / FILE)["amp-markers"]] == [1]
 
 
+@pytest.mark.long
 def test_closing_again_and_again_leaves_no_process_thread_or_file_behind(tmp_path):
     def census() -> tuple[set[str], int]:
         return (

@@ -254,3 +254,35 @@ def test_where_cleaning_changes_too_much_nothing_is_decoded():
 def test_cleaning_without_anything_learnt_is_refused():
     with pytest.raises(BundleError, match="mixing"):
         StreamConditioner(ConditionConfig(clean=("eye",))).open(spec())
+
+
+# ------------------------------------------------------------------------- called bad by a person
+
+
+def called_bad(config, samples, *names):
+    """Condition a stream of which somebody has called electrodes bad."""
+    stream = spec()
+    channels = tuple(replace(c, bad=c.name in names) for c in stream.channels)
+    conditioner = StreamConditioner(config)
+    conditioner.open(replace(stream, channels=channels))
+    pieces = range(0, samples.shape[1], 50)
+    return [
+        conditioner.process(Chunk(samples=samples[:, at : at + 50], first_sample=at, arrived_ns=0))
+        for at in pieces
+    ]
+
+
+@pytest.mark.parametrize("config", [WATCHED, replace(WATCHED, bad_channels=None)])
+def test_an_electrode_that_a_person_called_bad_is_masked_from_the_first_sample_on(config):
+    samples = brain(4.0)
+    loud = samples.copy()
+    loud[1] += 1e4
+    out = called_bad(config, loud, "C3")
+    assert all(at == 0 or not usable[1] for at, usable in said(out, "masks"))
+    at, usable = said(out, "masks")[0]
+    assert (at, list(usable)) == (0, [name != "C3" for name in NAMES])
+    assert said(out, "events")[0].text == "C3 is masked: called bad."
+    # It enters no average: the others are what they are whatever it holds.
+    quiet = called_bad(config, samples, "C3")
+    for one, other in zip(out, quiet, strict=True):
+        np.testing.assert_array_equal(np.delete(one.samples, 1, 0), np.delete(other.samples, 1, 0))
