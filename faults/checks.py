@@ -25,9 +25,12 @@ QUESTIONS = ("went on", "safe", "nothing lost", "told once", "on record", "verif
 """Every column of the report; what does not apply to a row is left out of its findings."""
 
 ORDINARY = frozenset(
-    (EventKind.GUARD, EventKind.LATE, EventKind.MISSED, EventKind.OVERFLOW, EventKind.BAD_CHANNEL)
-)
-"""Told on any busy day; the guard has a limit of its own."""
+    {
+        EventKind.GUARD, EventKind.LATE, EventKind.MISSED, EventKind.OVERFLOW,
+        EventKind.BAD_CHANNEL, EventKind.SENT,
+    }
+)  # fmt: skip
+"""Told on any busy day, or at the end of each session; the guard has a limit of its own."""
 
 MOST_GUARD = 8
 LONGEST = 400

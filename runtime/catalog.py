@@ -64,6 +64,12 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "fieldtrip": "hardware.fieldtrip_sink:FieldTripSink",
             "lsl": "hardware.lsl_outlet:LslSink",
             "null": "hardware.null:NullSink",
+            "udp": "hardware.udp_sink:UdpSink",
+            "osc": "hardware.osc_sink:OscSink",
+            "zmq": "hardware.zmq_sink:ZmqSink",
+            "serial": "hardware.serial_sink:SerialSink",
+            "parallel": "hardware.parallel_sink:ParallelSink",
+            "keyboard": "hardware.keyboard_sink:KeyboardSink",
             "stimulation": "hardware.stimulation_sink:StimulationSink",
         },
         # No current flows anywhere in this release: there is one entry, and it is a simulated one.

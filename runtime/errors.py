@@ -10,6 +10,7 @@ The tree::
     |   |-- LinkLost           a connection that broke, or on which nonsense came
     |   |-- SchemaMismatch     the stream is not the one the model was fitted on
     |   `-- UnitError          a unit that cannot be turned into microvolts
+    |-- SinkError              an output that takes nothing any more
     |-- RecordingError         a file that cannot be read or written, or holds nothing usable
     |   `-- ReplayDivergedError  a replay that asks for what the recorded run did not ask for
     |-- BundleError            a saved model that is damaged, altered or of another make
@@ -71,6 +72,10 @@ class SchemaMismatch(SourceError):
 
 class UnitError(SourceError):
     """A unit that is unknown, or that cannot be turned into microvolts."""
+
+
+class SinkError(DiverloopError):
+    """An output that takes nothing any more: unplugged, full, or out of reach."""
 
 
 class RecordingError(DiverloopError):

@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     STOPPED = "stopped"  # a person pressed the emergency stop
     BREAK = "break"  # the participant has been at it for long
     WATCHDOG = "watchdog"  # it made the outputs safe, was lost, or is back
+    SENT = "sent"  # at the end: what became of the commands that were handed to the outputs
     BAD_CHANNEL = "bad_channel"  # electrodes were masked, or are good again
     SPIKE = "spike"  # research guard: spike-like discharge, windows that touch it are left out
     SEIZURE = "seizure"  # research guard: seizure-like activity, output stops until a person clears

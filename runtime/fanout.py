@@ -186,6 +186,7 @@ class FanOut:
 
     def close(self) -> None:
         """Let the watchers finish what they have, within the time limit. Twice is harmless."""
+        self._put_last_words()
         for lane in self._lanes:
             lane.stop()
         deadline_s = time.monotonic() + self._config.close_limit_s
@@ -197,6 +198,15 @@ class FanOut:
                     lane.pending,
                 )
         self._reported_at_ns = [-_REPORT_EVERY_NS] * len(self._lanes)
+
+    def _put_last_words(self) -> None:
+        """What sinks and sources said when they were closed: the loop asks no more."""
+        for _ in range(len(self._events)):
+            event = self._events.popleft()
+            if event.kind is EventKind.OVERFLOW:
+                self._events.append(event)  # about the watchers, for whoever closed them
+            else:
+                self.put(event)
 
     def _report_overflow(self, place: int, lane: _Lane) -> None:
         now_ns = self._clock.now_ns()

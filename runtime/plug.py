@@ -20,6 +20,7 @@ from typing import Protocol
 
 from .errors import ConfigError, DiverloopError
 from .messages import Command, Decision, Event, EventKind, StreamSpec
+from .sent_log import SentLog
 from .session import PartConfig
 from .watchdog import (
     LONGEST,
@@ -30,6 +31,7 @@ from .watchdog import (
     Opened,
     Opening,
     Stop,
+    Told,
     Woke,
     packed,
     unpacked,
@@ -55,8 +57,9 @@ class Disarms(Protocol):
 class Plug:
     """Hands commands to the watchdog, and gives it signs of life.
 
-    What a sink really did is known only when its answer has come back, one turn later at best. A
-    command counts as done once it is handed over, and an answer that differs is told as an event.
+    What a sink really did, and when, is known only when its answer has come back, one turn later at
+    best. A command counts as done once it is handed over. The answers are kept in `sent`; one that
+    differs is told as an event, and at the end how long sending took.
 
     Parameters
     ----------
@@ -68,6 +71,11 @@ class Plug:
         Called when the watchdog was lost, or the loop had hung for long.
     tell : callable
         Takes an event; safe from any thread.
+
+    Attributes
+    ----------
+    sent : SentLog
+        What was really done with each command, and when.
     """
 
     def __init__(
@@ -88,6 +96,7 @@ class Plug:
         self._owed = True  # a neutral command: the watchdog lets nothing pass before it
         self._closed = False
         self._told = ""
+        self.sent = SentLog()
         self.restarts = 0
 
     @property
@@ -111,8 +120,11 @@ class Plug:
         if self._owed or self._child is None:
             command = command.at_rest(SAFE_FIRST if self._child else LOST)
             self._owed = False
-        if self._child and not self._child.say(packed(Acting(decision=decision, command=command))):
-            self._lose("it takes no commands")
+        if self._child:
+            number = self.sent.hand_over(decision.stop_sample, command, time.monotonic_ns())
+            acting = Acting(decision=decision, command=command, number=number)
+            if not self._child.say(packed(acting)):
+                self._lose("it takes no commands")
         return command
 
     def beat(self) -> None:
@@ -140,7 +152,11 @@ class Plug:
             self._starting.join()
         if self._child:
             self._child.finish()
+            self._hear()
+            self._child.kill()
             self._child = None
+            if text := self.sent.sentence():
+                self._tell(Event(kind=EventKind.SENT, text=text, at_ns=time.monotonic_ns()))
 
     def _hear(self) -> None:
         child = self._child
@@ -148,11 +164,15 @@ class Plug:
             match said:
                 case Woke(silent_ns=silent_ns):
                     self._wake(silent_ns / 1e9)
-                case Did(asked=asked, done=done) if not self._owed:
-                    self._report(
-                        f"A sink was asked for {asked.label or 'neutral'} and did "
-                        f"{done.label or f'nothing ({done.reason})'}."
-                    )
+                case Did(asked=asked, done=done, number=number, sent_ns=sent_ns):
+                    self.sent.take_answer(number, done, sent_ns)
+                    if done != asked and not self._owed:
+                        self._report(
+                            f"A sink was asked for {asked.label or 'neutral'} and did "
+                            f"{done.label or f'nothing ({done.reason})'}."
+                        )
+                case Told(event=event):
+                    self._tell(event)
                 case _:
                     pass
 
@@ -259,22 +279,21 @@ class _Child:
             return False
         return True
 
-    def heard(self) -> list[Beat | Did | Woke]:
+    def heard(self) -> list[Beat | Did | Told | Woke]:
         """All that it has said since it was last listened to."""
-        found: list[Beat | Did | Woke] = []
+        found: list[Beat | Did | Told | Woke] = []
         with suppress(OSError):  # nothing more, or it is gone: `say` will find out
             while datagram := self._link.recv(LONGEST):
                 self._asked_s = math.inf
-                if isinstance(said := unpacked(datagram), Beat | Did | Woke):
+                if isinstance(said := unpacked(datagram), Beat | Did | Told | Woke):
                     found.append(said)
         return found
 
     def finish(self) -> None:
-        """Say goodbye, wait for the end, or make one."""
+        """Say goodbye, and wait for the end, but not for long."""
         self.say(packed(Bye()))
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_LIMIT_S)
-        self.kill()
 
     def kill(self) -> None:
         """Make an end of it; its own outputs go with it."""

@@ -122,7 +122,8 @@ class Sink(Protocol):
     """Where commands go: a stream, a screen, a device.
 
     A sink that acts outside this program, on a person or a machine, says so in an attribute
-    ``outside``: in a live session the watchdog's process holds it.
+    ``outside``: in a live session the watchdog's process holds it. What it raises is told, and
+    counts as nothing done.
     """
 
     def open(self, spec: StreamSpec, classes: tuple[str, ...]) -> None:

@@ -18,13 +18,13 @@ from dataclasses import dataclass, replace
 
 import zmq
 
-from .access import Action
 from .address import stays_here
-from .doorkeeper import Admission, Doorkeeper, serve_curve, use_curve
+from .doorkeeper import Admission, use_curve
 from .errors import ConfigError, DiverloopError
 from .keys import CurveKey
 from .latency import LatencyReport
 from .messages import Chunk, Event, EventKind, Message, Promotion, StreamSpec, Turn
+from .publishing import Publisher
 from .quality import Quality
 from .wire import decode, encode
 
@@ -32,9 +32,6 @@ _HIGH_WATER = 1000  # messages a subscriber may be behind: half a minute of a us
 # The last thing a subscriber subscribes to. Subscriptions travel in byte order, so when this one
 # has come, all have; no topic begins with it.
 _READY = b"~"
-_MOST_SUBSCRIPTION_BYTES = 4096  # the handshake with keys needs some hundred
-_MOST_NOTICES = 1000  # looked at between two messages
-_LOOK_AT_LIST_NS = 1_000_000_000
 _LINGER_MS = 500  # how long closing may wait for a subscriber to take the last messages
 
 
@@ -145,10 +142,16 @@ class TelemetryPublisher:
         self, address: str = "tcp://127.0.0.1:*", admission: Admission | None = None
     ) -> None:
         _check_reach(address, with_keys=admission is not None)
-        self._admission = admission
-        self._looked_ns = 0
-        self._open(address)
-        self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        try:
+            self._publisher = Publisher(
+                address, admission, domain="watch", high_water=_HIGH_WATER, linger_ms=_LINGER_MS
+            )
+        except zmq.ZMQError as error:
+            raise ConfigError(
+                f"The telemetry address {address!r} cannot be bound ({error}); choose another "
+                "port, or '*' to let the system choose one."
+            ) from error
+        self.address = self._publisher.address
         self._sequence = dict.fromkeys(TOPICS, 0)
         self._posted: deque[LatencyReport | Score] = deque(maxlen=64)
         self._to_repeat: dict[bytes, Message] = {}
@@ -171,7 +174,7 @@ class TelemetryPublisher:
         self._welcome()
         self._send_posted()
         self._send(message)
-        self._show_out()
+        self._publisher.show_out()
 
     def post(self, message: LatencyReport | Score) -> None:
         """Leave a report or a score, to be sent with the next message; safe from any thread.
@@ -201,63 +204,20 @@ class TelemetryPublisher:
         deadline_s = time.monotonic() + timeout_ms / 1e3
         while not (came := self._welcome()):
             left_ms = int((deadline_s - time.monotonic()) * 1e3)
-            if left_ms <= 0 or not self._socket.poll(left_ms):
+            if left_ms <= 0 or not self._publisher.socket.poll(left_ms):
                 break
         return came
 
     def close(self) -> None:
         """Send what was posted, wait half a second at most, release the address."""
-        if not self._socket.closed:
+        if not self._publisher.closed:
             self._welcome()
             self._send_posted()
-            self._shut()
-
-    def _open(self, address: str) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._door = self._admission and Doorkeeper(self._context, self._admission, Action.WATCH)
-        # XPUB is PUB that also tells who subscribes.
-        self._socket = self._context.socket(zmq.XPUB)
-        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
-        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, _MOST_SUBSCRIPTION_BYTES)
-        if self._admission and self._door:
-            serve_curve(self._socket, self._admission.key, "watch")
-            self._door.watch(self._socket)
-        try:
-            self._socket.bind(address)
-        except zmq.ZMQError as error:
-            self._shut()
-            raise ConfigError(
-                f"The telemetry address {address!r} cannot be bound ({error}); choose another "
-                "port, or '*' to let the system choose one."
-            ) from error
-
-    def _shut(self) -> None:
-        if self._door:
-            self._door.close()
-        self._socket.close()
-        self._context.term()
-
-    def _show_out(self) -> None:
-        """Open the door anew if somebody inside was revoked: ZeroMQ cannot end one connection."""
-        if not (self._admission and self._door):
-            return
-        now_ns = self._admission.clock.now_ns()
-        if now_ns - self._looked_ns < _LOOK_AT_LIST_NS:
-            return
-        self._looked_ns = now_ns
-        if self._door.somebody_left_the_list():
-            self._shut()
-            self._open(self.address)
+            self._publisher.close()
 
     def _welcome(self) -> bool:
         """Read who has subscribed, repeat what newcomers need; True if one is complete."""
-        notices = set()
-        for _ in range(_MOST_NOTICES):
-            if not self._socket.poll(0):
-                break
-            notices.add(self._socket.recv())
+        notices = self._publisher.notices()
         for topic in (b"spec", b"event"):
             if topic in self._to_repeat and b"\x01" + topic in notices:
                 self._send(self._to_repeat[topic])
@@ -271,7 +231,7 @@ class TelemetryPublisher:
         topic = _TOPICS[type(message)]
         frames = encode_message(message, self._sequence[topic])
         self._sequence[topic] += 1
-        self._socket.send_multipart(frames, zmq.NOBLOCK)
+        self._publisher.send(frames)
 
 
 class TelemetrySubscriber:

@@ -26,10 +26,12 @@ import numpy as np
 
 from .catalog import find
 from .clock import MonotonicClock
+from .deciding import Tells
 from .errors import DiverloopError
-from .messages import Command, Decision, StreamSpec
+from .messages import Command, Decision, Event, StreamSpec
 from .realtime import RealtimeConfig, realtime
 from .settings import build
+from .shield import ShieldedSink
 from .stages import Clock, Sink
 from .vigil import Vigil
 from .wire import decode, encode
@@ -83,10 +85,13 @@ class Acting:
         What it rests on.
     command : Command
         As the guard let it through.
+    number : int
+        By which the answer names it.
     """
 
     decision: Decision
     command: Command
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +111,35 @@ class Bye:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Did:
-    """A sink did something else than it was asked.
+    """What the sinks did with a command.
 
     Parameters
     ----------
     asked, done : Command
-        One and the other.
+        What they were asked for, and what they really did.
+    number : int
+        Of the command.
+    sent_ns : int
+        When the last of them was done, on this machine's monotonic clock.
     """
 
     asked: Command
     done: Command
+    number: int = 0
+    sent_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A sink has something to tell people: it failed, or turned somebody away.
+
+    Parameters
+    ----------
+    event : Event
+        What.
+    """
+
+    event: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +156,10 @@ class Woke:
 
 
 _TYPES: dict[bytes, type] = {
-    kind.__name__.encode(): kind for kind in (Opening, Opened, Acting, Beat, Stop, Bye, Did, Woke)
+    kind.__name__.encode(): kind
+    for kind in (Opening, Opened, Acting, Beat, Stop, Bye, Did, Told, Woke)
 }
-Said = Opening | Opened | Acting | Beat | Stop | Bye | Did | Woke
+Said = Opening | Opened | Acting | Beat | Stop | Bye | Did | Told | Woke
 
 
 def packed(said: Said) -> bytes:
@@ -170,6 +195,7 @@ class Watchdog:
         self._clock = clock
         self._vigil = Vigil(limit_ns)
         self._sinks: list[Sink] = []
+        self._tellers: list[Tells] = []
         self._classes: tuple[str, ...] = ()
 
     def run(self) -> None:
@@ -192,7 +218,10 @@ class Watchdog:
                 sink: Sink = cls(build(cls.Config, settings, f"sinks.{kind}"))
                 stack.callback(sink.close)
                 sink.open(opening.spec, opening.classes)
-                self._sinks.append(sink)
+                # One that fails takes neither the others nor this process with it.
+                self._sinks.append(ShieldedSink(sink, self._tell))
+                if isinstance(sink, Tells):
+                    self._tellers.append(sink)
         except DiverloopError as error:
             self._say(Opened(refusal=str(error)))
             return False
@@ -226,19 +255,22 @@ class Watchdog:
         if silent_ns:
             self._say(Woke(silent_ns=silent_ns))
         match said:
-            case Acting(decision=decision, command=command):
-                self._act(decision, command)
+            case Acting(decision=decision, command=command, number=number):
+                self._act(decision, command, number)
             case Beat():
                 self._say(said)
             case _:
                 pass
 
-    def _act(self, decision: Decision, command: Command) -> None:
+    def _act(self, decision: Decision, command: Command, number: int) -> None:
         done = self._vigil.permit(command)
         for sink in self._sinks:
             done = sink.act(decision, done)
-        if done != command:
-            self._say(Did(asked=command, done=done))
+        sent_ns = self._clock.now_ns()
+        self._say(Did(asked=command, done=done, number=number, sent_ns=sent_ns))
+        for teller in self._tellers:
+            for event in teller.take_events():
+                self._tell(event)
 
     def _rest(self, reason: str) -> None:
         command = Command(label=None, reason=f"watchdog: {reason}")
@@ -250,6 +282,9 @@ class Watchdog:
         )
         for sink in self._sinks:
             sink.act(nothing, command)
+
+    def _tell(self, event: Event) -> None:
+        self._say(Told(event=event))
 
     def _say(self, said: Said) -> None:
         with suppress(OSError):  # the loop is gone, as the socket's end will tell, or is deaf

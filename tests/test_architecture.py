@@ -29,8 +29,8 @@ DOORS = (
     "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
     "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
+    "running.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -49,6 +49,8 @@ HOMES = {
     "brainflow": ("hardware/",),
     "mne_realtime": ("hardware/",),
     "serial": ("hardware/",),
+    "pythonosc": ("hardware/",),
+    "evdev": ("hardware/keyboard_sink.py",),
     "mne": ("hardware/", "runtime/record/bids.py"),
     "gymnasium": ("rl/",),
     "sklearn": ("decoders/", "adapters/"),
@@ -72,11 +74,15 @@ HOMES = {
     ),
     "zmq": (
         "adapters/speech/",
+        "faults/intruders.py",  # knocks at the door without a key
         "faults/processes.py",  # writes rubbish to every port
+        "hardware/command_listener.py",
+        "hardware/zmq_sink.py",
         "runtime/control.py",
         "runtime/control_client.py",
         "runtime/doorkeeper.py",
         "runtime/keys.py",
+        "runtime/publishing.py",
         "runtime/record/note_server.py",
         "runtime/telemetry.py",
     ),
@@ -91,9 +97,10 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "brainflow", "cryptography", "h5py", "hdmf", "matplotlib", "mne", "mne_bids",
-    "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk",
-    "pynwb", "pyqtgraph", "pyriemann", "sklearn", "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "PySide6", "brainflow", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne",
+    "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk",
+    "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
+    "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
@@ -102,7 +109,6 @@ FOREIGN_TO_THE_LOOP = (
     "matplotlib",
     "pylsl",
     "rich",
-    "serial",
     "typer",
     "zmq",
 )

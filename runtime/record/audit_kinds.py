@@ -37,6 +37,7 @@ OF_EVENT = {
     EventKind.GUARD: AuditKind.GUARD,
     EventKind.STOPPED: AuditKind.EMERGENCY_STOP,
     EventKind.WATCHDOG: AuditKind.WATCHDOG,
+    EventKind.SENT: AuditKind.WATCHDOG,
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,
     EventKind.STIMULATION: AuditKind.STIMULATION,

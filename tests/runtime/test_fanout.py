@@ -283,3 +283,14 @@ def test_a_direct_fan_out_passes_on_what_is_said():
     fanout.say(event(1))
     assert fanout.take_events() == (event(1),)
     assert fanout.counts() == ()
+
+
+def test_what_is_said_when_the_loop_asks_no_more_reaches_the_watchers_at_the_end():
+    watcher = Collector()
+    fanout = FanOut([watcher])
+    fanout.publish(event(0))
+    fanout.say(event(1))
+    fanout.close()
+    fanout.close()
+    assert watcher.seen == [event(0), event(1)]
+    assert fanout.take_events() == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -11,6 +12,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from diverloop.hardware.pty_peer import PtyPeer
+from diverloop.hardware.udp_peer import UdpPeer
 from diverloop.runtime.conformance import check_sink
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Channel, Command, Decision, EventKind, StreamSpec
@@ -27,10 +30,10 @@ PATIENCE_S = 20.0
 class Rig:
     """A plug for a sink that does nothing, and what it tells."""
 
-    def __init__(self, **config):
+    def __init__(self, *sinks, **config):
         self.events, self.disarmed = [], threading.Event()
         self.plug = Plug(
-            [part_of("sink", {"kind": "null"}, "sinks[0]")],
+            [part_of("sink", sink, "sinks[0]") for sink in sinks or ({"kind": "null"},)],
             WatchdogConfig(**config),
             disarm=self.disarmed.set,
             tell=self.events.append,
@@ -118,3 +121,64 @@ def test_before_it_is_open_a_sign_of_life_is_nobodys():
     rig.plug.stop()
     rig.plug.close()
     assert not rig.events
+
+
+@pytest.fixture
+def receiver():
+    peer = UdpPeer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def line():
+    pytest.importorskip("serial", reason="needs the extra serial")
+    peer = PtyPeer()
+    yield peer
+    peer.unplug()
+
+
+def test_the_moment_of_sending_comes_back_from_the_other_process(receiver):
+    rig = Rig({"kind": "udp", "port": receiver.port})
+    with rig.opened():
+        for _ in range(4):
+            rig.plug.act(DECISION, GO)
+        rig.until(lambda: len(rig.plug.sent.sent) == 5)
+        arrivals = receiver.arrivals.wait_for(5, PATIENCE_S)
+    left_ns = [json.loads(arrival.data)["sent_ns"] for arrival in arrivals]
+    for known in rig.plug.sent.sent:
+        assert any(known.handed_ns <= at_ns <= known.sent_ns for at_ns in left_ns)
+    assert rig.told("Of 5 commands handed to the outputs 5 were done")
+
+
+def test_a_sink_that_fails_leaves_the_watchdog_and_the_other_sinks_alone(receiver, line):
+    serial = {"kind": "serial", "port": line.path, "codes": {"yes": 1}, "when": "held"}
+    rig = Rig({"kind": "udp", "port": receiver.port}, serial)
+    with rig.opened():
+        pid = rig.plug.pid
+        line.unplug()
+        failed = "was asked for yes and did nothing (the sink failed)"
+        rig.until(lambda: rig.plug.act(DECISION, GO) and rig.told(failed))
+        assert rig.told("The sink SerialSink raised SinkError (The serial port")
+        assert rig.plug.pid == pid
+    assert "yes" in {json.loads(one.data)["label"] for one in receiver.arrivals.all()}
+    kinds = {event.kind for event in rig.events}
+    assert kinds == {EventKind.FAILED, EventKind.WATCHDOG, EventKind.SENT}
+
+
+def test_a_loop_that_falls_silent_leaves_the_serial_line_neutral(line):
+    held = {"kind": "serial", "port": line.path, "codes": {"yes": 1}, "when": "held"}
+    rig = Rig(held, limit_s=0.1)
+    with rig.opened():
+        rig.until(lambda: rig.plug.act(DECISION, GO) and 1 in line.bytes_so_far())
+        limit_s = time.monotonic() + PATIENCE_S
+        while line.bytes_so_far()[-2:] != [0, 0] and time.monotonic() < limit_s:
+            line.arrivals.wait_for(len(line.arrivals.all()) + 1, 0.1)
+        assert line.bytes_so_far()[-2:] == [0, 0]
+
+
+def test_an_output_that_cannot_be_opened_stops_the_session_before_it_begins():
+    rig = Rig({"kind": "serial", "port": "/dev/no-such", "codes": {"yes": 1}})
+    pytest.importorskip("serial", reason="needs the extra serial")
+    with pytest.raises(ConfigError, match="The serial port /dev/no-such is not there"):
+        rig.plug.open(SPEC, DECISION.classes)

@@ -8,6 +8,7 @@ import re
 import string
 import types
 import typing
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -505,6 +506,8 @@ def of_type(wanted: object) -> st.SearchStrategy:
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (types.UnionType, typing.Union):
         return st.one_of(of_type(one) for one in inner)
+    if origin is Mapping:
+        return st.dictionaries(st.sampled_from(["left", "feet"]), of_type(inner[1]), max_size=2)
     if origin is tuple and inner[-1] is Ellipsis:
         return st.lists(of_type(inner[0]), max_size=3).map(tuple)
     if origin is tuple:

@@ -314,7 +314,7 @@ def test_a_subscriber_that_does_not_poll_loses_messages_and_knows_how_many(pair)
 
 def test_a_message_from_another_version_is_counted_and_passed_over(pair):
     publisher, subscriber = pair
-    publisher._socket.send_multipart([b"event", header_of(99, 0, None)])
+    publisher._publisher.socket.send_multipart([b"event", header_of(99, 0, None)])
     publisher.watch(EVENT)
     assert subscriber.poll(LIMIT_MS) is None
     assert subscriber.poll(LIMIT_MS) == EVENT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from queue import Queue
 
@@ -13,7 +14,7 @@ import pytest
 from diverloop.runtime import watchdog as module
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.errors import ConfigError, DiverloopError
-from diverloop.runtime.messages import Channel, Command, Decision, StreamSpec
+from diverloop.runtime.messages import Channel, Command, Decision, Event, EventKind, StreamSpec
 from diverloop.runtime.watchdog import (
     LONGEST,
     Acting,
@@ -84,7 +85,10 @@ def say(link, said):
 
 
 def heard(link):
-    return unpacked(link.recv(LONGEST))
+    """What it says next, but for answers that a command was done as asked."""
+    while isinstance(said := unpacked(link.recv(LONGEST)), Did) and said.asked == said.done:
+        pass
+    return said
 
 
 def opened(link, **settings):
@@ -104,7 +108,8 @@ def test_nothing_moves_before_a_neutral_command_has_come(link):
     assert refused.label is None
     assert refused.velocity == (0.0,)
     assert "nothing has been commanded yet" in refused.reason
-    assert heard(link) == Did(asked=GO, done=refused)
+    answer = heard(link)
+    assert (answer.asked, answer.done) == (GO, refused)
     say(link, acting(NEUTRAL))
     say(link, acting(GO))
     assert [told.get(timeout=PATIENCE_S) for _ in range(2)] == [NEUTRAL, GO]
@@ -182,3 +187,42 @@ def test_a_command_survives_the_socket_to_the_last_bit(said):
 def test_what_is_no_message_is_refused(junk):
     with pytest.raises(DiverloopError):
         unpacked(junk)
+
+
+@dataclass
+class Failing(Noting):
+    """A sink that tells of somebody and then breaks down, whatever it is asked."""
+
+    def act(self, decision, command):
+        raise OSError(5, "unplugged")
+
+    def take_events(self):
+        return (Event(kind=EventKind.WATCHDOG, text="Somebody was refused."),)
+
+
+def test_a_sink_that_fails_is_told_of_and_keeps_no_other_from_resting(link, monkeypatch):
+    kinds = {"failing": Failing, "noting": Noting}
+    monkeypatch.setattr(module, "find", lambda kind, name: kinds[name])
+    say(link, Opening(sinks=(("failing", {}), ("noting", {})), spec=SPEC, classes=("a", "b")))
+    assert heard(link) == Opened()
+    told = Noting.latest.told
+    say(link, acting(NEUTRAL))
+    failed, did, refused = (unpacked(link.recv(LONGEST)) for _ in range(3))
+    assert "The sink Failing raised OSError ([Errno 5] unplugged)" in failed.event.text
+    assert did.done.reason == "the sink failed"
+    assert refused.event.text == "Somebody was refused."
+    say(link, Stop())
+    said = [told.get(timeout=PATIENCE_S) for _ in range(2)]
+    assert [command.reason for command in said] == ["the sink failed", "watchdog: emergency stop"]
+    say(link, Bye())
+    assert told.get(timeout=PATIENCE_S).reason == "watchdog: the session is over"
+
+
+def test_each_command_is_answered_with_its_number_and_the_moment_it_was_done(link):
+    opened(link)
+    before_ns = time.monotonic_ns()
+    for number, command in enumerate((NEUTRAL, GO)):
+        say(link, Acting(decision=DECISION, command=command, number=number))
+    answers = [unpacked(link.recv(LONGEST)) for _ in range(2)]
+    assert [(one.number, one.done) for one in answers] == [(0, NEUTRAL), (1, GO)]
+    assert before_ns <= answers[0].sent_ns <= answers[1].sent_ns <= time.monotonic_ns()

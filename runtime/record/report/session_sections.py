@@ -40,6 +40,7 @@ KIND_WORDS = {
     EventKind.STOPPED: "Emergency stop",
     EventKind.BREAK: "A break was due",
     EventKind.WATCHDOG: "Watchdog",
+    EventKind.SENT: "Commands sent",
     EventKind.BAD_CHANNEL: "Electrodes masked or back",
     EventKind.SPIKE: "Spike-like activity",
     EventKind.SEIZURE: "Suspected seizure",

@@ -559,6 +559,7 @@ def test_every_kind_of_event_goes_on_record_at_once(tmp_path, log, kind):
         EventKind.GUARD: AuditKind.GUARD,
         EventKind.STOPPED: AuditKind.EMERGENCY_STOP,
         EventKind.WATCHDOG: AuditKind.WATCHDOG,
+        EventKind.SENT: AuditKind.WATCHDOG,
         EventKind.PROMOTED: AuditKind.PROMOTION,
         EventKind.LISTENING: AuditKind.LISTENING,
         EventKind.STIMULATION: AuditKind.STIMULATION,
