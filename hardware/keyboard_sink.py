@@ -101,7 +101,8 @@ class KeyboardSink:
         what="key presses for assistive use, by consent",
         against="a keyboard that notes what is pressed, in place of uinput",
         never="a real /dev/uinput; macOS and Windows, which are not supported",
-        connect='`kind = "keyboard"` with `i_want_keys = true` and the keys allowed; see [](outputs.md).',
+        connect='`kind = "keyboard"`, `i_want_keys = true` and the keys allowed; '
+        "see [](outputs.md).",
         extra="keyboard",
     )
 

@@ -98,8 +98,8 @@ HOMES = {
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
     "PySide6", "brainflow", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne",
-    "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv", "pycbsdk",
-    "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
+    "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv",
+    "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
     "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
