@@ -43,7 +43,7 @@ Stamps = NDArray[np.uint64]
 
 
 class CerebusSession(Protocol):
-    """As much of `pycbsdk.Session` as is used here; see the library for what it does."""
+    """As much of ``pycbsdk.Session`` as is used here; see the library for what it does."""
 
     def get_group_channels(self, group_id: int) -> list[int]:
         """Channels of a sample group, counted from 1."""

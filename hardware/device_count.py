@@ -1,7 +1,7 @@
 """From a device's own count of its samples to stream indices.
 
 A device that numbers its samples says itself what was lost, so no time stamp has to be judged as
-in `Timeline`. What has to be judged is whether the count can be believed:
+in `diverloop.runtime.timeline.Timeline`. What has to be judged is whether the count can be believed:
 
 =======================  =================================================================
 the count                verdict

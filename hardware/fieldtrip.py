@@ -86,7 +86,7 @@ class FieldTripConfig(NetworkConfig):
         Type of the events that become markers, labelled by their value; ``"*"`` takes all and
         labels them ``type:value``, empty takes none.
     wait_s, buffer_s : float
-        As in `LinkConfig`.
+        As in `NetworkConfig`.
     """
 
     unit: str

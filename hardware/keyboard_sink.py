@@ -72,7 +72,7 @@ class KeyboardSinkConfig:
 
 
 class Keys(Protocol):
-    """A keyboard that is told what to do; `evdev.UInput` is one."""
+    """A keyboard that is told what to do; ``evdev.UInput`` is one."""
 
     def write(self, etype: int, code: int, value: int) -> None:
         """Say that a key goes down (1) or up (0)."""

@@ -1,9 +1,9 @@
 """Epochs in MNE-Realtime while they are measured: a view for people who analyse with MNE.
 
 MNE-Realtime is discontinued: its last release, 0.3.0, is of October 2023, it warns when it is
-imported, and its successor is MNE-LSL. Of it, `FieldTripClient`, `RtEpochs` and `MockRtClient`
-work with the MNE of today; `RtEpochs.get_data` needs the override that is made here, and
-`LSLClient` does not work with current pylsl (``AttributeError: module 'pylsl' has no attribute
+imported, and its successor is MNE-LSL. Of it, `FieldTripClient`, ``RtEpochs`` and ``MockRtClient``
+work with the MNE of today; ``RtEpochs.get_data`` needs the override that is made here, and
+``LSLClient`` does not work with current pylsl (``AttributeError: module 'pylsl' has no attribute
 'pylsl'``). Whoever has LSL uses MNE-LSL.
 
 It is a view, and no part of a loop: it polls, and it keeps every epoch in memory.
@@ -25,7 +25,7 @@ from ..runtime.errors import ConfigError, SourceUnavailable
 from ..runtime.messages import Channel, Chunk, Message, StreamSpec
 
 STIM_CHANNEL = "STI 014"
-"""Where `RtEpochs` looks for events unless told otherwise."""
+"""Where ``RtEpochs`` looks for events unless told otherwise."""
 
 _KINDS = {"eeg": "eeg", "ecog": "ecog", "seeg": "seeg", "lfp": "dbs", "eog": "eog", "emg": "emg"}
 _VOLTS = 1e-6  # in a microvolt
@@ -70,7 +70,7 @@ def info_of(channels: tuple[Channel, ...], rate_hz: float, stim: str = STIM_CHAN
     Returns
     -------
     info : mne.Info
-        As `RtEpochs` and `FieldTripClient` want it.
+        As ``RtEpochs`` and `FieldTripClient` want it.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def epochs_view(
     tmin_s, tmax_s : float
         From where to where around an event.
     **settings
-        Other arguments of `mne_realtime.RtEpochs`.
+        Other arguments of ``mne_realtime.RtEpochs``.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def _view_class() -> type:
     real_time_epochs: Any = load_mne_realtime().RtEpochs
 
     class RtEpochsView(real_time_epochs):  # type: ignore[misc]
-        """`RtEpochs` for the MNE of today."""
+        """``RtEpochs`` for the MNE of today."""
 
         drop_log: tuple[tuple[str, ...], ...]
         _n_bad: int
@@ -157,12 +157,12 @@ def _view_class() -> type:
 
 
 class SessionClient:
-    """Makes of a running session what `RtEpochs` takes for a client.
+    """Makes of a running session what ``RtEpochs`` takes for a client.
 
     It is a watcher: give it to a session, or hand it what a `TelemetrySubscriber` polls. Receivers
     are called from the thread that calls `watch`.
 
-    `RtEpochs` finds events on a channel and loses its place when buffers differ in length; so
+    ``RtEpochs`` finds events on a channel and loses its place when buffers differ in length; so
     markers are written on a channel of their own, and buffers are cut anew, all of one length.
     A gap is NaN, so that whoever counts samples counts right.
 

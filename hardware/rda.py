@@ -41,7 +41,7 @@ class RdaConfig(NetworkConfig):
     port : int
         51244 for 32-bit floats, 51234 for 16-bit whole numbers.
     wait_s, buffer_s : float
-        As in `LinkConfig`.
+        As in `NetworkConfig`.
     not_eeg : tuple of str
         Channels that are no brain signal (ECG, respiration, acceleration): the recorder does not
         say which. They are given the kind ``"misc"``.

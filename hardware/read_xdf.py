@@ -54,7 +54,7 @@ def read(path: Path, *, stream: str | None, assume_unit: str | None) -> Recordin
     Returns
     -------
     recording : Recording
-        With `Recording.gaps` where samples were lost, and notes on what could not be read.
+        With ``Recording.gaps`` where samples were lost, and notes on what could not be read.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Recordings: a file becomes a stream description, samples in microvolts, and markers.
 
 Every format ends in the same `Recording`, with one column for every *stream index*: samples that
-were never recorded have a column too, filled with NaN and named in `Recording.gaps`, so an index
+were never recorded have a column too, filled with NaN and named in ``Recording.gaps``, so an index
 is always a time. `READERS` says which suffix is read by which module; a reader is imported when
 a file asks for it, because MNE takes seconds to load.
 """

@@ -84,7 +84,7 @@ class Publisher:
     def show_out(self) -> None:
         """Open the door anew if somebody inside was revoked: ZeroMQ cannot end one connection.
 
-        Looks once a second. Raises `zmq.ZMQError` if the address cannot be bound again.
+        Looks once a second. Raises ``zmq.ZMQError`` if the address cannot be bound again.
         """
         if not (self._admission and self._door):
             return

@@ -1,7 +1,7 @@
 """The delay of a device as it was measured once: what it is, of which device, and how old.
 
 It moves windows that are locked to markers, and nothing else: recordings, scores and reports keep
-the markers as they came. `diverloop timing` measures it and writes it down.
+the markers as they came. ``diverloop timing`` measures it and writes it down.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class AsideLayout:
     writer : XdfWriter
         The file.
     insist : callable
-        As in `Layout`.
+        As in `diverloop.runtime.record.layout.Layout`.
     put_offset : callable
         Takes the number of a stream, a stamp and a clock offset.
     announced : set of int
