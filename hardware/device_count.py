@@ -1,7 +1,8 @@
 """From a device's own count of its samples to stream indices.
 
-A device that numbers its samples says itself what was lost, so no time stamp has to be judged as
-in `diverloop.runtime.timeline.Timeline`. What has to be judged is whether the count can be believed:
+A device that numbers its samples says itself what was lost: no time stamp has to be judged, as
+`diverloop.runtime.timeline.Timeline` does. What is left to judge is whether the count can be
+believed:
 
 =======================  =================================================================
 the count                verdict
