@@ -29,6 +29,9 @@ FEW: tuple[Any, ...] = (math.nan, math.inf, -1, 10**400, "no-such-name\0", [math
 """For the short form: one of each sort."""
 _GONE = object()
 
+NEEDED = {"serial": {"port": "/dev/ttyUSB0"}}
+"""What a sink cannot be made without, by its name."""
+
 
 def subjects(folder: Path) -> dict[str, dict[str, Any]]:
     """Sessions by name, with every field of every section written out.
@@ -61,7 +64,7 @@ def _whole(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(kind: str, name: str) -> dict[str, Any]:
-    return {"kind": name, **_whole(find(kind, name).Config, {})}
+    return {"kind": name, **_whole(find(kind, name).Config, NEEDED.get(name, {}))}
 
 
 def _bare(value: Any) -> Any:

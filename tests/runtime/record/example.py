@@ -16,11 +16,11 @@ from diverloop.runtime.messages import (
     Event,
     EventKind,
     Marker,
-    Sent,
     StageTimes,
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.received import Sent
 from diverloop.runtime.record.contents import Note, Record
 from diverloop.runtime.record.manifest import Manifest
 

@@ -114,7 +114,9 @@ def test_a_recording_that_only_lacks_its_footers_is_given_them(tmp_path, whole):
 
 
 def test_what_was_repaired_says_so_when_it_is_opened(tmp_path, whole):
-    broken_off(tmp_path, whole[: len(whole) * 2 // 3])
+    ends = ends_of(whole, tmp_path / "all.xdf")
+    broken_off(tmp_path, whole[: ends[len(ends) * 2 // 3] + 5])  # in the middle of a chunk
+    (tmp_path / "all.xdf").unlink()
     (remark, *_) = [line for line in open_record(tmp_path).remarks if "repair" in line]
     assert "`diverloop repair`" in remark
     report = repair(tmp_path)
