@@ -3,12 +3,13 @@
     python tests/faults/kills.py [--n 200] [--seed 0] [--jobs 3] [--only PLACE] [--keep DIR]
 
 Every session is the real thing: `diverloop play` sends a recording over LSL, `diverloop run`
-decodes and records it, and its recorder writes, three processes. At moments drawn from the seed
-one of them is killed with SIGKILL, the recorder perhaps several times; or all three at once, as a
-power cut does it, which also takes bytes that were written in the last half second, and may tear
-what is left. Afterwards `aftermath` looks whether the file opens in diverloop, pyxdf and MNE, as it
-is and repaired; whether at most the last second is missing of what the loop had received; whether
-the audit log verifies up to its head; and whether what is there replays exactly.
+decodes and records it, and its recorder writes, three processes. At moments drawn from the seed,
+counted from the first sample or, in every fourth round, from the first sign of the session, one of
+them is killed with SIGKILL, the recorder perhaps several times; or all three at once, as a power
+cut does it, which also takes bytes that were written in the last half second, and may tear what is
+left. Afterwards `aftermath` looks whether the file opens in diverloop, pyxdf and MNE, as it is and
+repaired; whether at most the last second is missing of what the loop had received; whether the
+audit log verifies up to its head; and whether what is there replays exactly.
 
 Processes are forked from one that has everything imported, so that a session costs seconds; they
 are processes of their own all the same. A failure names its place: ``--seed S --only PLACE``
@@ -135,6 +136,7 @@ class Execution:
     def __init__(self, place: int, seed: int, stage: Stage) -> None:
         self._random = Random(f"{seed} {place}")
         self.victim = VICTIMS[place % len(VICTIMS)]
+        self._early = place // len(VICTIMS) % 4 == 3  # struck while it starts, too
         n_kills = self._random.randint(1, 3) if self.victim == "recorder" else 1
         self.moments_s = sorted(self._random.uniform(0, SECONDS + 1.0) for _ in range(n_kills))
         self._take = self._random.random()
@@ -167,7 +169,7 @@ class Execution:
             self.scene.witness,
         )  # fmt: skip
         try:
-            self._wait(lambda: list(self.scene.recordings.glob("*/")), "a folder for the session")
+            self._wait(self._has_begun, "the beginning of the session")
             began_s = time.monotonic()
             for moment_s in self.moments_s:
                 self._wait_until(began_s + moment_s)
@@ -178,6 +180,12 @@ class Execution:
                 process.kill()
                 process.join()
         return self.scene
+
+    def _has_begun(self) -> bool:
+        """Whether samples have come, or, for an early kill or a session that fails, a folder."""
+        if self._early or not self._loop.is_alive():
+            return bool(list(self.scene.recordings.glob("*/")))
+        return self.scene.witness.exists() and self.scene.witness.stat().st_size > 0
 
     def _strike(self) -> None:
         loop = self._loop.pid
