@@ -17,12 +17,12 @@ from .errors import ConfigError, UnknownName
 CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "source": {
-            "fieldtrip": "hardware.fieldtrip:FieldTripSource",
-            "blackrock": "hardware.blackrock:BlackrockSource",
             "lsl": "hardware.lsl_inlet:LslSource",
-            "brainflow": "hardware.brainflow_board:BrainFlowSource",
-            "replay": "hardware.replay:ReplaySource",
+            "fieldtrip": "hardware.fieldtrip:FieldTripSource",
             "rda": "hardware.rda:RdaSource",
+            "brainflow": "hardware.brainflow_board:BrainFlowSource",
+            "blackrock": "hardware.blackrock:BlackrockSource",
+            "replay": "hardware.replay:ReplaySource",
             "simulator": "hardware.simulator:SimulatedParticipant",
             "speaker": "hardware.simulated_speech:SimulatedSpeaker",
         },
@@ -61,15 +61,15 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "velocity": "runtime.velocity:VelocityFeedback",
         },
         "sink": {
-            "fieldtrip": "hardware.fieldtrip_sink:FieldTripSink",
             "lsl": "hardware.lsl_outlet:LslSink",
-            "null": "hardware.null:NullSink",
             "udp": "hardware.udp_sink:UdpSink",
             "osc": "hardware.osc_sink:OscSink",
             "zmq": "hardware.zmq_sink:ZmqSink",
+            "fieldtrip": "hardware.fieldtrip_sink:FieldTripSink",
             "serial": "hardware.serial_sink:SerialSink",
             "parallel": "hardware.parallel_sink:ParallelSink",
             "keyboard": "hardware.keyboard_sink:KeyboardSink",
+            "null": "hardware.null:NullSink",
             "stimulation": "hardware.stimulation_sink:StimulationSink",
         },
         # No current flows anywhere in this release: there is one entry, and it is a simulated one.
