@@ -27,6 +27,9 @@ from ..runtime.timeline import TimelineConfig
 _BACK_S = 1.0  # going back by more is another count, not a packet that came late
 _AHEAD_S = 2.0  # going ahead by more than the time that has passed and this is another count, too
 _ENVELOPE_S = 10  # seconds whose earliest arrivals the offset of the device's clock rests on
+# So many before them say how the offset moves: a stall only makes arrivals late, and would have to
+# last for all of these seconds to look like a slow device.
+_BEFORE_S = 10
 
 
 class DeviceCount:
@@ -47,7 +50,7 @@ class DeviceCount:
         self._rate_told = False
         self._events: list[Event] = []
         self._repeats = Swarm(rate_hz, 60 * rate_hz)
-        self._earliest: deque[tuple[int, float]] = deque(maxlen=_ENVELOPE_S)
+        self._earliest: deque[tuple[int, float]] = deque(maxlen=_BEFORE_S + _ENVELOPE_S)
 
     @property
     def started(self) -> bool:
@@ -57,7 +60,8 @@ class DeviceCount:
     @property
     def offset_s(self) -> float:
         """What to add to ``index / rate`` to have this machine's clock, from earliest arrivals."""
-        return min((offset for _, offset in self._earliest), default=0.0)
+        newest = list(self._earliest)[-_ENVELOPE_S:]
+        return min((offset for _, offset in newest), default=0.0)
 
     def place(self, number: int, n_times: int, arrived_s: float) -> tuple[int, int]:
         """Give stream indices to consecutive samples that have just come.
@@ -140,14 +144,17 @@ class DeviceCount:
         offset_s = arrived_s - self._next / self._rate_hz
         if self._earliest and self._earliest[-1][0] == second:
             offset_s = min(offset_s, self._earliest.pop()[1])
-        elif len(self._earliest) == _ENVELOPE_S and not self._rate_told:
+        elif len(self._earliest) == _BEFORE_S + _ENVELOPE_S and not self._rate_told:
             self._check_rate()
         self._earliest.append((second, offset_s))
 
     def _check_rate(self) -> None:
         """Compare the seconds that passed with those that were counted."""
-        (before, early_s), (after, late_s) = self._earliest[0], self._earliest[-1]
-        off = -(late_s - early_s) / (after - before)
+        seconds = list(self._earliest)
+        early, late = (
+            min(half, key=lambda one: one[1]) for half in (seconds[:_BEFORE_S], seconds[_BEFORE_S:])
+        )
+        off = (early[1] - late[1]) / max(1, late[0] - early[0])
         if abs(off) > TimelineConfig().rate_limit:
             self._rate_told = True
             self._tell(

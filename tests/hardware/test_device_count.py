@@ -85,12 +85,22 @@ def test_the_offset_of_the_clock_rests_on_the_earliest_arrivals():
 
 def test_a_device_that_sends_at_another_rate_is_told_of_and_rules_out_decoding():
     count = DeviceCount(RATE_HZ)
-    for second in range(30):
+    for second in range(40):
         count.place(105 * second, 105, second + 1.0)
     (event,) = count.take_events()
     assert event.kind is EventKind.RATE
     assert event.lasting
     assert "105 samples a second but says 100" in event.text
+
+
+@pytest.mark.parametrize("stall_s", [0.5, 2.0, 6.0])
+def test_a_stall_that_holds_samples_back_is_no_slow_device(stall_s):
+    count = DeviceCount(RATE_HZ)
+    for tenth in range(900):
+        made_s = (tenth + 1) / 10
+        held = 40.0 < made_s < 40.0 + stall_s
+        count.place(10 * tenth, 10, 40.0 + stall_s if held else made_s)
+    assert not kinds(count)
 
 
 def test_a_drift_that_crystals_have_is_not_told_of():
