@@ -87,7 +87,7 @@ demo: setup
 test: setup
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/python -m pytest -m "not live and not long" -n 2 --dist loadfile \
-	    --junitxml=build/tests.xml
+	    --max-worker-restart 0 --junitxml=build/tests.xml
 	@$(BIN)/python -m pytest -m live --junitxml=build/live.xml \
 	    $$(grep -rl --include='test_*.py' 'mark\.live' tests)
 else

@@ -10,6 +10,9 @@ from diverloop.runtime import realtime as subject
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.realtime import RealtimeConfig, probe, realtime
 
+# They lock the memory and change the scheduling of the whole process, which other tests share.
+pytestmark = pytest.mark.live
+
 NOTHING = {
     "freeze_gc": False, "switch_interval_s": 0.0, "keep_heap": False, "timer_slack_ns": 0,
 }  # fmt: skip
