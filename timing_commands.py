@@ -363,16 +363,18 @@ def _tell(report: TimingReport, title: str, saved: str, json: bool) -> None:
 
 def _show(report: TimingReport, title: str, transport: Spread | None = None) -> None:
     """The figures, what is good of them, and the verdict."""
-    rows = {"onset - marker": report.delay, **({"transport": transport} if transport else {})}
-    columns = ("ms", "n", "median", "95 %", "mean", "SD", "MAD", "min", "p5", "p95", "max")
+    told = {"onset - marker": report.delay, **({"transport": transport} if transport else {})}
+    # A figure a line: side by side they are cut off on a terminal of 80 columns.
+    figures = ("n", "median", "95 %", "mean", "SD", "MAD", "min", "p5", "p95", "max")
+    rows = list(zip(figures, *map(_figures, told.values()), strict=True))
     out.print(f"[bold]{NOTICE}[/]")
-    out.print(figures_table(columns, [_row(name, one) for name, one in rows.items()], title))
+    out.print(figures_table(("ms", *told), rows, title))
     out.print(findings_table(report.findings(), "Good enough?"))
     out.print(report.sentence(), highlight=False, markup=False)
 
 
-def _row(name: str, one: Spread) -> tuple[str, ...]:
+def _figures(one: Spread) -> tuple[str, ...]:
     low, high = one.median_interval_ms
     figures = (one.mean_ms, one.sd_ms, one.mad_ms, one.min_ms, one.p5_ms, one.p95_ms, one.max_ms)
     told = (f"{figure:.2f}" for figure in figures)
-    return (name, str(one.n), f"{one.median_ms:.2f}", f"{low:.2f} to {high:.2f}", *told)
+    return (str(one.n), f"{one.median_ms:.2f}", f"{low:.2f} to {high:.2f}", *told)

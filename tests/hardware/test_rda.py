@@ -221,6 +221,7 @@ def test_other_channels_after_a_loss_are_refused_until_the_right_ones_are_back(s
         chunks.append(read(source, 1))
     server.start(SETUP)
     read_until(source, EventKind.SOURCE_BACK)
+    assert source.spec.channel_names == SETUP.names
 
 
 def test_a_flood_is_bounded_and_what_was_dropped_of_it_is_told(server, opened):
