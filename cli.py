@@ -257,7 +257,7 @@ def watch(
     key: Annotated[
         Path | None, typer.Option(envvar="DIVERLOOP_KEY", help="Your key file, if it asks for one.")
     ] = None,
-    stop_process: Annotated[int, typer.Option(hidden=True)] = 0,
+    stop_line: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
     """Watch a running loop in this terminal; the loop does not notice."""
     from .gui.stop_key import stop_key
@@ -276,10 +276,10 @@ def watch(
         )
         try:
             view = TerminalView(subscriber, out, session=session)
-            if not stop_process:
+            if stop_line < 0:
                 view.run(until=ended.is_set)
                 return
-            with stop_key(lambda: press(stop_process)) as view.state.can_stop:
+            with stop_key(lambda: press(stop_line)) as view.state.can_stop:
                 view.run(until=ended.is_set)
         except KeyboardInterrupt:
             return

@@ -214,7 +214,7 @@ def run_session(
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
         if publisher:
-            stack.enter_context(viewer(publisher.address, session.name))
+            stack.enter_context(viewer(publisher.address, session.name, loop))
         stack.enter_context(stopped_by(loop, options.seconds))
         # What stays is entered last, so that no thread of ours inherits the loop's privileges.
         grants = stack.enter_context(realtime(session.realtime)) if options.live else ()

@@ -19,7 +19,7 @@ PRESSED = "The emergency stop was pressed in the terminal of the session."
 
 
 @contextmanager
-def viewer(address: str, session: str) -> Iterator[None]:
+def viewer(address: str, session: str, loop: Loop) -> Iterator[None]:
     """Show the live view, a process of its own on this terminal, while a block runs.
 
     Parameters
@@ -28,14 +28,15 @@ def viewer(address: str, session: str) -> Iterator[None]:
         Of the telemetry.
     session : str
         Name for the header.
+    loop : Loop
+        Whose output the stop key of the view stops.
     """
-    command = [
-        sys.executable, "-m", "diverloop", "watch", address, "--session", session,
-        "--stop-process", str(os.getpid()),
-    ]  # fmt: skip
-    _survive_presses()
-    with _terminal_kept():
-        process = subprocess.Popen(command)
+    with stop_line(loop) as line, _terminal_kept():
+        command = [
+            sys.executable, "-m", "diverloop", "watch", address, "--session", session,
+            "--stop-line", str(line),
+        ]  # fmt: skip
+        process = subprocess.Popen(command, pass_fds=(line,))
         try:
             yield
         finally:
@@ -50,8 +51,51 @@ def viewer(address: str, session: str) -> Iterator[None]:
 
 
 @contextmanager
+def stop_line(loop: Loop) -> Iterator[int]:
+    """A pipe into this process that stops the output of a loop, while a block runs.
+
+    Parameters
+    ----------
+    loop : Loop
+        Which.
+
+    Yields
+    ------
+    line : int
+        Descriptor for `press`, in this process or in one that inherits it.
+    """
+    heard, line = os.pipe()
+    listener = threading.Thread(target=_listen, args=(heard, loop), name="stop line", daemon=True)
+    listener.start()
+    try:
+        yield line
+    finally:
+        os.close(line)
+        listener.join(1.0)  # it ends once nobody can press any more
+
+
+def press(line: int) -> None:
+    """Stop the output of the session at the other end of a line.
+
+    Parameters
+    ----------
+    line : int
+        From `stop_line`.
+    """
+    with suppress(BrokenPipeError):  # it has ended: there is no output any more
+        os.write(line, b"!")
+
+
+def _listen(heard: int, loop: Loop) -> None:
+    with open(heard, "rb", buffering=0) as presses:
+        while presses.read(1):
+            loop.guard.tell(Signal.EMERGENCY_STOP)
+            loop.tell(Event(kind=EventKind.STOPPED, text=PRESSED))
+
+
+@contextmanager
 def stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
-    """Let Ctrl-C, a termination and the clock on the wall end a loop, and the stop key stop it.
+    """Let Ctrl-C, a termination and the clock on the wall end a loop.
 
     Parameters
     ----------
@@ -62,8 +106,6 @@ def stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
     """
     timer = threading.Timer(seconds, loop.stop) if seconds else None
     before = {n: signal.signal(n, lambda *_: loop.stop()) for n in (signal.SIGINT, signal.SIGTERM)}
-    if hasattr(signal, "SIGUSR1"):
-        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: _press(loop))
     if timer:
         timer.daemon = True
         timer.start()
@@ -74,30 +116,6 @@ def stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
             timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
-        _survive_presses()
-
-
-def press(process: int) -> None:
-    """Stop the output of a session that runs in another process of this user.
-
-    Parameters
-    ----------
-    process : int
-        Its number.
-    """
-    with suppress(ProcessLookupError):  # it has ended: there is no output any more
-        os.kill(process, signal.SIGUSR1)
-
-
-def _survive_presses() -> None:
-    """Let a press while no loop runs be nothing: left alone, the signal would end the process."""
-    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-
-def _press(loop: Loop) -> None:
-    loop.guard.tell(Signal.EMERGENCY_STOP)
-    loop.tell(Event(kind=EventKind.STOPPED, text=PRESSED))
 
 
 @contextmanager

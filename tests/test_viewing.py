@@ -26,36 +26,28 @@ def test_the_stop_key_of_the_view_stops_the_guard_of_the_session_and_is_told():
         told.append(event)
         heard.set()
 
-    loop = SimpleNamespace(guard=guard, tell=tell, stop=lambda: None)
-    with viewing.stopped_by(loop, 0):
-        viewing.press(os.getpid())
-        assert heard.wait(30)  # the system may hand the signal to another thread first
+    loop = SimpleNamespace(guard=guard, tell=tell)
+    with viewing.stop_line(loop) as line:
+        viewing.press(line)
+        assert heard.wait(30)
         assert guard.state is State.STOPPED
     assert [event.kind for event in told] == [EventKind.STOPPED]
+    assert "stop line" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_press_before_or_after_the_loop_does_not_end_the_process():
-    program = (
-        "import os, signal; from types import SimpleNamespace; from diverloop import viewing\n"
-        "loop = SimpleNamespace(stop=print, tell=print, guard=None)\n"
-        "with viewing.stopped_by(loop, 0): pass\n"
-        "viewing.press(os.getpid()); print('alive')\n"
-        "signal.signal(signal.SIGUSR1, signal.SIG_DFL)\n"
-        "viewing.subprocess.Popen = lambda command: viewing.press(os.getpid())\n"
-        "try:\n    with viewing.viewer('tcp://127.0.0.1:9', 'x'): pass\n"
-        "except AttributeError: print('still alive')\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert (done.stdout, done.returncode) == ("alive\nstill alive\n", 0), done.stderr
+def test_a_press_in_another_process_is_heard_even_when_that_one_dies_at_once():
+    guard = Guard()
+    with viewing.stop_line(SimpleNamespace(guard=guard, tell=lambda event: None)) as line:
+        program = f"import os, sys; from diverloop.viewing import press; press({line}); os._exit(9)"
+        subprocess.run([sys.executable, "-c", program], pass_fds=(line,), check=False)
+    assert guard.state is State.STOPPED
 
 
 def test_a_press_after_the_session_has_ended_is_nothing():
-    with subprocess.Popen([sys.executable, "-c", ""]) as over:
-        over.wait(60)
-    viewing.press(over.pid)
-    assert over.returncode == 0
+    heard, line = os.pipe()
+    os.close(heard)
+    viewing.press(line)
+    os.close(line)
 
 
 class Recorded(list):
@@ -72,7 +64,7 @@ def test_the_terminal_is_restored_when_the_viewer_is_killed(monkeypatch):
     real = viewing.subprocess
     fake = type("Processes", (), {"Popen": started, "TimeoutExpired": real.TimeoutExpired})
     monkeypatch.setattr(viewing, "subprocess", fake)
-    with viewing.viewer("tcp://127.0.0.1:9", "test"):
+    with viewing.viewer("tcp://127.0.0.1:9", "test", SimpleNamespace()):
         started[0].kill()
         started[0].wait(30)
         assert file.getvalue() == ""
