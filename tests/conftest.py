@@ -52,6 +52,9 @@ os.environ["LSLAPICFG"] = str(_lsl_folder / "lsl_api.cfg")
 # A key of the suite's own signs what tests record: the user's is not read, nor made.
 os.environ["DIVERLOOP_HOME"] = str(_lsl_folder / "home")
 
+# Windows are drawn into memory, unless somebody wants to see them.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 if "DIVERLOOP_DATA" not in os.environ and _BESIDE.is_dir():
     os.environ["DIVERLOOP_DATA"] = str(_BESIDE)

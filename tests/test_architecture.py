@@ -102,6 +102,8 @@ LAZY = (
     "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
     "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
+# What whole files may be made of; such a file is as heavy to whoever imports it.
+THROUGHOUT = ("torch", "PySide6", "pyqtgraph")
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
     *LAZY,
@@ -310,13 +312,14 @@ def imported_at_once(path: Path) -> Iterator[tuple[ast.AST, tuple[str, ...]]]:
 
 
 @cache
-def made_of_torch() -> dict[tuple[str, ...], Path]:
-    """Modules that are torch through and through, by name: they import it at once."""
+def heavy_throughout() -> dict[tuple[str, ...], Path]:
+    """Modules that are torch or Qt through and through, by name: they import it at once."""
     return {
         module_of(path): path
         for path in product_files()
-        if name_of(path).startswith(HOMES["torch"])
-        and any(parts[0] == "torch" for _, parts in imported_at_once(path))
+        for package in THROUGHOUT
+        if name_of(path).startswith(HOMES[package])
+        and any(parts[0] == package for _, parts in imported_at_once(path))
     }
 
 
@@ -325,18 +328,18 @@ def test_heavy_packages_are_imported_only_inside_functions():
         f"{name_of(path)}:{getattr(node, 'lineno', 1)}: imports {parts[0]} at module level"
         for path in product_files()
         for node, parts in imported_at_once(path)
-        if parts[0] in LAZY and not (parts[0] == "torch" and path in made_of_torch().values())
+        if parts[0] in LAZY and not (parts[0] in THROUGHOUT and path in heavy_throughout().values())
     ]
     assert not wrong, report(wrong)
 
 
-def test_what_is_made_of_torch_is_heavy_itself():
+def test_what_is_made_of_something_heavy_is_heavy_itself():
     wrong = [
         f"{name_of(path)}:{getattr(node, 'lineno', 1)}: imports {'.'.join(parts)} at module level"
         for path in product_files()
-        if path not in made_of_torch().values()
+        if path not in heavy_throughout().values()
         for node, parts in imported_at_once(path)
-        if {parts, parts[:-1]} & made_of_torch().keys()
+        if {parts, parts[:-1]} & heavy_throughout().keys()
     ]
     assert not wrong, report(wrong)
 

@@ -46,7 +46,7 @@ def test_a_press_in_another_process_is_heard_even_when_that_one_dies_at_once():
 def test_a_press_after_the_session_has_ended_is_nothing():
     heard, line = os.pipe()
     os.close(heard)
-    viewing.press(line)
+    assert viewing.press(line) is None
     os.close(line)
 
 

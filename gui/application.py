@@ -1,0 +1,61 @@
+"""The one Qt application of a process, and what all its windows share."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QWidget
+
+from ..runtime.errors import ConfigError
+from .look import Look, style_sheet
+
+DISCLAIMER = "investigational, not a medical device"
+"""At the foot of every window, in the language of the window."""
+
+
+def application() -> QApplication:
+    """The process's application, made if there is none.
+
+    Returns
+    -------
+    made : QApplication
+        One per process.
+
+    Raises
+    ------
+    ConfigError
+        On a machine with neither a display nor ``QT_QPA_PLATFORM``: Qt would end the process.
+    """
+    if not QApplication.instance() and not _has_display():
+        raise ConfigError(
+            "There is no display to open a window on: run this at a desktop, or set DISPLAY, or "
+            "set QT_QPA_PLATFORM=offscreen to draw without showing."
+        )
+    made = QApplication.instance() or QApplication(["diverloop"])
+    assert isinstance(made, QApplication)
+    made.setApplicationName("diverloop")
+    QGuiApplication.setApplicationDisplayName("diverloop")
+    return made
+
+
+def dress(window: QWidget, look: Look, size_pt: int = 10) -> None:
+    """Give a window its colours.
+
+    Parameters
+    ----------
+    window : QWidget
+        With everything in it.
+    look : Look
+        Colours.
+    size_pt : int
+        Of plain text.
+    """
+    window.setStyleSheet(style_sheet(look, size_pt))
+
+
+def _has_display() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return any(os.environ.get(n) for n in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))

@@ -1,0 +1,1 @@
+"""The parts of the dashboard: one thing to look at each."""

@@ -1,0 +1,82 @@
+"""What a person does in a window: asked elsewhere, answered here, the stop first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from diverloop.gui.controls import Controls
+from diverloop.runtime.access import Action
+from diverloop.runtime.control_wire import Reply
+from diverloop.runtime.errors import AccessError
+
+
+class Link:
+    """Answers what it is asked once it may."""
+
+    def __init__(self, may: threading.Event, asked: list[Action], broken: bool = False) -> None:
+        self.may, self.asked, self.broken, self.closed = may, asked, broken, False
+
+    def ask(self, action, *, code="", text=""):
+        self.may.wait(20)
+        self.asked.append(action)
+        if self.broken:
+            raise AccessError("Nobody answered.")
+        return Reply(1, True, f"{action} {text}".strip(), facts={"guard": "armed"})
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def may():
+    return threading.Event()
+
+
+def answers_of(controls):
+    found = []
+    controls.answered.connect(found.append)
+    return found
+
+
+def test_a_stop_goes_before_what_was_asked_earlier(qtbot, may):
+    asked = []
+    controls = Controls(lambda: Link(may, asked))
+    found = answers_of(controls)
+    for action in (Action.STATUS, Action.NOTE, Action.ARM, Action.STOP):
+        controls.ask(action, text="x")
+    may.set()
+    qtbot.waitUntil(lambda: len(found) == 4, timeout=20_000)
+    assert asked.index(Action.STOP) <= 1  # the thread may have begun with the first already
+    assert {answer.done for answer in found} == {True}
+    assert found[0].facts == {"guard": "armed"}
+    controls.close()
+
+
+def test_a_link_that_broke_is_opened_anew(qtbot, may):
+    may.set()
+    links = [Link(may, [], broken=True), Link(may, [])]
+    opened = iter(links)
+    controls = Controls(lambda: next(opened))
+    found = answers_of(controls)
+    controls.ask(Action.STOP)
+    controls.ask(Action.STOP)
+    qtbot.waitUntil(lambda: len(found) == 2, timeout=20_000)
+    assert [(answer.done, answer.text) for answer in found] == [
+        (False, "Nobody answered."),
+        (True, "stop"),
+    ]
+    controls.close()
+    assert all(link.closed for link in links)
+
+
+def test_without_a_link_every_answer_says_so(qtbot):
+    controls = Controls()
+    found = answers_of(controls)
+    controls.ask(Action.STOP)
+    qtbot.waitUntil(lambda: bool(found), timeout=20_000)
+    assert not found[0].done
+    assert "Press the stop at the machine" in found[0].text
+    assert not controls.connected
+    controls.close()
