@@ -1,0 +1,1 @@
+"""What the participant sees: cues, stimuli, feedback; each frame counted, each flip on record."""
