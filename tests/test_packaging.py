@@ -26,8 +26,12 @@ def product_files() -> set[str]:
         for parts in PACKAGES
         for path in ROOT.joinpath(*parts).glob("*.py")
     }
-    sessions = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("sessions/*.toml")}
-    return files | sessions | {"py.typed"}
+    ready = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("calibrations", "sessions")
+        for path in ROOT.glob(f"{folder}/*.toml")
+    }
+    return files | ready | {"py.typed"}
 
 
 def distribution(requirement: str) -> str:

@@ -13,6 +13,7 @@ from diverloop.hardware.player import PlayerConfig, play
 from diverloop.proving import replay_exact
 from diverloop.running import RunOptions, RunReport, run_session
 from diverloop.runtime.clock import MonotonicClock
+from diverloop.runtime.guide_file import read_guide
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import SessionConfig, read_session
 
@@ -21,6 +22,7 @@ from .test_assembly import saved, write_npz
 
 FOLDER = Path(__file__).resolve().parents[1] / "sessions"
 FILES = sorted(FOLDER.glob("*.toml"))
+GUIDES = sorted(FOLDER.parent.glob("calibrations/*.toml"))
 WHOLE = subjects(FOLDER)
 
 
@@ -42,6 +44,14 @@ def test_a_ready_session_parses_and_says_what_it_is_for(path):
     assert config.name
     assert "diverloop run sessions/" + path.name in path.read_text(encoding="utf-8")
     assert config.model.name in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_a_ready_calibration_parses_and_names_a_session_with_the_same_source(path):
+    guide, text = read_guide(path), path.read_text(encoding="utf-8")
+    assert f"diverloop calibrate calibrations/{path.name}" in text
+    assert f"calibrations/{path.name} sessions/{path.name}" in text
+    assert guide.source.kind == read_session(FOLDER / path.name).source.kind
 
 
 def test_each_ready_session_is_run_by_a_test_below():
