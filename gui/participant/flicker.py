@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from ...runtime.telemetry import Telegram
-from ..look import Look
+from ..look import DARK, Look
 from .flicker_course import FlickerCourse, FlickerFrame, FlickerShow, Phase
 from .lettering import foot, write
 from .picture import Shown
@@ -36,10 +36,10 @@ class FlickerPicture:
 
     def __init__(self, show: FlickerShow, language: str = "en") -> None:
         self.show = show
-        self.course: FlickerCourse | None = None
-        """From `begin` on."""
+        self.course = FlickerCourse(show, 0.0)
+        """Still, until `begin` tells the display's rate."""
         self._words = words_of(language)
-        self._look: Look | None = None
+        self._look = DARK
 
     def begin(self, rate_hz: float, look: Look) -> None:
         """Learn how many frames a second there are, and the colours."""
@@ -47,18 +47,14 @@ class FlickerPicture:
 
     def start(self) -> None:
         """A person at the screen lets it go on, see `Permission.start`."""
-        if self.course is not None:
-            self.course.permission.start()
+        self.course.permission.start()
 
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
-        if self.course is not None:
-            self.course.take(message)
+        self.course.take(message)
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
         """Draw a frame; the patch is white for as long as anything flickers."""
-        if self.course is None or self._look is None:
-            return Shown()
         shown = self.course.step(frame)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = foot(painter, area, self._look, self._words, shown.said)
@@ -70,7 +66,6 @@ class FlickerPicture:
         return Shown(labels=shown.labels, lit=shown.phase is Phase.FLICKER)
 
     def _target(self, painter: QPainter, target: QRectF, n: int, shown: FlickerFrame) -> None:
-        assert self._look is not None
         look, side = self._look, target.height()
         painter.fillRect(target, pixel(shown.light[n], self.show.gamma))
         below = QRectF(target.left() - side, target.bottom() + 0.1 * side, 3 * side, 0.24 * side)
@@ -97,7 +92,6 @@ class FlickerPicture:
 
     def _point(self, painter: QPainter, target: QRectF) -> None:
         """An arrow at the target that is to be looked at."""
-        assert self._look is not None
         side = 0.1 * target.height()
         tip = QPointF(target.center().x(), target.top() - 0.1 * target.height())
         arrow = QPolygonF([tip, tip + QPointF(-side, -side), tip + QPointF(side, -side)])
@@ -107,7 +101,6 @@ class FlickerPicture:
 
     def _tell(self, painter: QPainter, area: QRectF, shown: FlickerFrame) -> None:
         """In the middle, what a person has to know who waits."""
-        assert self.course is not None and self._look is not None
         text = {Phase.STILL: self._words.wait, Phase.DONE: self._words.done}.get(shown.phase, "")
         strip = QRectF(area.left(), area.top(), area.width(), _STRIP * area.height())
         if text:

@@ -21,10 +21,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from ...runtime.collection import REJECT
 from ...runtime.errors import ConfigError
 from ...runtime.messages import Command, Turn
 from ...runtime.paradigms.flicker import RESTING, FlickerPlan, frequency_of, refusal
+from ...runtime.paradigms.guided_plan import REJECT
 from ...runtime.paradigms.profiles import Profile
 from ...runtime.telemetry import Telegram
 from .permission import Permission
@@ -376,6 +376,6 @@ def _other_rate(planned_hz: float, rate_hz: float) -> str:
     if abs(rate_hz - planned_hz) <= _SAME_RATE * planned_hz:
         return ""
     return (
-        f"the display has {rate_hz:g} Hz and the plan is for {planned_hz:g} Hz: every flicker would "
+        f"the display has {rate_hz:g} Hz and the plan is for {planned_hz:g} Hz: all flicker would "
         f"have another frequency"
     )

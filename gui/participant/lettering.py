@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
+from functools import lru_cache
+
+from PySide6.QtCore import QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from ..look import FONTS, Look
 from .stimulus_words import StimulusWords
@@ -16,10 +18,11 @@ _FAMILIES = [name.strip(" '") for name in FONTS.split(",")]
 _FOOT = 0.045  # of the height
 
 
-def font_of(pixels: float, *, bold: bool = False) -> QFont:
+@lru_cache(maxsize=64)
+def font_of(pixels: int, *, bold: bool = False) -> QFont:
     """The font of all pictures, so many pixels high."""
     font = QFont(_FAMILIES)
-    font.setPixelSize(max(1, round(pixels)))
+    font.setPixelSize(max(1, pixels))
     font.setBold(bold)
     return font
 
@@ -40,14 +43,40 @@ def write(
     bold: bool = False,
     align: Qt.AlignmentFlag = CENTRE,
 ) -> None:
-    """Write one line, smaller if it would not fit into its area."""
-    font = font_of(pixels, bold=bold)
-    wide = QFontMetricsF(font).horizontalAdvance(text)
+    """Write one line, `LEFT`, `RIGHT` or `CENTRE`; smaller if it would not fit into its area."""
+    if not text:
+        return
+    device = painter.device()
+    ratio = device.devicePixelRatioF() if device is not None else 1.0
+    image = _written(text, colour, round(pixels), bold, ratio)
+    wide = image.width() / ratio
     if wide > area.width() > 0:
-        font = font_of(pixels * area.width() / wide, bold=bold)
+        image = _written(text, colour, int(pixels * area.width() / wide), bold, ratio)
+    place = QRectF(0, 0, image.width() / ratio, image.height() / ratio)
+    place.moveCenter(area.center())
+    if align is LEFT:
+        place.moveLeft(area.left())
+    elif align is RIGHT:
+        place.moveRight(area.right())
+    # On whole pixels, or every letter would be blurred.
+    painter.drawImage(place.topLeft().toPoint(), image)
+
+
+@lru_cache(maxsize=512)
+def _written(text: str, colour: str, pixels: int, bold: bool, ratio: float) -> QImage:
+    """A line as an image: laying out text takes longer than a frame has, and it rarely changes."""
+    font = font_of(pixels, bold=bold)
+    metrics = QFontMetricsF(font)
+    size = QSizeF(metrics.horizontalAdvance(text) + 2, metrics.height())
+    image = QImage((size * ratio).toSize(), QImage.Format.Format_ARGB32_Premultiplied)
+    image.setDevicePixelRatio(ratio)
+    image.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(image)
     painter.setFont(font)
     painter.setPen(QColor(colour))
-    painter.drawText(area, align, text)
+    painter.drawText(QRectF(0, 0, size.width(), size.height()), CENTRE, text)
+    painter.end()
+    return image
 
 
 def foot(painter: QPainter, area: QRectF, look: Look, words: StimulusWords, said: str) -> QRectF:

@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from ...runtime.paradigms.speller import BACKSPACE, SPACE
 from ...runtime.telemetry import Telegram
-from ..look import Look
+from ..look import DARK, Look
 from .lettering import LEFT, RIGHT, between, foot, write
 from .picture import Shown
 from .spelling_course import Phase, SpellingConfig, SpellingCourse, SpellingFrame
@@ -23,7 +23,7 @@ from .stimulus_words import words_of
 SIGNS = {SPACE: "␣", BACKSPACE: "⌫"}
 """How items are drawn that are not what they say."""
 
-UNLIT = 0.35
+UNLIT = 0.3
 """How far letters at rest have gone from the faint colour towards the ground."""
 
 _LARGER = 1.25
@@ -47,15 +47,16 @@ class SpellerPicture:
 
     def __init__(self, config: SpellingConfig, language: str = "en") -> None:
         self.config = config
-        self.course: SpellingCourse | None = None
-        """From `begin` on."""
+        self.course = SpellingCourse(config, 60.0)
+        """Another from `begin` on, for the display's rate."""
         self._words = words_of(language)
-        self._look: Look | None = None
+        self._look = DARK
+        self._laid_out, self._cells = QRectF(), list[QRectF]()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What takes longer than planned, since a display has whole frames only."""
-        return () if self.course is None else self.course.frames.notes
+        return self.course.frames.notes
 
     def begin(self, rate_hz: float, look: Look) -> None:
         """Learn how many frames a second there are, and the colours."""
@@ -63,18 +64,14 @@ class SpellerPicture:
 
     def start(self) -> None:
         """A person at the screen lets it go on, see `Permission.start`."""
-        if self.course is not None:
-            self.course.permission.start()
+        self.course.permission.start()
 
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
-        if self.course is not None:
-            self.course.take(message)
+        self.course.take(message)
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
         """Draw a frame; the markers and the patch belong to the flash that begins with it."""
-        if self.course is None or self._look is None:
-            return Shown()
         shown = self.course.step(frame)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = foot(painter, area, self._look, self._words, shown.said)
@@ -85,7 +82,6 @@ class SpellerPicture:
 
     def _head(self, painter: QPainter, area: QRectF, shown: SpellingFrame) -> None:
         """The text to copy, below each letter what was written for it, and what is told."""
-        assert self.course is not None and self._look is not None
         look, words, mode = self._look, self._words, self.config.mode
         lines = [_line(area, which) for which in (0, 1)]
         pixels = 0.36 * lines[0].height()
@@ -125,7 +121,6 @@ class SpellerPicture:
         return max(len(SIGNS.get(item, item)) for item in self.config.plan.items)
 
     def _wanted(self, painter: QPainter, area: QRectF, first: int, cell: float) -> None:
-        assert self.course is not None and self._look is not None
         look, place, pixels = self._look, self.course.place, 0.62 * area.height()
         for n, item in enumerate(self.config.text[first:], first):
             at = QRectF(area.left() + (n - first) * cell, area.top(), cell, area.height())
@@ -140,7 +135,6 @@ class SpellerPicture:
                 painter.drawLine(QPointF(at.left() + 3, y), QPointF(at.right() - 3, y))
 
     def _written(self, painter: QPainter, area: QRectF, first: int, cell: float) -> None:
-        assert self.course is not None and self._look is not None
         look, typed, pixels = self._look, self.course.typed, 0.62 * area.height()
         for n, item in enumerate(typed[first:], first):
             at = QRectF(area.left() + (n - first) * cell, area.top(), cell, area.height())
@@ -160,9 +154,10 @@ class SpellerPicture:
         painter.drawLine(QPointF(x, y), QPointF(x + 0.6 * cell, y))
 
     def _matrix(self, painter: QPainter, area: QRectF, shown: SpellingFrame) -> None:
-        assert self._look is not None
         look = self._look
-        cells = item_cells(self.config.plan.positions, area)
+        if area != self._laid_out:
+            self._laid_out, self._cells = area, item_cells(self.config.plan.positions, area)
+        cells = self._cells
         rest, cell = between(look.faint, look.ground, UNLIT), cells[0]
         # All items as large as the longest can be, so that none stands out by its size.
         pixels = min(_LETTER * cell.height(), cell.width() / (0.8 * self._longest()))
@@ -183,7 +178,6 @@ class SpellerPicture:
 
     def _point(self, painter: QPainter, cell: QRectF) -> None:
         """Ring around the item to attend."""
-        assert self._look is not None
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self._look.accent), 0.045 * cell.height()))
         painter.drawRoundedRect(_inside(cell), 0.12 * cell.height(), 0.12 * cell.height())
