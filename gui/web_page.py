@@ -35,9 +35,11 @@ section {{ background: var(--surface); border: 1px solid var(--line); border-rad
   padding: 1.3vw 1.6vw; min-width: 0; }}
 .wide {{ grid-column: span 2; }} .all {{ grid-column: 1 / -1; }}
 h2 {{ font-size: max(14px, 1.15vw); font-weight: 400; color: var(--faint); }}
-.big {{ font-size: max(30px, 4.4vw); font-weight: 700; line-height: 1.25; overflow-wrap: anywhere; }}
+.big {{ font-size: max(30px, 4.4vw); font-weight: 700; line-height: 1.25;
+  overflow-wrap: anywhere; }}
 .less {{ font-size: max(15px, 1.3vw); color: var(--faint); overflow-wrap: anywhere; }}
-.bar {{ height: .9vw; min-height: 8px; background: var(--line); border-radius: .5vw; margin: .6vw 0; }}
+.bar {{ height: .9vw; min-height: 8px; background: var(--line); border-radius: .5vw;
+  margin: .6vw 0; }}
 .bar i {{ display: block; height: 100%; width: 0; background: var(--accent); border-radius: .5vw; }}
 [data-state="good"] .big {{ color: var(--good); }}
 [data-state="doubtful"] .big {{ color: var(--doubtful); }}
@@ -92,7 +94,7 @@ function alarms(texts) {
 function tick() {
   const since = (performance.now() - heardAt) / 1000;
   const lost = since > 4;
-  if (lost) alarms(["No answer for " + seconds(since) + ": all below is old. Is diverloop running?"]);
+  if (lost) alarms(["No answer for " + seconds(since) + ": all below is old. Is it running?"]);
   const age = ageThen === null ? null : ageThen + since;
   say("age", age === null ? "nothing heard yet" : "heard " + seconds(age) + " ago");
   document.body.classList.toggle("old", lost || age === null || age > 2.5);
@@ -114,7 +116,8 @@ PAGE = f"""<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>{_STYLE}</style></head>
 <body class="old">
-<header><b id="session"></b><span id="stream"></span><span id="age">nothing heard yet</span></header>
+<header><b id="session"></b><span id="stream"></span>
+<span id="age">nothing heard yet</span></header>
 <noscript><p class="alarm">This page needs JavaScript to follow the session.</p></noscript>
 <div id="alarms" role="alert"></div>
 <main>
@@ -127,7 +130,8 @@ PAGE = f"""<!DOCTYPE html>
 <div class="less" id="quality_text"></div></section>
 <section class="wide"><h2>Sample to action</h2><div class="big" id="latency"></div>
 <div class="less" id="latency_text"></div></section>
-<section class="all" id="score_tile" hidden><h2>Score</h2><div class="less" id="score"></div></section>
+<section class="all" id="score_tile" hidden><h2>Score</h2>
+<div class="less" id="score"></div></section>
 <section class="all"><h2>Last events</h2><table><tbody id="events"></tbody></table></section>
 </main>
 <footer><span>read only · investigational, not a medical device</span>
