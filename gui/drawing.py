@@ -227,3 +227,19 @@ def _polygon(shape: int, x: float, y: float, r: float) -> QPolygonF:
         4: ((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
     }[shape]
     return QPolygonF([QPointF(x + r * dx, y + r * dy) for dx, dy in corners])
+
+
+def ground(widget: QWidget, look: Look) -> None:
+    """Give a widget that holds others the surface of a look.
+
+    Parameters
+    ----------
+    widget : QWidget
+        A panel.
+    look : Look
+        Colours.
+    """
+    palette = widget.palette()
+    palette.setColor(widget.backgroundRole(), QColor(look.surface))
+    widget.setPalette(palette)
+    widget.setAutoFillBackground(True)

@@ -162,8 +162,9 @@ class ElectrodeMap(Drawing):
                 best, found = along + 2.5 * beside, name
         return found
 
-    def _foot_height(self) -> float:
-        return (len(self.foot()) + 0.4) * self.line_height() if self.plans else 0.0
+    def foot_height(self) -> float:
+        """Of the legend and the lines below it, pixels."""
+        return (len(self.foot()) + 1.9) * self.line_height() if self.plans else 0.0
 
     def _place_all(self) -> list[tuple[MapPlan, QRectF, float, dict[str, QPointF]]]:
         """Where everything goes: found once for a size of the widget and of its text."""
@@ -179,7 +180,7 @@ class ElectrodeMap(Drawing):
         """A box for each map, side by side, as wide as it has columns."""
         gap, top = 8.0, 8.0
         room = self.width() - gap
-        height = self.height() - self._foot_height() - top
+        height = self.height() - self.foot_height() - top
         wanted = [math.sqrt(len(plan.spots)) + 1 for plan in self.plans]
         left, boxes = gap, []
         for plan, share in zip(self.plans, wanted, strict=True):
@@ -205,7 +206,7 @@ class ElectrodeMap(Drawing):
 
     def _paint_foot(self, painter: QPainter) -> None:
         line = self.line_height()
-        top = self.height() - self._foot_height()
+        top = self.height() - self.foot_height() + 1.5 * line  # the legend is above
         for n, text in enumerate(self.foot()):
             box = QRectF(10, top + n * line, self.width() - 20, line)
             self.write(painter, box, text, colour=self.look.faint if n else self.look.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter
+from PySide6.QtGui import QColor, QPainter
 
 from ..runtime.messages import StreamSpec
 from ..runtime.quality import Quality
@@ -119,20 +119,51 @@ class QualityMap(ElectrodeMap):
     ) -> None:
         """Write the name: in the sign where it is good, under it where it is not."""
         state = self.electrodes.state(spot.name)
+        if plan.kind == "shafts":
+            self._beside(painter, spot, state, at, radius)
+            return
         scale = label_scale(spot.short, radius, self.line_height())
         if state > State.GOOD:
-            box = QRectF(at.x() - 40, at.y() + 0.95 * radius, 80, self.line_height(0.8))
-            self._label(painter, box, spot.short, max(scale, 0.7), bold=True)
+            self._below(painter, spot.short, at, radius, max(scale, 0.72), bold=True)
             return
         if scale >= 0.5:
             box = QRectF(at.x() - radius, at.y() - radius, 2 * radius, 2 * radius)
             self._label(painter, box, spot.short, scale)
         if spot.name in self.electrodes.impedance and radius >= 10:
-            box = QRectF(at.x() - 40, at.y() + radius - 1, 80, self.line_height(0.65))
-            self._label(painter, box, f"{self.electrodes.impedance[spot.name]:.0f}", 0.65)
+            kohm = f"{self.electrodes.impedance[spot.name]:.0f}"
+            self._below(painter, kohm, at, radius, 0.65)
 
-    def _foot_height(self) -> float:
-        return super()._foot_height() + (1.5 * self.line_height() if self.plans else 0.0)
+    def _beside(
+        self, painter: QPainter, spot: Spot, state: State, at: QPointF, radius: float
+    ) -> None:
+        """The number of a contact, and its impedance, where a shaft leaves room."""
+        scale = min(0.85, 2.6 * radius / self.line_height())
+        if scale < 0.5:
+            return
+        kohm = self.electrodes.impedance.get(spot.name)
+        text = spot.short if kohm is None else f"{spot.short} · {kohm:.0f}"
+        box = QRectF(at.x() + 1.3 * radius + 3, at.y() - 20, 90, 40)
+        bad = state > State.GOOD
+        colour = self.look.text if bad else self.look.faint
+        self.write(painter, box, text, scale=scale, bold=bad, colour=colour)
+
+    def _below(
+        self,
+        painter: QPainter,
+        text: str,
+        at: QPointF,
+        radius: float,
+        scale: float,
+        *,
+        bold: bool = False,
+    ) -> None:
+        """Under a sign, on a ground of its own: the next sign may be near."""
+        width, height = self.width_of(text, scale, bold=bold) + 2, 0.82 * self.line_height(scale)
+        box = QRectF(at.x() - width / 2, at.y() + radius, width, height)
+        ground = QColor(self.look.surface)
+        ground.setAlpha(190)
+        painter.fillRect(box, ground)
+        self._label(painter, box, text, scale, bold=bold)
 
     def _label(
         self, painter: QPainter, box: QRectF, text: str, scale: float, *, bold: bool = False
@@ -157,7 +188,7 @@ class QualityMap(ElectrodeMap):
 
     def _paint_legend(self, painter: QPainter) -> None:
         line = self.line_height()
-        left, top = 12.0, self.height() - self._foot_height() + 0.25 * line
+        left, top = 12.0, self.height() - self.foot_height() + 0.25 * line
         for state in _LEGEND:
             count = self._counts[state]
             if not count and state is State.UNKNOWN:
@@ -170,11 +201,6 @@ class QualityMap(ElectrodeMap):
             self.write(painter, box, text, bold=bool(count))
             left += line + width + 0.9 * line
 
-    def _paint_foot(self, painter: QPainter) -> None:
-        painter.save()
-        painter.translate(0, 1.5 * self.line_height())
-        super()._paint_foot(painter)
-        painter.restore()
 
     def _describe(self) -> None:
         """Keep what is said with every frame; and say it to a screen reader."""
