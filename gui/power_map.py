@@ -12,7 +12,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath
 
 from ..runtime.messages import StreamSpec
-from .drawing import LEFT, MIDDLE, pen, sign
+from .drawing import LEFT, MIDDLE, pen
 from .electrode_map import ElectrodeMap, head_of
 from .head_map import Scalp
 from .look import DARK, Look, contrast
@@ -50,7 +50,8 @@ class PowerMap(ElectrodeMap):
     ) -> None:
         super().__init__(look, size_pt, positions=positions, in_a_row=in_a_row)
         table = pyqtgraph.colormap.get("viridis").getLookupTable(nPts=256)[:, :3]
-        self._colours = tuple(QColor(*(int(part) for part in row)) for row in table)
+        self._colours = tuple(QColor(*(int(part) for part in row)).name() for row in table)
+        self._inks = tuple(_readable_on(colour) for colour in self._colours)
         red, green, blue = (table[:, part].astype(np.uint32) for part in range(3))
         self._table = (np.uint32(0xFF000000) | red << 16 | green << 8 | blue).astype(np.uint32)
         self._strip = QImage(self._table.data, 256, 1, 1024, QImage.Format.Format_RGB32).copy()
@@ -138,7 +139,8 @@ class PowerMap(ElectrodeMap):
             colour = self._ink(value, spot)
             self.stamp(painter, 0, at, 1.8, colour, colour)
         else:
-            sign(painter, 0, at, radius, self._colour(value).name(), self.look.line)
+            place = self._step(value) // 4 * 4  # 64 colours are kept as pictures
+            self.stamp(painter, 0, at, radius, self._colours[place], self.look.line)
 
     def paint_label(
         self, painter: QPainter, plan: MapPlan, spot: Spot, at: QPointF, radius: float
@@ -185,24 +187,23 @@ class PowerMap(ElectrodeMap):
         known = spot.row < len(self._values) and spot.name not in self._left_out
         return float(self._values[spot.row]) if known else math.nan
 
-    def _place(self, value: NDArray[np.floating] | float) -> NDArray[np.intp]:
+    def _steps(self, value: NDArray[np.floating]) -> NDArray[np.intp]:
         low, high = self.scale
-        place = (np.asarray(value) - low) / max(high - low, 1e-12) * 255
+        place = (value - low) / max(high - low, 1e-12) * 255
         return np.clip(place, 0, 255).astype(np.intp)
 
-    def _colour(self, value: float) -> QColor:
-        return self._colours[int(self._place(value))]
+    def _step(self, value: float) -> int:
+        low, high = self.scale
+        return min(max(int((value - low) / max(high - low, 1e-12) * 255), 0), 255)
 
     def _ink(self, value: float, spot: Spot) -> str:
         """Black or white, whichever is read best there; the look's text outside the head."""
-        if math.hypot(spot.x, spot.y) > 0.97 and spot.short == spot.name:
+        if spot.short == spot.name and math.hypot(spot.x, spot.y) > 0.97:
             return self.look.text
-        ground = self._colour(value).name()
-        dark = contrast(_DARK_TEXT, ground) >= contrast(_LIGHT_TEXT, ground)
-        return _DARK_TEXT if dark else _LIGHT_TEXT
+        return self._inks[self._step(value)]
 
     def _picture(self, values: NDArray[np.float32]) -> QImage:
-        pixels = np.ascontiguousarray(self._table[self._place(values)])
+        pixels = np.ascontiguousarray(self._table[self._steps(values)])
         side = pixels.shape[0]
         image = QImage(pixels.data, side, side, 4 * side, QImage.Format.Format_RGB32)
         return image.copy()  # Qt keeps the pointer, numpy does not keep the memory
@@ -237,3 +238,8 @@ class PowerMap(ElectrodeMap):
         painter.drawRect(box)
         after = QRectF(box.right() + 6, top, self.width() - box.right() - 16, line)
         self.write(painter, after, texts[1], align=LEFT)
+
+
+def _readable_on(ground: str) -> str:
+    dark = contrast(_DARK_TEXT, ground) >= contrast(_LIGHT_TEXT, ground)
+    return _DARK_TEXT if dark else _LIGHT_TEXT
