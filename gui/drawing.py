@@ -60,7 +60,9 @@ class Drawing(QWidget):
     def __init__(self, look: Look = DARK, size_pt: int = 10) -> None:
         super().__init__()
         self.look, self.size_pt = look, size_pt
+        self._family = self.font().family()
         self._fonts: dict[tuple[float, bool, int, str], tuple[QFont, QFontMetricsF]] = {}
+        self._widths: dict[tuple[str, float, bool, int], float] = {}
         self._stamps: dict[tuple[int, float, str, str], QPixmap] = {}
         self.painted = 0
         """How often it was painted, for tests and measurements."""
@@ -82,6 +84,9 @@ class Drawing(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Fill the surface and draw."""
+        if self.font().family() != self._family:  # a style sheet came
+            self._family = self.font().family()
+            self._widths.clear()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), QColor(self.look.surface))
@@ -95,7 +100,7 @@ class Drawing(QWidget):
 
     def _type(self, scale: float, bold: bool) -> tuple[QFont, QFontMetricsF]:
         """A font and its measures; made once, because making them costs more than writing."""
-        key = (round(scale, 2), bold, self.size_pt, self.font().family())
+        key = (round(scale, 2), bold, self.size_pt, self._family)
         if key not in self._fonts:
             font = QFont(self.font())
             font.setPointSizeF(max(5.5, self.size_pt * key[0]))
@@ -164,7 +169,7 @@ class Drawing(QWidget):
         font, metrics = self._type(scale, bold)
         painter.setFont(font)
         painter.setPen(pen(colour or self.look.text))
-        if metrics.horizontalAdvance(text) > box.width():
+        if self.width_of(text, scale, bold=bold) > box.width():
             text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
         painter.drawText(box, align | Qt.TextFlag.TextDontClip, text)
 
@@ -174,7 +179,12 @@ class Drawing(QWidget):
 
     def width_of(self, text: str, scale: float = 1.0, *, bold: bool = False) -> float:
         """Of a text, pixels."""
-        return self._type(scale, bold)[1].horizontalAdvance(text)
+        key = (text, round(scale, 2), bold, self.size_pt)
+        if key not in self._widths:
+            if len(self._widths) > 2000:
+                self._widths.clear()
+            self._widths[key] = self._type(scale, bold)[1].horizontalAdvance(text)
+        return self._widths[key]
 
 
 @lru_cache(maxsize=256)
