@@ -173,6 +173,28 @@ class Drawing(QWidget):
             text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
         painter.drawText(box, align | Qt.TextFlag.TextDontClip, text)
 
+    def paragraph(
+        self, painter: QPainter, box: QRectF, text: str, *, colour: str = "", scale: float = 1.0
+    ) -> None:
+        """Write a sentence over as many lines as the box has.
+
+        Parameters
+        ----------
+        painter : QPainter
+            Of this widget.
+        box : QRectF
+            Where.
+        text : str
+            What.
+        colour : str
+            The look's text by default.
+        scale : float
+            Share of the plain size.
+        """
+        painter.setFont(self.type_of(scale))
+        painter.setPen(pen(colour or self.look.text))
+        painter.drawText(box, int(LEFT | Qt.TextFlag.TextWordWrap), text)
+
     def line_height(self, scale: float = 1.0) -> float:
         """Of a line of text, pixels."""
         return self._type(scale, False)[1].height()

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,10 +39,11 @@ LIKE, MOVED = 1.5, 3.0
 """Up to the first, a session is like its calibration; from the second on, it has moved."""
 
 _DIRECTIONS = 8
-_MOST_SAMPLES = 400
+_MOST_SAMPLES = 240
 _FEWEST_SAMPLES = 12
 _FADE_S = 15.0  # the last half minute, roughly, counts
 _PRIOR_TURNS = 20.0  # so many turns' worth of the calibration's covariance
+_PIECES = 3
 _LEAST_SCALE = 0.25  # standard deviations: a calibration of one piece has no scatter of its own
 
 Floats = NDArray[np.float64]
@@ -81,14 +83,14 @@ class Reference:
         Parameters
         ----------
         samples : ndarray, shape (n_samples, n_features)
-            At least 12; of more than 400, so many are taken at equal steps.
+            At least 12; of more than 240, so many are taken at equal steps.
         step_s : float
             Seconds from one to the next.
 
         Returns
         -------
         reference : Reference
-            Its `strays` is the 95th percentile of the calibration's own drift.
+            Its `strays` is how far thirds of the calibration are from the other two.
         """
         samples = np.asarray(samples, float)
         if samples.ndim != 2 or len(samples) < _FEWEST_SAMPLES or not np.isfinite(samples).all():
@@ -98,11 +100,8 @@ class Reference:
             )
         stride = math.ceil(len(samples) / _MOST_SAMPLES)
         kept = samples[::stride]
-        mean = kept.mean(0)
-        _, values, rows = np.linalg.svd(kept - mean, full_matrices=False)
-        variance = values**2 / (len(kept) - 1)
-        made = cls._from_variances(mean, rows, variance, samples.shape[1])
-        strays = _own_drift(made, kept, step_s * stride)
+        made = cls._fitted(kept)
+        strays = _own_drift(kept, step_s * stride, cls._fitted)
         cloud = made.seen(kept)[:, :2]
         return cls(made.mean, made.directions, made.spread, made.rest, strays, cloud)
 
@@ -130,6 +129,13 @@ class Reference:
             )
         values, columns = np.linalg.eigh(covariance)
         return cls._from_variances(mean, columns.T[::-1], values[::-1], len(mean))
+
+    @classmethod
+    def _fitted(cls, samples: Floats) -> Reference:
+        mean = samples.mean(0)
+        _, values, rows = np.linalg.svd(samples - mean, full_matrices=False)
+        variance = values**2 / (len(samples) - 1)
+        return cls._from_variances(mean, rows, variance, samples.shape[1])
 
     @classmethod
     def _from_variances(
@@ -316,7 +322,7 @@ class Drift:
         if self.verdict is Verdict.WAITING:
             return "No embedding has come since the reference was made."
         said = _SAID[self.verdict]
-        return said.replace("the calibration", "its first minute") if self.is_own else said
+        return said.replace("the calibration", "the session's first minute") if self.is_own else said
 
     def take(self, values: NDArray[np.floating], label: str | None, at_s: float) -> None:
         """Learn one embedding.
@@ -383,10 +389,18 @@ class Drift:
         )
 
 
-def _own_drift(reference: Reference, samples: Floats, step_s: float) -> float:
-    recent, found = Recent(len(reference.spread) + 1), []
-    for n, seen in enumerate(reference.seen(samples)):
-        recent.take(seen, step_s)
-        if n >= len(samples) // 3 or n * step_s > 2 * _FADE_S:
-            found.append(recent.distance())
-    return float(np.percentile(found, 95))
+def _own_drift(
+    samples: Floats, step_s: float, fitted: Callable[[Floats], Reference]
+) -> float:
+    """How far pieces of a calibration are from what is made of the other pieces.
+
+    A piece that helped to make the reference would look closer than a session ever can.
+    """
+    found = []
+    for piece in np.array_split(np.arange(len(samples)), _PIECES):
+        reference = fitted(np.delete(samples, piece, axis=0))
+        recent = Recent(len(reference.spread) + 1)
+        for seen in reference.seen(samples[piece]):
+            recent.take(seen, step_s)
+        found.append(recent.distance())
+    return float(np.mean(found))
