@@ -84,7 +84,7 @@ class BandPower:
         n_short = self._n // self._every
         taper = _hann(n_short)
         self._taper = taper.astype(np.float32)
-        self._hz = np.fft.rfftfreq(n_short, self._every / rate_hz)
+        self._hz = np.arange(n_short // 2 + 1) * rate_hz / self._n
         # Averaging over neighbours takes something away at the top; that is put back.
         droop = np.sinc(self._hz / rate_hz * self._every) / np.sinc(self._hz / rate_hz)
         power = 2 * self._every / rate_hz / float((taper**2).sum())

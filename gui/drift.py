@@ -1,36 +1,19 @@
-"""How far what the decoder sees today has moved from what it was calibrated on.
+"""Whether a session still looks to its decoder like the calibration did.
 
-The calibration is described by a Gaussian with a few directions of its own and one variance for
-all others [1]_, which needs few samples for many features. Seen from it, in its standard
-deviations, the calibration is a unit sphere; the last half minute has a mean and a covariance
-there, and the distance of the two Gaussians is that of Wasserstein, in closed form [2]_::
-
-    d^2 = |m|^2 + tr(S + I - 2 S^(1/2))
-
-It is 0 for the same distribution, |m| for a pure shift, and sees a change of scale as well. The
-covariance of so short a time is shrunk towards the calibration's, so that little data says little.
-What is told is d over the d that the calibration has against itself: 1 is as far as the
-calibration strayed from its own centre.
-
-References
-----------
-.. [1] Tipping, Bishop. Probabilistic principal component analysis. J. R. Stat. Soc. B 61, 1999.
-.. [2] Dowson, Landau. The Frechet distance between multivariate normal distributions. J.
-   Multivar. Anal. 12, 1982.
+What is told is the `distance` of the last half minute from the calibration, over the distance that
+pieces of the calibration have from each other: 1 is as far as the calibration itself strays.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.errors import ConfigError
+from .drift_reference import FEWEST_SAMPLES, MOST_SAMPLES, Floats, Recent, Reference
 
 SETTLING_S = 60.0
 """The first minute of a session stands for the calibration where none is given."""
@@ -38,204 +21,7 @@ SETTLING_S = 60.0
 LIKE, MOVED = 1.5, 3.0
 """Up to the first, a session is like its calibration; from the second on, it has moved."""
 
-_DIRECTIONS = 8
-_MOST_SAMPLES = 240
-_FEWEST_SAMPLES = 12
-_FADE_S = 15.0  # the last half minute, roughly, counts
-_PRIOR_TURNS = 20.0  # so many turns' worth of the calibration's covariance
-_PIECES = 3
 _LEAST_SCALE = 0.25  # standard deviations: a calibration of one piece has no scatter of its own
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """What embeddings were like at calibration: a Gaussian with a few directions of its own.
-
-    Parameters
-    ----------
-    mean : ndarray, shape (n_features,)
-        Of the embeddings.
-    directions : ndarray, shape (n_directions, n_features)
-        Of most variance first, each of length 1.
-    spread : ndarray, shape (n_directions,)
-        Standard deviation along each.
-    rest : float
-        Standard deviation along any other direction; 0 where there is none.
-    strays : float
-        How far the calibration is from itself, in pieces: the unit of `Drift.index`.
-    cloud : ndarray, shape (n_samples, 2)
-        Samples along the first two directions, in standard deviations; may be empty.
-    """
-
-    mean: Floats
-    directions: Floats
-    spread: Floats
-    rest: float
-    strays: float
-    cloud: Floats
-
-    @classmethod
-    def of_samples(cls, samples: Floats, step_s: float = 0.05) -> Reference:
-        """From embeddings, in the order in which they came.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (n_samples, n_features)
-            At least 12; of more than 240, so many are taken at equal steps.
-        step_s : float
-            Seconds from one to the next.
-
-        Returns
-        -------
-        reference : Reference
-            Its `strays` is how far thirds of the calibration are from the other two.
-        """
-        samples = np.asarray(samples, float)
-        if samples.ndim != 2 or len(samples) < _FEWEST_SAMPLES or not np.isfinite(samples).all():
-            raise ConfigError(
-                f"A reference needs {_FEWEST_SAMPLES} finite embeddings of one length, got an "
-                f"array of shape {samples.shape}: give more of the calibration."
-            )
-        stride = math.ceil(len(samples) / _MOST_SAMPLES)
-        kept = samples[::stride]
-        made = cls._fitted(kept)
-        strays = _own_drift(kept, step_s * stride, cls._fitted)
-        cloud = made.seen(kept)[:, :2]
-        return cls(made.mean, made.directions, made.spread, made.rest, strays, cloud)
-
-    @classmethod
-    def of_moments(cls, mean: Floats, covariance: Floats) -> Reference:
-        """From a mean and a covariance; how far the calibration strayed is not known then.
-
-        Parameters
-        ----------
-        mean : ndarray, shape (n_features,)
-            Of the embeddings.
-        covariance : ndarray, shape (n_features, n_features)
-            Of the embeddings.
-
-        Returns
-        -------
-        reference : Reference
-            Half a standard deviation is taken for what it strayed.
-        """
-        mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
-        if covariance.shape != (len(mean), len(mean)) or not np.isfinite(covariance).all():
-            raise ConfigError(
-                f"The covariance of {len(mean)} features is {len(mean)} by {len(mean)} finite "
-                f"numbers, got shape {covariance.shape}: give both of the same calibration."
-            )
-        values, columns = np.linalg.eigh(covariance)
-        return cls._from_variances(mean, columns.T[::-1], values[::-1], len(mean))
-
-    @classmethod
-    def _fitted(cls, samples: Floats) -> Reference:
-        mean = samples.mean(0)
-        _, values, rows = np.linalg.svd(samples - mean, full_matrices=False)
-        variance = values**2 / (len(samples) - 1)
-        return cls._from_variances(mean, rows, variance, samples.shape[1])
-
-    @classmethod
-    def _from_variances(
-        cls, mean: Floats, rows: Floats, variance: Floats, n_features: int
-    ) -> Reference:
-        variance = np.maximum(variance, 0.0)
-        floor = 1e-12 + 1e-6 * float(variance[:1].sum())
-        n = max(1, min(_DIRECTIONS, len(variance), int((variance > floor).sum())))
-        others = n_features - n
-        rest = math.sqrt(float(variance[n:].sum()) / others) if others else 0.0
-        # Never narrower than the rest: what few samples make look exact is not.
-        spread = np.sqrt(np.maximum(variance[:n], max(rest**2, floor)))
-        return cls(mean, rows[:n].copy(), spread, rest, 0.5, np.zeros((0, 2)))
-
-    @property
-    def n_features(self) -> int:
-        """Of the embeddings."""
-        return len(self.mean)
-
-    def seen(self, values: Floats) -> Floats:
-        """Embeddings from the calibration's point of view.
-
-        Parameters
-        ----------
-        values : ndarray, shape (..., n_features)
-            Embeddings.
-
-        Returns
-        -------
-        seen : ndarray, shape (..., n_directions + 1)
-            In standard deviations; the last one is what lies in all other directions together,
-            of mean 0 and variance 1 at calibration, about.
-        """
-        away = np.asarray(values, float) - self.mean
-        along = away @ self.directions.T
-        others = self.n_features - len(self.spread)
-        beside = np.zeros(along.shape[:-1])
-        if others and self.rest > 0:
-            rest = np.maximum((away**2).sum(-1) - (along**2).sum(-1), 0.0)
-            # The length over n directions is nearly Gaussian, of variance 1/2.
-            beside = (np.sqrt(rest) / self.rest - math.sqrt(max(others - 0.5, 0.0))) * math.sqrt(2)
-        return np.concatenate([along / self.spread, np.asarray(beside)[..., None]], axis=-1)
-
-
-def distance(mean: Floats, covariance: Floats) -> float:
-    """Wasserstein distance of a Gaussian from the standard one, per dimension.
-
-    Parameters
-    ----------
-    mean : ndarray, shape (n,)
-        Of the Gaussian.
-    covariance : ndarray, shape (n, n)
-        Of the Gaussian.
-
-    Returns
-    -------
-    distance : float
-        Root of d^2 / n, in standard deviations.
-    """
-    variances = np.maximum(np.linalg.eigvalsh(covariance), 0.0)
-    squared = float(mean @ mean + ((np.sqrt(variances) - 1.0) ** 2).sum())
-    return math.sqrt(squared / len(mean))
-
-
-class Recent:
-    """Mean and covariance of the last half minute, each turn counting less the older it is.
-
-    Parameters
-    ----------
-    n : int
-        Of dimensions.
-    """
-
-    def __init__(self, n: int) -> None:
-        self.weight = 0.0
-        """Turns that count now."""
-        self._mean, self._second = np.zeros(n), np.zeros((n, n))
-
-    def take(self, seen: Floats, step_s: float) -> None:
-        """Learn one embedding.
-
-        Parameters
-        ----------
-        seen : ndarray, shape (n,)
-            From the calibration's point of view.
-        step_s : float
-            Seconds since the one before.
-        """
-        kept = math.exp(-max(step_s, 0.0) / _FADE_S)
-        self.weight = kept * self.weight + 1
-        away = seen - self._mean
-        self._mean = self._mean + away / self.weight
-        self._second = kept * self._second + np.outer(away, seen - self._mean)
-
-    def distance(self) -> float:
-        """From the calibration; `distance` with a covariance that is shrunk towards it."""
-        prior = _PRIOR_TURNS * np.eye(len(self._mean))
-        covariance = (self._second + prior) / (self.weight + _PRIOR_TURNS)
-        share = self.weight / (self.weight + 1)  # of one turn, half is believed
-        return distance(share * self._mean, covariance)
 
 
 class Verdict(StrEnum):
@@ -322,7 +108,9 @@ class Drift:
         if self.verdict is Verdict.WAITING:
             return "No embedding has come since the reference was made."
         said = _SAID[self.verdict]
-        return said.replace("the calibration", "the session's first minute") if self.is_own else said
+        return (
+            said.replace("the calibration", "the session's first minute") if self.is_own else said
+        )
 
     def take(self, values: NDArray[np.floating], label: str | None, at_s: float) -> None:
         """Learn one embedding.
@@ -357,10 +145,10 @@ class Drift:
         if self._n % self._every == 0:
             self._settling.append((at_s, values))
         self._n += 1
-        if len(self._settling) > _MOST_SAMPLES:  # thinned, so that a fast session fits, too
+        if len(self._settling) > MOST_SAMPLES:  # thinned, so that a fast session fits, too
             del self._settling[1::2]
             self._every *= 2
-        if not self.settling_s and len(self._settling) >= _FEWEST_SAMPLES:
+        if not self.settling_s and len(self._settling) >= FEWEST_SAMPLES:
             samples = np.array([sample for _, sample in self._settling])
             span_s = self._settling[-1][0] - self._settling[0][0]
             self.reference = Reference.of_samples(samples, span_s / (len(samples) - 1))
@@ -387,20 +175,3 @@ class Drift:
             f"Embeddings have {got} features, the calibration's have {wanted}: give the reference "
             "of the model that is running."
         )
-
-
-def _own_drift(
-    samples: Floats, step_s: float, fitted: Callable[[Floats], Reference]
-) -> float:
-    """How far pieces of a calibration are from what is made of the other pieces.
-
-    A piece that helped to make the reference would look closer than a session ever can.
-    """
-    found = []
-    for piece in np.array_split(np.arange(len(samples)), _PIECES):
-        reference = fitted(np.delete(samples, piece, axis=0))
-        recent = Recent(len(reference.spread) + 1)
-        for seen in reference.seen(samples[piece]):
-            recent.take(seen, step_s)
-        found.append(recent.distance())
-    return float(np.mean(found))

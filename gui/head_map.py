@@ -145,7 +145,7 @@ class Scalp:
             matrix[:n, :n] = self._between[np.ix_(known, known)]
             matrix[np.arange(n), np.arange(n)] += self._smooth * float(_spline(np.ones(1))[0])
             matrix[n, n] = 0.0
-            self._solved = (key, np.linalg.pinv(matrix))
+            self._solved = (key, np.asarray(np.linalg.pinv(matrix), np.float64))
         return self._solved[1]
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.messages import Channel, StreamSpec
 from ..runtime.signal.referencing import shaft_and_contact
@@ -136,7 +137,7 @@ def _on_scalp(rows: Rows, positions: Mapping[str, Place]) -> list[MapPlan]:
 def _head(
     rows: Rows, known: Mapping[int, Place], by_name: Mapping[int, Place], note: str
 ) -> MapPlan:
-    towards = {}
+    towards: dict[int, NDArray[np.float64]] = {}
     for places in (known, by_name):  # two frames: each has a centre of its own
         if places:
             found = directions(np.array(list(places.values())))
@@ -148,9 +149,7 @@ def _head(
         for (row, channel), (x, y) in zip(rows, flat, strict=True)
     ]
     directions_3 = tuple((float(x), float(y), float(z)) for x, y, z in ordered)
-    return MapPlan(
-        kind="head", spots=tuple(spots), title="scalp", note=note, towards=directions_3
-    )
+    return MapPlan(kind="head", spots=tuple(spots), title="scalp", note=note, towards=directions_3)
 
 
 def _no_place(rows: Rows) -> str:
@@ -224,7 +223,9 @@ def _row_length(channels: Sequence[Channel]) -> int:
     return int(jumps[0]) + 1 if len(jumps) else 0
 
 
-def _by_shaft(rows: Rows) -> tuple[dict[str, dict[int, tuple[int, Channel]]], list[tuple[int, Channel]]]:
+def _by_shaft(
+    rows: Rows,
+) -> tuple[dict[str, dict[int, tuple[int, Channel]]], list[tuple[int, Channel]]]:
     """Shaft -> contact -> channel; and what has no number, or that of another one."""
     found: dict[str, dict[int, tuple[int, Channel]]] = {}
     rest = []

@@ -6,7 +6,6 @@ import math
 from collections.abc import Collection, Mapping
 
 import numpy as np
-import pyqtgraph
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath
@@ -19,6 +18,12 @@ from .look import DARK, Look, contrast
 from .map_plan import MapPlan, Place, Spot
 from .quality_map import label_scale
 
+# Eleven colours of viridis (van der Walt and Smith, 2015): as light as they are high, so that they
+# are in order to any eye.
+_VIRIDIS = (
+    "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70",
+    "#7ad151", "#bddf26", "#fde725",
+)  # fmt: skip
 _DARK_TEXT, _LIGHT_TEXT = "#0f1418", "#ffffff"
 _LEAST_SPAN_DB = 6.0
 _EASE = 0.2  # share by which the scale follows at each update: colours must not flicker
@@ -49,7 +54,7 @@ class PowerMap(ElectrodeMap):
         in_a_row: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(look, size_pt, positions=positions, in_a_row=in_a_row)
-        table = pyqtgraph.colormap.get("viridis").getLookupTable(nPts=256)[:, :3]
+        table = _viridis()
         self._colours = tuple(QColor(*(int(part) for part in row)).name() for row in table)
         self._inks = tuple(_readable_on(colour) for colour in self._colours)
         red, green, blue = (table[:, part].astype(np.uint32) for part in range(3))
@@ -190,7 +195,7 @@ class PowerMap(ElectrodeMap):
     def _steps(self, value: NDArray[np.floating]) -> NDArray[np.intp]:
         low, high = self.scale
         place = (value - low) / max(high - low, 1e-12) * 255
-        return np.clip(place, 0, 255).astype(np.intp)
+        return np.asarray(np.clip(place, 0, 255), np.intp)
 
     def _step(self, value: float) -> int:
         low, high = self.scale
@@ -243,3 +248,11 @@ class PowerMap(ElectrodeMap):
 def _readable_on(ground: str) -> str:
     dark = contrast(_DARK_TEXT, ground) >= contrast(_LIGHT_TEXT, ground)
     return _DARK_TEXT if dark else _LIGHT_TEXT
+
+
+def _viridis() -> NDArray[np.int64]:
+    """256 colours from dark to light, shape (256, 3)."""
+    steps = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in _VIRIDIS], float)
+    at = np.linspace(0, len(steps) - 1, 256)
+    parts = [np.interp(at, np.arange(len(steps)), part) for part in steps.T]
+    return np.asarray(np.rint(np.column_stack(parts)), np.int64)

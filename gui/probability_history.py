@@ -261,20 +261,22 @@ class ProbabilityHistory:
         kept = self._probabilities[at[-200:]]
         kept = kept[np.isfinite(kept).all(1)]
         if len(kept):
-            self._lead(np.argsort(-kept.mean(0)))
+            self._lead(kept.mean(0))
         names = tuple(self.classes[place] for place in self._leading)
         return (*names, OTHERS), (*self._leading, -1)
 
-    def _lead(self, ranks: NDArray[np.intp]) -> None:
-        """Who leads keeps its place until it is far behind: names must not jump about."""
-        wanted = [int(place) for place in ranks[: FEW - 1]]
-        still = {int(place) for place in ranks[: FEW + 2]}
-        fresh = [place for place in wanted if place not in self._leading]
-        kept = [place if place in still else None for place in self._leading]
-        for n, place in enumerate(kept):
-            if place is None and fresh:
-                kept[n] = fresh.pop(0)
-        self._leading = [place for place in [*kept, *fresh] if place is not None][: FEW - 1]
+    def _lead(self, means: NDArray[np.floating]) -> None:
+        """Who leads keeps its place until another is well ahead: names must not jump about."""
+        wanted = [int(place) for place in np.argsort(-means, kind="stable")[: FEW - 1]]
+        for place in wanted:
+            if place in self._leading:
+                continue
+            if len(self._leading) < FEW - 1:
+                self._leading.append(place)
+                continue
+            last = min(self._leading, key=lambda known: means[known])
+            if means[place] > 1.5 * means[last]:
+                self._leading[self._leading.index(last)] = place
 
     def _grouped(self, places: tuple[int, ...], at: NDArray[np.intp]) -> NDArray[np.float32]:
         every = self._probabilities[at]

@@ -16,7 +16,7 @@ from .look import DARK, Look
 from .map_plan import MapPlan, Place, Spot
 
 _SHAPES = {State.UNKNOWN: 0, State.GOOD: 0, State.DOUBTFUL: 1, State.BAD: 2}
-_SIGNS = {State.DOUBTFUL: "!", State.BAD: "×"}
+_SIGNS = {State.DOUBTFUL: "!", State.BAD: "\N{MULTIPLICATION SIGN}"}
 _LEGEND = (State.GOOD, State.DOUBTFUL, State.BAD, State.UNKNOWN)
 
 
@@ -200,7 +200,6 @@ class QualityMap(ElectrodeMap):
             box = QRectF(left + line, top, width, line)
             self.write(painter, box, text, bold=bool(count))
             left += line + width + 0.9 * line
-
 
     def _describe(self) -> None:
         """Keep what is said with every frame; and say it to a screen reader."""

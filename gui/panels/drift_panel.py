@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QVBoxLayout
 from ...runtime.messages import StreamSpec, Turn
 from ...runtime.telemetry import Telegram
 from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, pen
-from ..drift import LIKE, MOVED, Drift, Reference, Verdict
+from ..drift import LIKE, MOVED, Drift, Verdict
+from ..drift_reference import Reference
 from ..look import DARK, Look
 from ..pace import Pace
 from .panel import Panel
@@ -147,9 +148,7 @@ class DriftChart(Drawing):
             painter.setPen(pen(self.look.faint, 1.2, Qt.PenStyle.DashLine))
             painter.setBrush(QColor(blend(self.look.surface, self.look.faint, share)))
             painter.drawEllipse(middle, radius * unit, radius * unit)
-        dots = [
-            QPointF(middle.x() + x * unit, middle.y() - y * unit) for x, y in _pairs(reference)
-        ]
+        dots = [QPointF(middle.x() + x * unit, middle.y() - y * unit) for x, y in _pairs(reference)]
         painter.setPen(pen(blend(self.look.surface, self.look.faint, 0.6), 2.0))
         painter.drawPoints(QPolygonF(dots))
         self._paint_points(painter, middle, unit)
@@ -185,19 +184,17 @@ class DriftChart(Drawing):
         now_s = indices[-1][0]
         step = max(1, len(indices) // 300)
         chosen = indices[::-1][::step]
-        line = QPolygonF(
-            [
-                QPointF(
-                    box.right() - (now_s - at_s) / span_s * box.width(),
-                    box.bottom() - min(index / top, 1.0) * box.height(),
-                )
-                for at_s, index in chosen
-            ]
-        )
+        points = [
+            QPointF(
+                box.right() - (now_s - at_s) / span_s * box.width(),
+                box.bottom() - min(index / top, 1.0) * box.height(),
+            )
+            for at_s, index in chosen
+        ]
         painter.setPen(pen(self.look.text, 2.0))
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawPolyline(line)
-        self.stamp(painter, 0, line[0], 4.0, self.look.text, self.look.surface)
+        painter.drawPolyline(QPolygonF(points))
+        self.stamp(painter, 0, points[0], 4.0, self.look.text, self.look.surface)
         under = QRectF(box.left(), box.bottom() + 2, box.width(), self.line_height(0.8))
         back = f"-{span_s:.0f} s" if span_s < 120 else f"-{span_s / 60:.0f} min"
         self.write(painter, under, back, scale=0.8, colour=self.look.faint)

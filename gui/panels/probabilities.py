@@ -1,4 +1,4 @@
-"""What the decoder thinks: probabilities, what it decided or why not, what was done, what is true."""
+"""What the decoder thinks: probabilities, what was decided or why not, what was done."""
 
 from __future__ import annotations
 
@@ -245,7 +245,9 @@ class ProbabilityChart(Drawing):
         line = self.line_height(0.8)
         for share, text in ((0.0, "0"), (0.5, "0.5"), (1.0, "1")):
             y = plot.bottom() - share * plot.height()
-            painter.setPen(pen(self.look.line, 1.0, Qt.PenStyle.DotLine if share == 0.5 else _SOLID))
+            painter.setPen(
+                pen(self.look.line, 1.0, Qt.PenStyle.DotLine if share == 0.5 else _SOLID)
+            )
             painter.drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y))
             box = QRectF(0, y - line / 2, plot.left() - 6, line)
             self.write(painter, box, text, scale=0.8, colour=self.look.faint, align=RIGHT)
@@ -341,4 +343,3 @@ def _apart(tops: NDArray[np.floating], line: float, top: float, bottom: float) -
             places[n] = max(places[n], limit)
             limit = places[n] + line
     return places
-
