@@ -1,0 +1,277 @@
+"""A surface that draws itself: what every drawn map and chart stands on."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QPolygonF,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from .look import DARK, Look
+
+LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+MIDDLE = Qt.AlignmentFlag.AlignCenter
+
+
+@lru_cache(maxsize=256)
+def blend(under: str, over: str, share: float) -> str:
+    """A colour between two.
+
+    Parameters
+    ----------
+    under, over : str
+        Colours, ``"#rrggbb"``.
+    share : float
+        0 is `under`, 1 is `over`.
+
+    Returns
+    -------
+    colour : str
+        ``"#rrggbb"``.
+    """
+    parts = [(int(under[k : k + 2], 16), int(over[k : k + 2], 16)) for k in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
+
+
+class Drawing(QWidget):
+    """A widget that paints itself on the surface of its look.
+
+    Parameters
+    ----------
+    look : Look
+        Colours.
+    size_pt : int
+        Of plain text.
+    """
+
+    def __init__(self, look: Look = DARK, size_pt: int = 10) -> None:
+        super().__init__()
+        self.look, self.size_pt = look, size_pt
+        self._family = self.font().family()
+        self._fonts: dict[tuple[float, bool, int, str], tuple[QFont, QFontMetricsF]] = {}
+        self._widths: dict[tuple[str, float, bool, int], float] = {}
+        self._stamps: dict[tuple[int, float, str, str], QPixmap] = {}
+        self.painted = 0
+        """How often it was painted, for tests and measurements."""
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+    def wear(self, look: Look) -> None:
+        """Change colours."""
+        self.look = look
+        self.update()
+
+    def set_size_pt(self, size_pt: int) -> None:
+        """Change the size of text."""
+        self.size_pt = size_pt
+        self.update()
+
+    def paint(self, painter: QPainter) -> None:
+        """Draw everything; the surface is filled already."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Fill the surface and draw."""
+        if self.font().family() != self._family:  # a style sheet came
+            self._family = self.font().family()
+            self._widths.clear()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), QColor(self.look.surface))
+        self.paint(painter)
+        painter.end()
+        self.painted += 1
+
+    def type_of(self, scale: float = 1.0, *, bold: bool = False) -> QFont:
+        """The window's font at a share of the plain size."""
+        return self._type(scale, bold)[0]
+
+    def _type(self, scale: float, bold: bool) -> tuple[QFont, QFontMetricsF]:
+        """A font and its measures; made once, because making them costs more than writing."""
+        key = (round(scale, 2), bold, self.size_pt, self._family)
+        if key not in self._fonts:
+            font = QFont(self.font())
+            font.setPointSizeF(max(5.5, self.size_pt * key[0]))
+            font.setBold(bold)
+            self._fonts[key] = (font, QFontMetricsF(font))
+        return self._fonts[key]
+
+    def stamp(
+        self, painter: QPainter, shape: int, at: QPointF, radius: float, fill: str, edge: str
+    ) -> None:
+        """Draw a `sign` that is drawn often, from a picture of it.
+
+        Parameters
+        ----------
+        painter : QPainter
+            Of this widget.
+        shape, at, radius, fill, edge
+            Of the sign.
+        """
+        key = (shape % 5, round(radius, 1), fill, edge)
+        room = math.ceil(1.3 * radius) + 2
+        if key not in self._stamps:
+            if len(self._stamps) > 200:
+                self._stamps.clear()
+            ratio = self.devicePixelRatioF()
+            picture = QPixmap(round(2 * room * ratio), round(2 * room * ratio))
+            picture.setDevicePixelRatio(ratio)
+            picture.fill(Qt.GlobalColor.transparent)
+            inner = QPainter(picture)
+            inner.setRenderHint(QPainter.RenderHint.Antialiasing)
+            sign(inner, shape, QPointF(room, room), radius, fill, edge)
+            inner.end()
+            self._stamps[key] = picture
+        painter.drawPixmap(QPointF(at.x() - room, at.y() - room), self._stamps[key])
+
+    def write(
+        self,
+        painter: QPainter,
+        box: QRectF,
+        text: str,
+        *,
+        colour: str = "",
+        scale: float = 1.0,
+        bold: bool = False,
+        align: Qt.AlignmentFlag = LEFT,
+    ) -> None:
+        """Write one line, cut with dots where the box ends.
+
+        Parameters
+        ----------
+        painter : QPainter
+            Of this widget.
+        box : QRectF
+            Where.
+        text : str
+            What.
+        colour : str
+            The look's text by default.
+        scale : float
+            Share of the plain size.
+        bold : bool
+            Heavier.
+        align : Qt.AlignmentFlag
+            Where in the box.
+        """
+        font, metrics = self._type(scale, bold)
+        painter.setFont(font)
+        painter.setPen(pen(colour or self.look.text))
+        if self.width_of(text, scale, bold=bold) > box.width():
+            text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        painter.drawText(box, align | Qt.TextFlag.TextDontClip, text)
+
+    def paragraph(
+        self, painter: QPainter, box: QRectF, text: str, *, colour: str = "", scale: float = 1.0
+    ) -> None:
+        """Write a sentence over as many lines as the box has.
+
+        Parameters
+        ----------
+        painter : QPainter
+            Of this widget.
+        box : QRectF
+            Where.
+        text : str
+            What.
+        colour : str
+            The look's text by default.
+        scale : float
+            Share of the plain size.
+        """
+        painter.setFont(self.type_of(scale))
+        painter.setPen(pen(colour or self.look.text))
+        painter.drawText(box, int(LEFT | Qt.TextFlag.TextWordWrap), text)
+
+    def line_height(self, scale: float = 1.0) -> float:
+        """Of a line of text, pixels."""
+        return self._type(scale, False)[1].height()
+
+    def width_of(self, text: str, scale: float = 1.0, *, bold: bool = False) -> float:
+        """Of a text, pixels."""
+        key = (text, round(scale, 2), bold, self.size_pt)
+        if key not in self._widths:
+            if len(self._widths) > 2000:
+                self._widths.clear()
+            self._widths[key] = self._type(scale, bold)[1].horizontalAdvance(text)
+        return self._widths[key]
+
+
+@lru_cache(maxsize=256)
+def pen(colour: str, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen.
+
+    Parameters
+    ----------
+    colour : str
+        ``"#rrggbb"``.
+    width : float
+        Pixels.
+    style : Qt.PenStyle
+        Solid, dashed, ...
+    """
+    return QPen(QColor(colour), width, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+
+
+def sign(painter: QPainter, shape: int, at: QPointF, radius: float, fill: str, edge: str) -> None:
+    """One of five shapes that are told apart without colour.
+
+    Parameters
+    ----------
+    painter : QPainter
+        Where to draw.
+    shape : int
+        Disc, triangle, square, diamond, triangle upside down; counted modulo 5.
+    at : QPointF
+        Its middle.
+    radius : float
+        Half its size, pixels.
+    fill, edge : str
+        Colours; an empty fill leaves it hollow.
+    """
+    painter.setPen(pen(edge, 1.4))
+    painter.setBrush(QBrush(QColor(fill)) if fill else QBrush(Qt.BrushStyle.NoBrush))
+    x, y, r = at.x(), at.y(), radius
+    if shape % 5 == 0:
+        painter.drawEllipse(at, r, r)
+    elif shape % 5 == 2:
+        painter.drawRect(QRectF(x - 0.88 * r, y - 0.88 * r, 1.76 * r, 1.76 * r))
+    else:
+        painter.drawPolygon(_polygon(shape % 5, x, y, r))
+
+
+def _polygon(shape: int, x: float, y: float, r: float) -> QPolygonF:
+    corners = {
+        1: ((0, -1.15), (1.1, 0.85), (-1.1, 0.85)),
+        3: ((0, -1.2), (1.2, 0), (0, 1.2), (-1.2, 0)),
+        4: ((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
+    }[shape]
+    return QPolygonF([QPointF(x + r * dx, y + r * dy) for dx, dy in corners])
+
+
+def ground(widget: QWidget, look: Look) -> None:
+    """Give a widget that holds others the surface of a look.
+
+    Parameters
+    ----------
+    widget : QWidget
+        A panel.
+    look : Look
+        Colours.
+    """
+    palette = widget.palette()
+    palette.setColor(widget.backgroundRole(), QColor(look.surface))
+    widget.setPalette(palette)
+    widget.setAutoFillBackground(True)
