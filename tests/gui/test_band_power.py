@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.band_power import BANDS, BandPower, decibels
 from diverloop.runtime.messages import Chunk
 

@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.head_map import EDGE_RAD, Scalp, directions, from_disc, on_disc
 from diverloop.hardware.montage import scalp_position_m
 
-NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
+NAMES = [
+    "Fp1",
+    "Fp2",
+    "F7",
+    "F3",
+    "Fz",
+    "F4",
+    "F8",
+    "T7",
+    "C3",
+    "Cz",
+    "C4",
+    "T8",
+    "P7",
+    "P3",
+    "Pz",
+    "P4",
+    "P8",
+    "O1",
+    "O2",
+]
 
 
 def places(names=NAMES):

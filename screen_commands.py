@@ -1,0 +1,298 @@
+"""Commands that open windows: for the experimenter, the bedside, the participant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import NOTICE, err, out, plain_errors
+from .runtime.clock import MonotonicClock
+from .runtime.errors import ConfigError
+from .screening import Watched, watched
+
+if TYPE_CHECKING:
+    from .gui.feed import Teller
+    from .gui.look import Look
+    from .gui.panels.panel import Panel
+    from .gui.participant.frame_clock import FrameClock
+    from .gui.participant.picture import Picture
+
+Where = Annotated[
+    str,
+    typer.Argument(help="Session folder, recording, or telemetry address; newest if left out."),
+]
+Key = Annotated[Path | None, typer.Option(envvar="DIVERLOOP_KEY", help="Your key file.")]
+Light = Annotated[bool, typer.Option("--light", help="Dark words on light ground.")]
+
+
+class Language(StrEnum):
+    """Of what staff and participants read."""
+
+    EN = "en"
+    KO = "ko"
+
+
+Spoken = Annotated[Language, typer.Option("--language", help="Language of the window.")]
+
+
+class Style(StrEnum):
+    """Feedback of motor imagery."""
+
+    BAR = "bar"
+    BALL = "ball"
+    ARROW = "arrow"
+
+
+def monitor(
+    where: Where = "",
+    key: Key = None,
+    light: Light = False,
+    web: Annotated[
+        str, typer.Option(help="Also serve the key figures for a browser at HOST:PORT.")
+    ] = "",
+) -> None:
+    """Watch a session, running or recorded, in a window: signal, decisions, delays, learning.
+
+    The session does not notice: the window may be opened late, hang, or be closed at any time.
+    """
+    with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
+        from PySide6.QtCore import QSettings
+
+        from .gui.application import application
+        from .gui.controls import Controls
+        from .gui.dashboard import Dashboard
+
+        found = watched(where, key)
+        if web:
+            stack.enter_context(_web_view(web, where, key))
+        app = application()
+        controls = Controls(found.link)
+        stack.callback(controls.close)
+        window = Dashboard(
+            panels(_look(light)),
+            _teller(found),
+            controls,
+            session=found.title,
+            look=_look(light),
+            may=found.may,
+            store=QSettings("diverloop", "monitor"),
+        )
+        window.show()
+        window.start()
+        app.exec()
+
+
+def screen(
+    session: Annotated[Path, typer.Argument(help="Session file, or a calibration file (TOML).")],
+    at: Annotated[
+        str, typer.Option(help="Session folder or telemetry address; none to only show.")
+    ] = "",
+    key: Key = None,
+    language: Spoken = Language.EN,
+    light: Light = False,
+    style: Annotated[Style, typer.Option(help="Feedback of motor imagery.")] = Style.BAR,
+    text: Annotated[str, typer.Option(help="What is to be spelled or said.")] = "",
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="The screen points at what to attend.")
+    ] = False,
+    markers: Annotated[
+        str, typer.Option(help="Name of the LSL stream of its markers; none without it.")
+    ] = "",
+    log: Annotated[Path | None, typer.Option(help="NAME.jsonl to write, a line a flip.")] = None,
+    rate_hz: Annotated[float, typer.Option(help="Frames a second.", min=20, max=1000)] = 60.0,
+    paced: Annotated[
+        bool, typer.Option("--paced", help="Do not wait for the display: no vsync here.")
+    ] = False,
+    display_ms: Annotated[
+        float, typer.Option(help="From a flip to light, as a photodiode told.")
+    ] = 0.0,
+    window: Annotated[bool, typer.Option("--window", help="Do not fill the screen.")] = False,
+    unlock_flicker: Annotated[
+        str, typer.Option(help="Why flicker is shown that the profile refuses.")
+    ] = "",
+) -> None:
+    """Show the participant what a session asks for and answers; F11 fills the screen.
+
+    Each flip is timed: what became visible goes into the log and, with the time of its flip, into
+    a stream of markers that the session's source can read. Esc, twice, closes.
+    """
+    from .showing import Asked, picture_for
+
+    with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
+        from .gui.application import application
+        from .gui.participant.flips import FlipConfig, FlipRecord
+        from .gui.participant.stage import Stage
+        from .hardware.flip_outlet import FlipOutlet
+
+        asked = Asked(
+            language=language,
+            style=style,
+            text=text,
+            calibrate=calibrate,
+            refresh_hz=rate_hz,
+            unlock=unlock_flicker,
+        )
+        picture = picture_for(session, asked)
+        teller = watched(at, key).teller if at else None
+        outlet = FlipOutlet(markers, MonotonicClock()) if markers else None
+        if outlet:
+            stack.callback(outlet.close)
+        app = application()
+        record = FlipRecord(
+            log,
+            outlet.send if outlet else None,
+            config=FlipConfig(display_ms=display_ms),
+            tell=_tell,
+            about={"session": session.name},
+        )
+        stage = Stage(
+            picture,
+            _frame_clock(rate_hz, paced),
+            record=record,
+            teller=teller,
+            look=_look(light),
+            tell=_tell,
+        )
+        stage.closed.connect(app.quit)
+        out.print(NOTICE)
+        _begin(picture)
+        stage.show(False if window else None)
+        app.exec()
+        stage.close()
+
+
+def console(
+    guide: Annotated[
+        Path | None, typer.Argument(help="Calibration file (TOML); none with --rehearse.")
+    ] = None,
+    session: Annotated[Path | None, typer.Argument(help="Session file (TOML).")] = None,
+    recordings: Annotated[
+        Path, typer.Option(help="Where recordings, models and reports go.")
+    ] = Path("recordings"),
+    key: Key = None,
+    language: Spoken = Language.EN,
+    light: Light = False,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Practise: nobody is connected.")
+    ] = False,
+) -> None:
+    """Run a session at the bedside, step by step, in plain words.
+
+    Identify, check, calibrate, decide, give feedback, pause, close, report. The stop is the space
+    bar, always.
+    """
+    from .console_work import rehearsal, work_of
+
+    with plain_errors(json_wanted=False), _windows():
+        from .gui.application import application
+        from .gui.console.window import Console
+        from .gui.quality_map import QualityMap
+
+        if not rehearse and (guide is None or session is None):
+            raise ConfigError(
+                "The console needs a calibration file and a session file, in this order: name "
+                "both, or practise with --rehearse."
+            )
+        app = application()
+        if guide is None or session is None:
+            work = rehearsal()
+        else:
+            work = work_of(guide, session, recordings, key)
+        window = Console(
+            work,
+            QualityMap(_look(light)),
+            language=language,
+            look=_look(light),
+            rehearsal=rehearse,
+        )
+        window.show()
+        app.exec()
+        work.close()
+
+
+def panels(look: Look) -> list[Panel]:
+    """Everything that the dashboard can show, in the order of the number keys."""
+    from .gui.panels.adaptation import Adaptation
+    from .gui.panels.drift_panel import Drift
+    from .gui.panels.events import Events
+    from .gui.panels.guard_panel import GuardPanel
+    from .gui.panels.latency_panel import Latency
+    from .gui.panels.maps import Maps
+    from .gui.panels.probabilities import Probabilities
+    from .gui.panels.spectra import Spectra
+    from .gui.panels.spectrogram import Spectrogram
+    from .gui.panels.traces import Traces
+
+    kinds = (
+        Traces, Probabilities, Maps, Spectra, Spectrogram, Drift, Latency, GuardPanel, Adaptation,
+        Events,
+    )  # fmt: skip
+    return [kind(look) for kind in kinds]
+
+
+def _teller(found: Watched) -> Teller:
+    from .gui.recorded import open_recorded
+
+    if found.recording is not None:
+        return open_recorded(found.recording, MonotonicClock())
+    assert found.teller is not None
+    return found.teller
+
+
+def _look(light: bool) -> Look:
+    from .gui.look import DARK, LIGHT
+
+    return LIGHT if light else DARK
+
+
+def _frame_clock(rate_hz: float, paced: bool) -> FrameClock:
+    from .gui.participant.frame_clock import frame_clock
+
+    return frame_clock(None if not paced else rate_hz)
+
+
+def _begin(picture: Picture) -> None:
+    start = getattr(picture, "start", None)
+    if start is not None:  # what flickers waits for a person
+        start()
+
+
+def _tell(sentence: str) -> None:
+    err.print(sentence, highlight=False, markup=False)
+
+
+@contextmanager
+def _windows() -> Iterator[None]:
+    """Say which extra is missing, rather than which module."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("PySide6", "pyqtgraph"):
+            raise
+        raise ConfigError(
+            f"Windows need {error.name}, which is not installed: pip install 'diverloop[gui]'."
+        ) from error
+
+
+@contextmanager
+def _web_view(address: str, where: str, key: Path | None) -> Iterator[None]:
+    """Serve the key figures, from a connection of its own."""
+    from .gui.web_view import WebView
+
+    host, _, port = address.rpartition(":")
+    found = watched(where, key)
+    if found.teller is None or not port.isdigit():
+        raise ConfigError(
+            f"--web shows a running session at HOST:PORT, such as 127.0.0.1:8000, got {address!r} "
+            f"for {found.title}: name both, or leave it out."
+        )
+    with WebView(
+        found.teller, session=found.title, host=host or "127.0.0.1", port=int(port)
+    ) as view:
+        out.print(f"For a second room, to look only: {view.url}", highlight=False, soft_wrap=True)
+        yield
