@@ -10,8 +10,8 @@ SIGNS = {State.DISARMED: "○", State.ARMED: "▶", State.HOLDING: "‖", State.
 WORDS = {
     State.DISARMED: "nothing passes",
     State.ARMED: "commands pass",
-    State.HOLDING: "on hold until the fault is over",
-    State.STOPPED: "stopped until a person resets",
+    State.HOLDING: "until the fault is over",
+    State.STOPPED: "until a person resets",
 }
 """What a state means."""
 

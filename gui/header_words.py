@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..runtime.limits import State
 from .guard_words import SIGNS, WORDS, state_in
-from .view_state import ViewState, count_text, gaps_text, label_of, ms_text, velocity_text
+from .view_state import ViewState, count_text, label_of, ms_text, velocity_text
 
 GOOD, DOUBTFUL, BAD, PLAIN = "good", "doubtful", "bad", "plain"
 """How a cell is meant: names of the colours of a `Look`."""
@@ -17,6 +17,7 @@ SILENT_S = 2.0
 _LEVELS = {
     State.DISARMED: PLAIN, State.ARMED: GOOD, State.HOLDING: DOUBTFUL, State.STOPPED: BAD,
 }  # fmt: skip
+_OFTEN_LATE, _MUCH_LOST = 0.01, 0.001  # shares from which a figure is doubtful
 _GOOD_SIGNAL, _DOUBTFUL_SIGNAL = 0.7, 0.4
 
 
@@ -122,12 +123,13 @@ def latency(state: ViewState) -> Cell:
     missed, skipped = report.missed_deadlines, report.skipped_late
     text = f"{ms_text(total.p50_ms)} / {ms_text(total.p99_ms)} ms"
     late = [f"{missed} missed"] * bool(missed) + [f"{skipped} skipped"] * bool(skipped)
+    often = missed + skipped > _OFTEN_LATE * max(report.windows_due, 1)
     return Cell(
         name="latency",
         title="sample to act, p50 / p99",
         text=text,
         detail=", ".join(late) or "no deadline missed",
-        level=DOUBTFUL if late else PLAIN,
+        level=DOUBTFUL if often else PLAIN,
     )
 
 
@@ -142,9 +144,16 @@ def samples(state: ViewState) -> Cell:
         name="samples",
         title=f"{count_text(state.n_samples)} samples" if rate_hz else "samples",
         text=text,
-        detail=gaps_text(state) if state.spec else "stream not known yet",
-        level=DOUBTFUL if state.n_gaps else PLAIN,
+        detail=_gaps(state) if state.spec else "stream not known yet",
+        level=DOUBTFUL if state.n_lost > _MUCH_LOST * state.n_samples else PLAIN,
     )
+
+
+def _gaps(state: ViewState) -> str:
+    if not state.n_gaps:
+        return "no gap"
+    gaps = "1 gap" if state.n_gaps == 1 else f"{state.n_gaps} gaps"
+    return f"{gaps}, {count_text(state.n_lost)} lost"
 
 
 def view(state: ViewState) -> Cell:
@@ -156,7 +165,7 @@ def view(state: ViewState) -> Cell:
         )
     age_s = (state.now_ns - state.heard_at_ns) / 1e9
     if age_s > SILENT_S:
-        detail = "has the session ended?"
+        detail = "session ended?"
         return Cell(name="view", title=title, text=f"silent {age_s:.0f} s", detail=detail, level=BAD)
     found = []
     if state.missed_messages:
@@ -170,6 +179,12 @@ def view(state: ViewState) -> Cell:
         detail=", ".join(found) or "nothing lost",
         level=DOUBTFUL if found else GOOD,
     )
+
+
+def replayed(playing: bool, speed: float) -> Cell:
+    """In place of `view`, for a recording."""
+    text = f"▶ {speed:g}×" if playing else "‖ paused"
+    return Cell(name="view", title="this recording", text=text, detail="decided then, not now")
 
 
 def silence(state: ViewState) -> str:

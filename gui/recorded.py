@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.messages import (
     Chunk,
+    Embedding,
     Event,
     EventKind,
     Marker,
     Promotion,
     StreamSpec,
-    Turn,
 )
 from ..runtime.quality import Quality
 from ..runtime.record.entries import TurnEntry
@@ -39,6 +39,7 @@ _STILL_TRUE = {"promotion": 300, "event": 300, "guard": 300, "quality": 1}
 """Of which kinds how many are told again after a jump, from before that: the newest."""
 
 _PIECE_S = 0.04  # a recording without a session is told in pieces as long as this
+_ENCODED = Embedding(values=np.empty(0, np.float32))
 _TOLD = ("chunk", "turn", "event", "guard", "quality", "promotion")
 
 
@@ -112,7 +113,9 @@ class SessionTape(SeekableTape):
             return None
         entry = self.entry(number)
         if isinstance(entry, TurnEntry):
-            return entry.turn()
+            turn = entry.turn()
+            # What was encoded is not kept, only that it was: without values, and not `None`.
+            return replace(turn, embedding=_ENCODED) if entry.embedding else turn
         told = isinstance(entry, Chunk | Event | Quality | Promotion)
         return entry if told else None  # type: ignore[return-value]
 

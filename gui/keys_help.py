@@ -1,0 +1,81 @@
+"""All keys of the dashboard, laid over it without being in anybody's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout, QWidget
+
+from .look import Look
+
+Keys = Sequence[tuple[str, Sequence[tuple[str, str]]]]
+"""Headings, each with keys and what they do."""
+
+
+class KeysHelp(QFrame):
+    """A sheet over a part of the window; F1 or Escape takes it away. The keys stay in use.
+
+    Parameters
+    ----------
+    keys : Keys
+        What to list, two columns of headings.
+    parent : QWidget
+        The window.
+    """
+
+    def __init__(self, keys: Keys, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("keys")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(28, 20, 28, 20)
+        title = QLabel("Keys")
+        title.setStyleSheet("font-size: 16pt; font-weight: bold;")
+        layout.addWidget(title)
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(5)
+        layout.addLayout(grid)
+        rows = [0, 0]
+        for heading, pairs in keys:
+            column = 0 if rows[0] <= rows[1] else 1
+            rows[column] = _add(grid, heading, pairs, rows[column], column * 3)
+        grid.setColumnMinimumWidth(2, 30)
+        self.hide()
+
+    def wear(self, look: Look) -> None:
+        """Change colours."""
+        self.setStyleSheet(
+            f"QFrame#keys {{ background: {look.surface}; border: 2px solid {look.accent};"
+            f" border-radius: 10px; }}"
+        )
+
+    def toggle(self) -> None:
+        """Show it in the middle of the window, or take it away."""
+        if self.isVisible():
+            self.hide()
+            return
+        self.adjustSize()
+        parent = self.parentWidget()
+        self.move(
+            max(0, (parent.width() - self.width()) // 2),
+            max(0, (parent.height() - self.height()) // 2),
+        )
+        self.show()
+        self.raise_()
+
+
+def _add(
+    grid: QGridLayout, heading: str, pairs: Sequence[tuple[str, str]], row: int, column: int
+) -> int:
+    title = QLabel(heading)
+    title.setProperty("faint", True)
+    grid.addWidget(title, row, column, 1, 2)
+    for key, what in pairs:
+        row += 1
+        name = QLabel(key)
+        name.setStyleSheet("font-weight: bold;")
+        grid.addWidget(name, row, column)
+        grid.addWidget(QLabel(what), row, column + 1)
+    return row + 1
