@@ -164,7 +164,7 @@ class _SpaceIsFree(QObject):
     def _forget(self) -> None:
         self._watched = None
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Turn down the claim of a widget on the space bar, unless it is for writing."""
         if (
             event.type() is QEvent.Type.ShortcutOverride

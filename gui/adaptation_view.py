@@ -12,8 +12,8 @@ NOTHING_ADAPTS = "Nothing has adapted in this session: the weights it began with
 OTHERS_REFUSED = "Other weights were offered, none has taken over: the first ones decide."
 UNKNOWN = "No decision has come yet, so nobody knows which weights decide."
 NO_FIGURES = (
-    "Reward and shadow figures: none, because no session of this version sends any."
-)  # rl/ is empty
+    "Reward and shadow figures: none, because no session of this version sends any."  # rl/ is empty
+)
 OFFERED, TOOK_OVER, REFUSED = "offered", "took over", "refused"
 """What can have become of weights."""
 

@@ -28,7 +28,7 @@ from .feed import FRAME_HZ, Feed, Teller
 from .foot import Foot
 from .header import Header
 from .header_words import cells, replayed, silence
-from .keys_help import Keys, KeysHelp
+from .keys_help import KEYS, REPLAY_KEYS, KeysHelp
 from .layouts import Kept, Layouts, Store
 from .look import DARK, LIGHT, Look
 from .pacing import Pacer
@@ -45,44 +45,8 @@ _WORDS_S = 0.1  # nobody reads faster than the header changes
 _HINT = "Space stops all output · F1 shows all keys"
 _REPLAY_HINT = "A recording: nothing runs, so there is nothing to stop · F1 shows all keys"
 _STEP_S = 5.0
+_CATCH_UP_S = 0.04
 _LONGEST_NAME = 40
-
-_KEYS: Keys = (
-    (
-        "Session",
-        (
-            ("Space", "stop all output, at once"), ("Ctrl+D", "disarm"),
-            ("Ctrl+A", "arm: twice within 3 s"),
-            ("Ctrl+R", "reset after a stop: twice within 3 s"),
-            ("Ctrl+Z", "freeze adaptation"), ("Ctrl+B", "roll back to the weights before"),
-            ("Ctrl+N", "write a note (Ctrl+Space stops meanwhile)"),
-        ),
-    ),
-    (
-        "View",
-        (
-            ("1 to 9, 0", "go to a panel; it has keys of its own"),
-            ("Tab", "go on to the next button or panel"),
-            ("Ctrl+P or P", "pause the pictures, and on"),
-            ("Ctrl+E", "this panel alone, and back"),
-            ("Ctrl+O", "this panel out of the window, and back"),
-            ("Ctrl+T", "dark or light"), ("F11", "full screen"), ("Ctrl+S", "save the layout"),
-            ("Ctrl+L", "layouts and panels"), ("Ctrl+0", "the layout it began with"),
-            ("F1", "this list"),
-        ),
-    ),
-)  # fmt: skip
-_REPLAY_KEYS: Keys = (
-    (
-        "Recording",
-        (
-            ("Ctrl+P or P", "play or pause"), ("Ctrl+↓, Ctrl+↑", "slower, faster"),
-            ("Ctrl+←, Ctrl+→", "to the mark before, to the next"),
-            ("←, →", "5 s back, ahead; with Shift 60 s"), ("Home, End", "to the beginning, end"),
-        ),
-    ),
-    _KEYS[1],
-)  # fmt: skip
 
 
 @runtime_checkable
@@ -152,7 +116,7 @@ class Dashboard(QMainWindow):
         self.docks = Docks(self, panels, self._pacer.hurry)
         self._panels = dict(self.docks.panels)
         self.layouts = Layouts(self, self.docks.docks, Kept() if store is None else store)
-        self.help = KeysHelp(_REPLAY_KEYS if self.recorded else _KEYS, self)
+        self.help = KeysHelp(REPLAY_KEYS if self.recorded else KEYS, self)
         self._put_around()
         self._bind_keys()
         self.wear(look)
@@ -174,6 +138,7 @@ class Dashboard(QMainWindow):
         now_s = time.perf_counter()
         if self.bar is not None:
             self.bar.draw()
+            self._catch_up(now_s)
         if now_s - self._words_at_s >= _WORDS_S:
             self._words_at_s = now_s
             self._say_words()
@@ -247,7 +212,7 @@ class Dashboard(QMainWindow):
         self.layouts.arrange()
         self.foot.say("The panels stand as they did at first.")
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+    def showEvent(self, event: QShowEvent) -> None:
         """Arrange the panels, once the window has its size."""
         super().showEvent(event)
         if not self._arranged:
@@ -255,7 +220,7 @@ class Dashboard(QMainWindow):
             if not self.layouts.restore_last():
                 self.layouts.arrange()
 
-    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+    def closeEvent(self, event: QCloseEvent) -> None:
         """Keep the layout, listen no more."""
         self.docks.leave_enlarged()
         if self._arranged:
@@ -263,7 +228,7 @@ class Dashboard(QMainWindow):
         self.feed.stop()
         super().closeEvent(event)
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+    def keyPressEvent(self, event: QKeyEvent) -> None:
         """Keys that no panel wanted."""
         key = event.key()
         if key == Qt.Key.Key_Escape and self.help.isVisible():
@@ -280,6 +245,14 @@ class Dashboard(QMainWindow):
             super().keyPressEvent(event)
 
     # ------------------------------------------------------------------------ inside
+
+    def _catch_up(self, now_s: float) -> None:
+        """After a jump many messages are due: better one long frame than a picture of before."""
+        while self.recorded is not None and self.recorded.behind:
+            if time.perf_counter() - now_s > _CATCH_UP_S:
+                break
+            if (message := self.recorded.poll(0)) is not None:
+                self.take(message)
 
     def _say_words(self) -> None:
         state = self.state
@@ -305,7 +278,7 @@ class Dashboard(QMainWindow):
         """One panel that fails must not take the stop, nor the others, with it."""
         try:
             act()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             self._panels.pop(panel.name, None)
             self.docks.docks[panel.name].setWindowTitle(f"{panel.title}: failed, stands still")
             what = f"{type(error).__name__}: {error}"
@@ -332,7 +305,9 @@ class Dashboard(QMainWindow):
     def _restore_layout(self, name: str) -> None:
         self.docks.leave_enlarged()
         there = self.layouts.restore(name)
-        self.foot.say(f"Layout {name!r}" if there else f"Layout {name!r} fits no more", bad=not there)
+        self.foot.say(
+            f"Layout {name!r}" if there else f"Layout {name!r} fits no more", bad=not there
+        )
 
     def _put_around(self) -> None:
         self.setMenuWidget(self.header)
@@ -392,7 +367,8 @@ class Dashboard(QMainWindow):
             self._bind(str(number), lambda n=number: self.docks.focus(n or 10))
         for key, act in (
             ("Ctrl+P", self.pause), ("Ctrl+T", self.change_look), ("Ctrl+E", self.docks.enlarge),
-            ("Ctrl+O", self.docks.float_focused), ("F1", self.help.toggle), ("F11", self._full_screen),
+            ("Ctrl+O", self.docks.float_focused), ("F1", self.help.toggle),
+            ("F11", self._full_screen),
             ("Ctrl+S", self.save_layout), ("Ctrl+L", self.menu_button.showMenu),
             ("Ctrl+0", self.reset_layout),
         ):  # fmt: skip

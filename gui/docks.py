@@ -86,7 +86,7 @@ class Docks(QObject):
             self.docks[name].setFloating(not self.docks[name].isFloating())
             self.panels[name].setFocus()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keys that a floating panel has no use for are the window's."""
         if (
             isinstance(event, QKeyEvent)

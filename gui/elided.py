@@ -25,7 +25,7 @@ class Elided(QLabel):
             self.setToolTip(text)
             self._fit()
 
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+    def resizeEvent(self, event: QResizeEvent) -> None:
         """Fit again."""
         super().resizeEvent(event)
         self._fit()

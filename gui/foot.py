@@ -75,7 +75,7 @@ class WritingLine(QFrame):
         self.line.clearFocus()
         self.hide()
 
-    def eventFilter(self, watched: object, event: QEvent) -> bool:  # noqa: N802
+    def eventFilter(self, watched: object, event: QEvent) -> bool:
         """Leave on Escape, and when the keyboard goes elsewhere."""
         if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
             if event.type() is QEvent.Type.KeyPress:

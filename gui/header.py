@@ -17,7 +17,13 @@ ACTIONS = (
     (Action.ARM, "Arm", "Ctrl+A", True, "Lets commands pass."),
     (Action.DISARM, "Disarm", "Ctrl+D", False, "Lets no more commands pass."),
     (Action.RESET, "Reset", "Ctrl+R", True, "Leaves an emergency stop behind, to disarmed."),
-    (Action.DISABLE_ADAPTATION, "Freeze", "Ctrl+Z", False, "Adaptation: keeps the present weights."),
+    (
+        Action.DISABLE_ADAPTATION,
+        "Freeze",
+        "Ctrl+Z",
+        False,
+        "Adapts no more.",
+    ),
     (Action.ROLL_BACK, "Roll back", "Ctrl+B", False, "Goes back to the weights before."),
 )
 """What, its label, its key, whether it wants two presses, and what it does."""

@@ -166,7 +166,9 @@ def view(state: ViewState) -> Cell:
     age_s = (state.now_ns - state.heard_at_ns) / 1e9
     if age_s > SILENT_S:
         detail = "session ended?"
-        return Cell(name="view", title=title, text=f"silent {age_s:.0f} s", detail=detail, level=BAD)
+        return Cell(
+            name="view", title=title, text=f"silent {age_s:.0f} s", detail=detail, level=BAD
+        )
     found = []
     if state.missed_messages:
         found.append(f"{count_text(state.missed_messages)} messages lost")
@@ -183,7 +185,7 @@ def view(state: ViewState) -> Cell:
 
 def replayed(playing: bool, speed: float) -> Cell:
     """In place of `view`, for a recording."""
-    text = f"▶ {speed:g}×" if playing else "‖ paused"
+    text = f"▶ {speed:g} x" if playing else "‖ paused"
     return Cell(name="view", title="this recording", text=text, detail="decided then, not now")
 
 

@@ -12,6 +12,46 @@ from .look import Look
 Keys = Sequence[tuple[str, Sequence[tuple[str, str]]]]
 """Headings, each with keys and what they do."""
 
+KEYS: Keys = (
+    (
+        "Session",
+        (
+            ("Space", "stop all output, at once"), ("Ctrl+D", "disarm"),
+            ("Ctrl+A", "arm: twice within 3 s"),
+            ("Ctrl+R", "reset after a stop: twice within 3 s"),
+            ("Ctrl+Z", "freeze adaptation"), ("Ctrl+B", "roll back to the weights before"),
+            ("Ctrl+N", "write a note (Ctrl+Space stops meanwhile)"),
+        ),
+    ),
+    (
+        "View",
+        (
+            ("1 to 9, 0", "go to a panel; it has keys of its own"),
+            ("Tab", "go on to the next button or panel"),
+            ("Ctrl+P or P", "pause the pictures, and on"),
+            ("Ctrl+E", "this panel alone, and back"),
+            ("Ctrl+O", "this panel out of the window, and back"),
+            ("Ctrl+T", "dark or light"), ("F11", "full screen"), ("Ctrl+S", "save the layout"),
+            ("Ctrl+L", "layouts and panels"), ("Ctrl+0", "the layout it began with"),
+            ("F1", "this list"),
+        ),
+    ),
+)  # fmt: skip
+"""Of a session."""
+
+REPLAY_KEYS: Keys = (
+    (
+        "Recording",
+        (
+            ("Ctrl+P or P", "play or pause"), ("Ctrl+↓, Ctrl+↑", "slower, faster"),
+            ("Ctrl+←, Ctrl+→", "to the mark before, to the next"),
+            ("←, →", "5 s back, ahead; with Shift 60 s"), ("Home, End", "to the beginning, end"),
+        ),
+    ),
+    KEYS[1],
+)  # fmt: skip
+"""Of a recording."""
+
 
 class KeysHelp(QFrame):
     """A sheet over a part of the window; F1 or Escape takes it away. The keys stay in use.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 from PySide6.QtCore import QByteArray, Qt
@@ -28,13 +29,13 @@ class Store(Protocol):
     def value(self, key: str, /) -> Any:
         """What was kept; None if nothing was."""
 
-    def setValue(self, key: str, value: Any, /) -> None:  # noqa: N802
+    def setValue(self, key: str, value: Any, /) -> None:
         """Keep something."""
 
     def remove(self, key: str, /) -> None:
         """Keep it no more."""
 
-    def allKeys(self) -> Sequence[str]:  # noqa: N802
+    def allKeys(self) -> Sequence[str]:
         """What is kept."""
 
 
@@ -45,7 +46,7 @@ class Kept(dict[str, Any]):
         """As in `Store`."""
         return self.get(key)
 
-    def setValue(self, key: str, value: Any, /) -> None:  # noqa: N802
+    def setValue(self, key: str, value: Any, /) -> None:
         """As in `Store`."""
         self[key] = value
 
@@ -53,7 +54,7 @@ class Kept(dict[str, Any]):
         """As in `Store`."""
         self.pop(key, None)
 
-    def allKeys(self) -> Sequence[str]:  # noqa: N802
+    def allKeys(self) -> Sequence[str]:
         """As in `Store`."""
         return list(self)
 
@@ -71,9 +72,7 @@ class Layouts:
         Where layouts are kept.
     """
 
-    def __init__(
-        self, window: QMainWindow, docks: Mapping[str, QDockWidget], store: Store
-    ) -> None:
+    def __init__(self, window: QMainWindow, docks: Mapping[str, QDockWidget], store: Store) -> None:
         self._window, self._docks, self._store = window, docks, store
 
     def names(self) -> list[str]:
@@ -130,7 +129,7 @@ class Layouts:
         if len(heads) == 2:
             window.splitDockWidget(heads[0], heads[1], Qt.Orientation.Horizontal)
         for column in (left, right):
-            for above, below in zip(column, column[1:], strict=False):
+            for above, below in pairwise(column):
                 window.splitDockWidget(above, below, Qt.Orientation.Vertical)
 
     def _put_beside(

@@ -153,7 +153,6 @@ def style_sheet(look: Look, size_pt: int = 10) -> str:
     QToolTip {{ background: {look.raised}; border: 1px solid {look.line}; }}
     QTabBar {{ qproperty-drawBase: 0; }}
     QDockWidget[active="true"]::title {{ border-left: 3px solid {look.accent}; }}
-    QComboBox::drop-down {{ border: 0; width: 18px; }}
     QToolButton::menu-indicator {{ image: none; }}
     QScrollBar {{ background: {look.surface}; border: 0; margin: 0; }}
     QScrollBar:vertical {{ width: 10px; }}

@@ -235,6 +235,11 @@ class Recorded:
             moved_s = (self._clock.now_ns() - self._anchor.at_ns) / 1e9 * self.speed
         return min(self._anchor.position_s + moved_s, self.length_s)
 
+    @property
+    def behind(self) -> bool:
+        """Whether what a jump has to tell again is not all told yet."""
+        return bool(self._waiting)
+
     def play(self, speed: float | None = None) -> None:
         """Go on from here, or from the beginning if it is at its end.
 

@@ -34,7 +34,7 @@ class ReplayBar(QFrame):
         self.line = TimeLine(recorded)
         self.line.wanted.connect(self._want)
         self.play = _button("▶ Play   P", "Play or pause", self.toggle)
-        self.slower = _button("−", "Slower (Ctrl+down)", lambda: self.change_speed(-1))
+        self.slower = _button("-", "Slower (Ctrl+down)", lambda: self.change_speed(-1))
         self.faster = _button("+", "Faster (Ctrl+up)", lambda: self.change_speed(1))
         self.before = _button("|◀", "To the mark before (Ctrl+left)", lambda: self.to_mark(-1))
         self.after = _button("▶|", "To the next mark (Ctrl+right)", lambda: self.to_mark(1))
@@ -107,7 +107,7 @@ class ReplayBar(QFrame):
             self.went.emit()
         recorded = self._recorded
         _set(self.play, "‖ Pause   P" if recorded.playing else "▶ Play   P")
-        _set(self.speed, f"{recorded.speed:g}×")
+        _set(self.speed, f"{recorded.speed:g} x")
         _set(self.where, f"{clock_text(recorded.position_s)} / {clock_text(recorded.length_s)}")
         self.line.draw()
         return went

@@ -62,7 +62,7 @@ class TimeLine(QWidget):
         if abs(at - self._at) >= 0.5:
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint what stays, and the place over it."""
         if self._drawn is None or self._drawn.size() != self.size() * self.devicePixelRatioF():
             self._drawn = self._background()
@@ -78,11 +78,11 @@ class TimeLine(QWidget):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+    def mousePressEvent(self, event: QMouseEvent) -> None:
         """Go where somebody points."""
         self.wanted.emit(self._seconds(event.position().x()))
 
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Follow the mouse while it is held."""
         if event.buttons() & Qt.MouseButton.LeftButton:
             self.wanted.emit(self._seconds(event.position().x()))

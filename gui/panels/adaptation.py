@@ -112,10 +112,20 @@ def _texts(change: Change) -> tuple[str, ...]:
 
 def _buttons(controls: Controls, may: Collection[Action]) -> tuple[ActionButton, ...]:
     freeze = ActionButton(
-        Action.DISABLE_ADAPTATION, "Freeze", "Ctrl+Z", controls, may, why="Keeps the present weights."
+        Action.DISABLE_ADAPTATION,
+        "Freeze",
+        "Ctrl+Z",
+        controls,
+        may,
+        why="Adapts no more.",
     )
     back = ActionButton(
-        Action.ROLL_BACK, "Roll back", "Ctrl+B", controls, may, why="Goes back to the weights before."
+        Action.ROLL_BACK,
+        "Roll back",
+        "Ctrl+B",
+        controls,
+        may,
+        why="To the weights before.",
     )
     return freeze, back
 

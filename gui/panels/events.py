@@ -38,15 +38,15 @@ class Rows(QAbstractTableModel):
         self._kinds: frozenset[str] | None = None
         self._count = 0
 
-    def rowCount(self, parent: _Index | None = None) -> int:  # noqa: N802
+    def rowCount(self, parent: _Index | None = None) -> int:
         """How many."""
         return 0 if parent is not None and parent.isValid() else len(self.rows)
 
-    def columnCount(self, parent: _Index | None = None) -> int:  # noqa: N802
+    def columnCount(self, parent: _Index | None = None) -> int:
         """Time, sign, kind, text."""
         return 0 if parent is not None and parent.isValid() else len(_HEADS)
 
-    def headerData(  # noqa: N802
+    def headerData(
         self,
         section: int,
         orientation: Qt.Orientation,

@@ -43,7 +43,7 @@ class Machine(QWidget):
             self.setAccessibleName(f"Guard: {state or 'not heard yet'}")
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint boxes and arrows."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -100,7 +100,9 @@ class Machine(QWidget):
             return
         down = start.top() < stop.top()
         x = start.center().x()
-        ends = (start.bottom() + 3, stop.top() - 3) if down else (start.top() - 3, stop.bottom() + 3)
+        ends = (
+            (start.bottom() + 3, stop.top() - 3) if down else (start.top() - 3, stop.bottom() + 3)
+        )
         _arrow(painter, QPointF(x - 4, ends[0]), QPointF(x - 4, ends[1]))
         if back:
             _arrow(painter, QPointF(x + 4, ends[1]), QPointF(x + 4, ends[0]))
@@ -129,7 +131,7 @@ class Bars(QWidget):
             self.rows, self.total = rows, total
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint a line for each reason, as many as there is room for."""
         painter = QPainter(self)
         for number, (what, why, count) in enumerate(self.rows[: self.height() // _ROW]):

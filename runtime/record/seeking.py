@@ -6,6 +6,7 @@ from array import array
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from .contents import Note
 from .entries import ChunkEntry, Entry, read_entry
 from .layout import SIGNAL, TAPE
 from .reading import recording_file
-from .xdf_read import NumericSamples, TextSamples, XdfReader
+from .xdf_read import NumericSamples, TextSamples, XdfChunk, XdfReader
 
 _KEPT_BLOCKS = 64  # rows of a chunk stand in one block of the file, or in two
 _STAMPED = ("chunk", "turn", "event", "guard", "quality", "promotion")
@@ -100,7 +101,7 @@ class SeekableTape:
         self.turns_s = self.times_s[index.turns]
         self.abstained = np.array(index.abstained, bool)
         self.remarks = self._reader.remarks
-        self._open = self.file.open("rb")
+        self._open: BinaryIO | None = None
 
     @property
     def spec(self) -> StreamSpec:
@@ -131,7 +132,7 @@ class SeekableTape:
         RecordingError
             If the line cannot be read.
         """
-        part = self._reader.read_at(self._open, self._places[number])
+        part = self._read_at(self._places[number])
         if not isinstance(part, TextSamples):
             raise RecordingError(f"{self.file} has changed since it was opened: open it again.")
         entry = read_entry(part.texts[self._parts[number]])
@@ -139,7 +140,14 @@ class SeekableTape:
 
     def close(self) -> None:
         """Let go of the file. Twice is harmless."""
-        self._open.close()
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+    def _read_at(self, place: int) -> XdfChunk | None:
+        if self._open is None:
+            self._open = self.file.open("rb")
+        return self._reader.read_at(self._open, place)
 
     def _with_samples(self, entry: ChunkEntry) -> Chunk:
         spec = self.spec
@@ -154,7 +162,7 @@ class SeekableTape:
         for place, first in self._blocks.between(start, stop):
             values = self._blocks.kept(place)
             if values is None:
-                part = self._reader.read_at(self._open, place)
+                part = self._read_at(place)
                 if not isinstance(part, NumericSamples):
                     return None
                 values = self._blocks.keep(place, part.values)
