@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import QEvent, Qt, Slot
@@ -131,7 +132,7 @@ class Dashboard(QMainWindow):
         """Learn from a message."""
         self.state.take(message, self._clock.now_ns())
         for panel in list(self._panels.values()):
-            self._guarded(panel, lambda panel=panel: panel.take(message))
+            self._guarded(panel, partial(panel.take, message))
 
     def frame(self) -> None:
         """Draw what is due; called 60 times a second at most."""
@@ -338,13 +339,13 @@ class Dashboard(QMainWindow):
         self.menu.clear()
         self.menu.addAction("As at first   Ctrl+0", self.reset_layout)
         for name in self.layouts.names():
-            self.menu.addAction(name, lambda name=name: self._restore_layout(name))
+            self.menu.addAction(name, partial(self._restore_layout, name))
         self.menu.addAction("Save as …   Ctrl+S", self.save_layout)
         names = self.layouts.names()
         if names:
             remove = self.menu.addMenu("Remove")
             for name in names:
-                remove.addAction(name, lambda name=name: self.layouts.remove(name))
+                remove.addAction(name, partial(self.layouts.remove, name))
         self.menu.addSeparator()
         for dock in self.docks.docks.values():
             self.menu.addAction(dock.toggleViewAction())
@@ -358,13 +359,13 @@ class Dashboard(QMainWindow):
         elif self.bar is not None:
             bar = self.bar
             for key, act in (
-                ("Ctrl+Down", lambda: bar.change_speed(-1)),
-                ("Ctrl+Up", lambda: bar.change_speed(1)),
-                ("Ctrl+Left", lambda: bar.to_mark(-1)), ("Ctrl+Right", lambda: bar.to_mark(1)),
+                ("Ctrl+Down", partial(bar.change_speed, -1)),
+                ("Ctrl+Up", partial(bar.change_speed, 1)),
+                ("Ctrl+Left", partial(bar.to_mark, -1)), ("Ctrl+Right", partial(bar.to_mark, 1)),
             ):  # fmt: skip
                 self._bind(key, act)
         for number in range(10):
-            self._bind(str(number), lambda n=number: self.docks.focus(n or 10))
+            self._bind(str(number), partial(self.docks.focus, number or 10))
         for key, act in (
             ("Ctrl+P", self.pause), ("Ctrl+T", self.change_look), ("Ctrl+E", self.docks.enlarge),
             ("Ctrl+O", self.docks.float_focused), ("F1", self.help.toggle),

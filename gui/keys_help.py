@@ -97,11 +97,9 @@ class KeysHelp(QFrame):
             self.hide()
             return
         self.adjustSize()
-        parent = self.parentWidget()
-        self.move(
-            max(0, (parent.width() - self.width()) // 2),
-            max(0, (parent.height() - self.height()) // 2),
-        )
+        window = self.window()
+        left, top = (window.width() - self.width()) // 2, (window.height() - self.height()) // 2
+        self.move(max(0, left), max(0, top))
         self.show()
         self.raise_()
 

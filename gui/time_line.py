@@ -157,8 +157,8 @@ class TimeLine(QWidget):
         elif sign == NOTE:
             painter.drawRect(QRectF(x - 4, y - 4, 8, 8))
         elif sign == FAULT:
-            corners = (QPointF(x, y - 5), QPointF(x - 5, y + 5), QPointF(x + 5, y + 5))
-            painter.drawPolygon(QPolygonF(corners))
+            triangle = (QPointF(x, y - 5), QPointF(x - 5, y + 5), QPointF(x + 5, y + 5))
+            painter.drawPolygon(QPolygonF(triangle))
         elif sign == GUARD:
             corners = (QPointF(x, y - 6), QPointF(x + 5, y), QPointF(x, y + 6), QPointF(x - 5, y))
             painter.drawPolygon(QPolygonF(corners))

@@ -158,7 +158,7 @@ class Events(Panel):
         self.model.forget()
 
     def _wanted(self) -> frozenset[str] | None:
-        chosen = self.kinds.currentData()
+        chosen = str(self.kinds.currentData())
         if chosen == _EVERYTHING:
             return None
         return GROUPS.get(chosen, frozenset({chosen}))

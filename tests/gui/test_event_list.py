@@ -18,9 +18,7 @@ def filled() -> EventList:
     events.take(a_stream())
     marker = Marker(label="left", sample=250)
     samples = np.zeros((4, 500), np.float32)
-    events.take(
-        Chunk(samples=samples, first_sample=0, arrived_ns=10**10, markers=(marker,))
-    )
+    events.take(Chunk(samples=samples, first_sample=0, arrived_ns=10**10, markers=(marker,)))
     return events
 
 

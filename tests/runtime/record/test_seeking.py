@@ -10,6 +10,7 @@ from diverloop.runtime.messages import Chunk
 from diverloop.runtime.record.link import FILE
 from diverloop.runtime.record.reading import TapeReader
 from diverloop.runtime.record.seeking import SeekableTape
+
 from ...gui.taped_session import write_session
 
 
