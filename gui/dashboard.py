@@ -42,7 +42,7 @@ LIVELY_HZ = {"traces": 60.0, "probabilities": 20.0}
 """How often panels are worth drawing that move; all others `_CALM_HZ`."""
 
 _CALM_HZ = 10.0
-_WORDS_S = 0.1  # nobody reads faster than the header changes
+_WORDS_S = 0.2  # nobody reads faster
 _HINT = "Space stops all output · F1 shows all keys"
 _REPLAY_HINT = "A recording: nothing runs, so there is nothing to stop · F1 shows all keys"
 _STEP_S = 5.0
@@ -366,14 +366,14 @@ class Dashboard(QMainWindow):
                 self._bind(key, act)
         for number in range(10):
             self._bind(str(number), partial(self.docks.focus, number or 10))
-        for key, act in (
+        for keys, do in (
             ("Ctrl+P", self.pause), ("Ctrl+T", self.change_look), ("Ctrl+E", self.docks.enlarge),
             ("Ctrl+O", self.docks.float_focused), ("F1", self.help.toggle),
             ("F11", self._full_screen),
             ("Ctrl+S", self.save_layout), ("Ctrl+L", self.menu_button.showMenu),
             ("Ctrl+0", self.reset_layout),
         ):  # fmt: skip
-            self._bind(key, act)
+            self._bind(keys, do)
 
     def _bind(self, keys: str, act: Callable[[], None]) -> None:
         shortcut = QShortcut(QKeySequence(keys), self)

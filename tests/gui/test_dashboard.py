@@ -281,8 +281,7 @@ def test_ten_thousand_updates_leave_no_widgets_and_no_memory_behind(opened):
     def update(first: int, stop: int) -> None:
         for n in range(first, stop):
             one.window.take(ARMED if n % 50 == 0 else quality if n % 20 == 0 else a_turn(12 * n))
-            if n % 25 == 0:
-                one.window._words_at_s = -1.0
+            if n % 50 == 0:
                 one.window.frame()
 
     update(0, 2000)  # a minute of turns, which is what the guard's panel looks back
