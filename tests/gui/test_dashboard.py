@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from dataclasses import replace
 from itertools import cycle, islice
 
 import pytest
@@ -20,7 +21,7 @@ from diverloop.gui.panels.guard_panel import GuardPanel
 from diverloop.gui.recorded import Recorded, SessionTape
 from diverloop.runtime.access import RIGHTS, Action, Role
 from diverloop.runtime.clock import VirtualClock
-from diverloop.runtime.messages import Chunk, Event, EventKind
+from diverloop.runtime.messages import Chunk, Event, EventKind, Turn
 
 from .seen import Counting, Link
 from .taped_session import write_session
@@ -276,11 +277,15 @@ def test_ten_thousand_updates_leave_no_widgets_and_no_memory_behind(opened):
     one = opened()
     one.traces.take = lambda message: None
     one.maps.take = lambda message: None
-    quality = a_quality(a_stream())
+    quality, turn = a_quality(a_stream()), a_turn(12)
+
+    def later(n: int) -> Turn:
+        times = replace(turn.times, acted_ns=turn.times.acted_ns + n * 48_000_000)
+        return replace(turn, times=times)
 
     def update(first: int, stop: int) -> None:
         for n in range(first, stop):
-            one.window.take(ARMED if n % 50 == 0 else quality if n % 20 == 0 else a_turn(12 * n))
+            one.window.take(ARMED if n % 50 == 0 else quality if n % 20 == 0 else later(n))
             if n % 50 == 0:
                 one.window.frame()
 
@@ -288,14 +293,17 @@ def test_ten_thousand_updates_leave_no_widgets_and_no_memory_behind(opened):
     QApplication.processEvents()
     widgets = len(one.window.findChildren(QWidget))
     gc.collect()
+    objects = len(gc.get_objects())
+    update(2000, 9000)
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    update(2000, 12_000)
+    update(9000, 12_000)
     gc.collect()
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(one.window.findChildren(QWidget)) == widgets
-    assert after - before < 400_000  # bytes; some 40 each would be a leak of one object
+    assert len(gc.get_objects()) - objects < 2000  # in 10,000 updates; 200 of them are rows
+    assert after - before < 100_000  # bytes in 3000 updates
 
 
 # --------------------------------------------------------------------------------- a recording
