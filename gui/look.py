@@ -151,6 +151,17 @@ def style_sheet(look: Look, size_pt: int = 10) -> str:
     QMenu::item:selected, QMenuBar::item:selected {{
         background: {look.accent}; color: {look.ground}; }}
     QToolTip {{ background: {look.raised}; border: 1px solid {look.line}; }}
+    QTabBar {{ qproperty-drawBase: 0; }}
+    QDockWidget[active="true"]::title {{ border-left: 3px solid {look.accent}; }}
+    QToolButton::menu-indicator {{ image: none; }}
+    QScrollBar {{ background: {look.surface}; border: 0; margin: 0; }}
+    QScrollBar:vertical {{ width: 10px; }}
+    QScrollBar:horizontal {{ height: 10px; }}
+    QScrollBar::handle {{ background: {look.line}; border-radius: 5px; min-height: 24px;
+        min-width: 24px; }}
+    QScrollBar::handle:hover {{ background: {look.faint}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: none; }}
     QTabBar::tab {{ background: {look.raised}; padding: 4px 12px; }}
     QTabBar::tab:selected {{ background: {look.surface}; border-bottom: 2px solid {look.accent}; }}
     QSlider::groove:horizontal {{ background: {look.line}; height: 6px; border-radius: 3px; }}

@@ -177,6 +177,11 @@ class XdfReader:
         return self._whole
 
     @property
+    def chunk_at(self) -> int:
+        """Where the chunk that was given last begins: a place for `read_at`."""
+        return self._chunk_at
+
+    @property
     def tallies(self) -> dict[int, Tally]:
         """Rows, stamps and offsets of every stream up to there: a copy."""
         return {number: replace(stream.tally) for number, stream in self._streams.items()}
@@ -195,8 +200,30 @@ class XdfReader:
         except OSError as error:
             raise self._unreadable(error) from error
 
+    def read_at(self, file: BinaryIO, place: int) -> XdfChunk | None:
+        """Read one chunk again, wherever it stands, after an iteration has found it.
+
+        Parameters
+        ----------
+        file : binary file
+            The same file, open for reading.
+        place : int
+            A `chunk_at` of that iteration.
+
+        Returns
+        -------
+        chunk : XdfChunk or None
+            None if it is not there any more.
+        """
+        size = os.fstat(file.fileno()).st_size
+        try:
+            tag, stop = head_of(file, place, size)
+            return self._content(file, tag, stop, size)
+        except DamagedError:
+            return None
+
     def _forget(self) -> None:
-        self._whole = len(MAGIC)
+        self._whole = self._chunk_at = len(MAGIC)
         self._streams: dict[int, KnownStream] = {}
         self._skipped: list[tuple[int, int]] = []
         self._orphans: dict[int, int] = {}
@@ -224,9 +251,9 @@ class XdfReader:
                 self._skip(at, found)
                 at = found
                 continue
-            at = stop
+            start, at = at, stop
             if chunk is not None:
-                self._whole = stop
+                self._whole, self._chunk_at = stop, start
                 yield chunk
         self._done = True
 

@@ -1,0 +1,107 @@
+"""Which weights decide, and how that came about, gathered from messages; no Qt."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+from ..runtime.messages import Chunk, Event, EventKind, Promotion, StreamSpec, Turn
+from ..runtime.telemetry import Telegram
+
+NOTHING_ADAPTS = "Nothing has adapted in this session: the weights it began with decide."
+OTHERS_REFUSED = "Other weights were offered, none has taken over: the first ones decide."
+UNKNOWN = "No decision has come yet, so nobody knows which weights decide."
+NO_FIGURES = (
+    "Reward and shadow figures: none, because no session of this version sends any."  # rl/ is empty
+)
+OFFERED, TOOK_OVER, REFUSED = "offered", "took over", "refused"
+"""What can have become of weights."""
+
+_MOST = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Other weights were offered to the loop, which took or refused them.
+
+    Parameters
+    ----------
+    epoch : int
+        Theirs.
+    at_s : float
+        Stream time, seconds; negative if it is not known.
+    reason, who, kind : str
+        As in `Promotion`.
+    became : str
+        `OFFERED`, `TOOK_OVER` or `REFUSED`.
+    """
+
+    epoch: int
+    at_s: float
+    reason: str
+    who: str
+    kind: str
+    became: str = OFFERED
+
+
+class AdaptationView:
+    """What is known of the weights."""
+
+    def __init__(self) -> None:
+        self.epoch: int | None = None
+        """Of the weights that made the newest decision."""
+        self.changes: deque[Change] = deque(maxlen=_MOST)
+        """Newest last."""
+        self.count = 0
+        """Of all that were offered."""
+        self._rate_hz = 0.0
+        self._stop = 0
+
+    def take(self, message: Telegram) -> None:
+        """Learn from a message."""
+        match message:
+            case StreamSpec():
+                self._rate_hz = message.rate_hz
+            case Chunk():
+                self._stop = message.stop_sample
+            case Turn():
+                self._take_epoch(message.decision.epoch)
+            case Event() if message.kind is EventKind.PROMOTED:
+                self._settle(TOOK_OVER if TOOK_OVER in message.text else REFUSED)
+            case Promotion():
+                self._take_promotion(message)
+
+    def sentence(self) -> str:
+        """What is known, in words."""
+        taken = [change for change in self.changes if change.became == TOOK_OVER]
+        if taken:
+            times = "once" if len(taken) == 1 else f"{len(taken)} times"
+            return f"Weights changed {times}; epoch {self.epoch} decides now."
+        if self.epoch is None:
+            return UNKNOWN
+        if self.epoch and not self.changes:
+            return f"Epoch {self.epoch} decides; how it came was before this view looked on."
+        return OTHERS_REFUSED if self.changes else NOTHING_ADAPTS
+
+    def _take_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+        if self.changes and self.changes[-1].epoch == epoch:
+            self._settle(TOOK_OVER)
+
+    def _settle(self, became: str) -> None:
+        if self.changes and self.changes[-1].became == OFFERED:
+            self.changes[-1] = replace(self.changes[-1], became=became)
+            if became == TOOK_OVER:
+                self.epoch = self.changes[-1].epoch
+
+    def _take_promotion(self, promotion: Promotion) -> None:
+        self.count += 1
+        self.changes.append(
+            Change(
+                epoch=promotion.epoch,
+                at_s=self._stop / self._rate_hz if self._rate_hz else -1.0,
+                reason=promotion.reason,
+                who=promotion.who,
+                kind=promotion.kind,
+            )
+        )

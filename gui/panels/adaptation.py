@@ -1,0 +1,154 @@
+"""Which weights decide, how they came about, and how to hold on to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+)
+
+from ...runtime.access import Action
+from ...runtime.telemetry import Telegram
+from ..actions import ActionButton
+from ..adaptation_view import NO_FIGURES, AdaptationView, Change
+from ..controls import Controls
+from ..event_list import time_text
+from ..look import DARK, Look
+from .panel import Panel
+
+_HEADS = ("Epoch", "Time", "Became", "Who", "Why")
+
+
+class Adaptation(Panel):
+    """Epoch, changes of weights, and two buttons: freeze, roll back.
+
+    Parameters
+    ----------
+    look : Look
+        Colours.
+    controls : Controls, optional
+        Who asks; without it the panel has no buttons.
+    may : collection of Action
+        What the person's role allows.
+    """
+
+    name, title = "adaptation", "Adaptation"
+
+    def __init__(
+        self,
+        look: Look = DARK,
+        controls: Controls | None = None,
+        may: Collection[Action] = frozenset(),
+    ) -> None:
+        super().__init__(look)
+        self.view = AdaptationView()
+        self.epoch, self.sentence, self.figures = QLabel("epoch —"), QLabel(), QLabel(NO_FIGURES)
+        self.sentence.setWordWrap(True)
+        self.figures.setWordWrap(True)
+        self.table = _table()
+        self.setFocusProxy(self.table)
+        self._shown = (-1, "")
+        top = QHBoxLayout()
+        top.addWidget(self.epoch)
+        top.addStretch()
+        self.buttons = () if controls is None else _buttons(controls, may)
+        for button in self.buttons:
+            top.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.addLayout(top)
+        layout.addWidget(self.sentence)
+        layout.addWidget(self.table, 1)
+        layout.addWidget(self.figures)
+        self.wear(look)
+
+    def take(self, message: Telegram) -> None:
+        """Learn from a message."""
+        self.view.take(message)
+
+    def draw(self) -> None:
+        """Show what is known now."""
+        view = self.view
+        _set(self.epoch, "epoch —" if view.epoch is None else f"epoch {view.epoch}")
+        _set(self.sentence, view.sentence())
+        known = (view.count, view.changes[-1].became if view.changes else "")
+        if known != self._shown:
+            self._shown = known
+            self._fill()
+
+    def wear(self, look: Look) -> None:
+        """Change colours."""
+        super().wear(look)
+        self.epoch.setStyleSheet("font-size: 15pt; font-weight: bold;")
+        self.figures.setStyleSheet(f"color: {look.faint}; font-size: 9pt;")
+
+    def forget(self) -> None:
+        """Know nothing any more."""
+        self.view = AdaptationView()
+
+    def _fill(self) -> None:
+        changes = list(reversed(self.view.changes))
+        self.table.setRowCount(len(changes))
+        self.table.setVisible(bool(changes))
+        for row, change in enumerate(changes):
+            for column, text in enumerate(_texts(change)):
+                item = QTableWidgetItem(text)
+                item.setToolTip(text)
+                self.table.setItem(row, column, item)
+
+
+def _texts(change: Change) -> tuple[str, ...]:
+    at = time_text(change.at_s if change.at_s >= 0 else float("nan"))
+    return (str(change.epoch), at, change.became, change.who, change.reason)
+
+
+def _buttons(controls: Controls, may: Collection[Action]) -> tuple[ActionButton, ...]:
+    freeze = ActionButton(
+        Action.DISABLE_ADAPTATION,
+        "Freeze",
+        "Ctrl+Z",
+        controls,
+        may,
+        why="Adapts no more.",
+    )
+    back = ActionButton(
+        Action.ROLL_BACK,
+        "Roll back",
+        "Ctrl+B",
+        controls,
+        may,
+        why="To the weights before.",
+    )
+    return freeze, back
+
+
+def _table() -> QTableWidget:
+    table = QTableWidget(0, len(_HEADS))
+    table.setHorizontalHeaderLabels(list(_HEADS))
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setShowGrid(False)
+    table.setTabKeyNavigation(False)
+    table.setAccessibleName("Changes of weights, the newest on top")
+    table.verticalHeader().hide()
+    header = table.horizontalHeader()
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+    header.setStretchLastSection(True)
+    for column, width in enumerate((54, 82, 82, 70)):
+        table.setColumnWidth(column, width)
+    table.hide()
+    return table
+
+
+def _set(label: QLabel, text: str) -> None:
+    if label.text() != text:
+        label.setText(text)

@@ -1,0 +1,57 @@
+"""Weights in a table, and the two buttons that hold on to them."""
+
+from __future__ import annotations
+
+from diverloop.gui.adaptation_view import NO_FIGURES, NOTHING_ADAPTS
+from diverloop.gui.controls import Controls
+from diverloop.gui.look import LIGHT
+from diverloop.gui.panels.adaptation import Adaptation
+from diverloop.runtime.access import Action
+from diverloop.runtime.messages import Promotion
+
+from ..seen import Link
+from ..told import a_stream, a_turn
+
+
+def promoted(epoch: int) -> Promotion:
+    return Promotion(epoch=epoch, kind="linear", settings={}, reason="it was better", who="rule")
+
+
+def test_when_nothing_adapts_it_says_so_and_claims_no_figures(qtbot):
+    panel = Adaptation()
+    qtbot.addWidget(panel)
+    panel.show()
+    panel.take(a_turn(250))
+    panel.draw()
+    assert panel.sentence.text() == NOTHING_ADAPTS
+    assert panel.figures.text() == NO_FIGURES
+    assert not panel.table.isVisible()
+    assert not panel.buttons
+
+
+def test_changes_stand_in_a_table_the_newest_on_top_and_are_forgotten(qtbot):
+    panel = Adaptation(LIGHT)
+    qtbot.addWidget(panel)
+    panel.show()
+    for message in (a_stream(), promoted(1), promoted(2)):
+        panel.take(message)
+    panel.draw()
+    cells = [panel.table.item(0, column).text() for column in range(5)]
+    assert cells == ["2", "0:00:00.0", "offered", "rule", "it was better"]
+    panel.forget()
+    panel.draw()
+    assert panel.table.rowCount() == 0
+
+
+def test_freeze_and_roll_back_ask_the_session(qtbot):
+    link = Link()
+    controls = Controls(lambda: link)
+    panel = Adaptation(controls=controls, may={Action.DISABLE_ADAPTATION})
+    qtbot.addWidget(panel)
+    freeze, back = panel.buttons
+    with qtbot.waitSignal(controls.answered):
+        freeze.click()
+    assert [action for action, _ in link.asked] == [Action.DISABLE_ADAPTATION]
+    assert not back.isEnabled()
+    assert "role does not allow" in back.toolTip()
+    controls.close()

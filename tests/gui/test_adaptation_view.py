@@ -1,0 +1,63 @@
+"""Weights: offered, taken or refused, and nothing claimed that was not told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from diverloop.gui.adaptation_view import (
+    NOTHING_ADAPTS,
+    OFFERED,
+    OTHERS_REFUSED,
+    REFUSED,
+    TOOK_OVER,
+    UNKNOWN,
+    AdaptationView,
+)
+from diverloop.runtime.messages import Event, EventKind, Promotion
+
+from .told import a_stream, a_turn
+
+
+def offered(epoch: int) -> Promotion:
+    return Promotion(epoch=epoch, kind="linear", settings={}, reason="it was better", who="rule")
+
+
+def decided(epoch: int):
+    turn = a_turn(250)
+    return replace(turn, decision=replace(turn.decision, epoch=epoch))
+
+
+def test_a_session_in_which_nothing_adapts_says_so_and_an_unknown_one_does_not():
+    view = AdaptationView()
+    assert view.sentence() == UNKNOWN
+    view.take(decided(0))
+    assert view.sentence() == NOTHING_ADAPTS
+
+
+def test_a_view_that_came_late_does_not_pretend_to_know_how_weights_came():
+    view = AdaptationView()
+    view.take(decided(3))
+    assert view.sentence().startswith("Epoch 3 decides; how it came was before")
+
+
+def test_weights_take_over_when_the_loop_or_a_decision_says_so():
+    view = AdaptationView()
+    view.take(a_stream())
+    view.take(offered(1))
+    assert view.changes[-1].became == OFFERED
+    text = "Weights of epoch 1 took over: it was better"
+    view.take(Event(kind=EventKind.PROMOTED, text=text))
+    assert view.changes[-1].became == TOOK_OVER
+    view.take(offered(2))
+    view.take(decided(2))
+    assert view.sentence() == "Weights changed 2 times; epoch 2 decides now."
+
+
+def test_refused_weights_are_told_as_refused():
+    view = AdaptationView()
+    view.take(decided(4))
+    view.take(offered(2))
+    text = "Weights of epoch 2 were refused: those of epoch 4 stay."
+    view.take(Event(kind=EventKind.PROMOTED, text=text))
+    assert view.changes[-1].became == REFUSED
+    assert view.sentence() == OTHERS_REFUSED
