@@ -18,7 +18,7 @@ from .trace_view import TraceView, fitting_scale
 
 _AT_ONCE = 2_000_000
 """Samples drawn in one go: about 10 ms. A larger picture is filled over several frames."""
-_REACH = 1.0  # rows up and down that a trace may go before it is cut
+_REACH = (1.0, 1.0, 0.5)  # rows up and down that a trace may go before it is cut, by `Grade`
 _DASH = 4  # columns drawn, and left out, of a bad channel: told by more than its colour
 _HATCH = 8
 _RECENT = 400  # columns by which the scale follows the signal
@@ -52,6 +52,8 @@ class TracePicture:
         """Which channels, from the top."""
         self._key: tuple[object, ...] = ()
         self._recent = np.zeros((2, 0, 0))
+        self._over = 0  # columns from here on are not over yet
+        self._drawn_stop = 0  # how far the stream was when the last of them was drawn
 
     @property
     def per_column(self) -> float:
@@ -78,7 +80,7 @@ class TracePicture:
     @property
     def shown_stop(self) -> int:
         """Stream index one past the newest sample that is in the picture."""
-        return int(self.end * self.per_column)
+        return min(int(self.end * self.per_column), self._drawn_stop)
 
     def advance(self, width: int, height: int) -> tuple[int, int]:
         """Draw what is missing, or a part of it if it is much.
@@ -98,19 +100,22 @@ class TracePicture:
         oldest = int(np.ceil(self.store.first / self.per_column))
         first = max(last - width, min(oldest, last))
         if first > self.end or last < self.begin:
-            self.begin = self.end = first
+            self.begin = self.end = self._over = first
             self.voids += 1
         at_once = max(int(_AT_ONCE / max(self.per_column * len(self.rows), 1)), 4)
-        if last > self.end:
-            drawn = (self.end, min(last, self.end + at_once))
+        growing = self._over < self.end <= last and self.store.stop != self._drawn_stop
+        if last > self.end or growing:
+            drawn = (self._over, min(last, self._over + at_once))
             self._draw(*drawn)
-            self.end = drawn[1]
+            self.end, self._drawn_stop = drawn[1], self.store.stop
+            self._over = min(self.end, self._n_over())
             self.begin = max(self.begin, self.end - width)
         elif first < self.begin:
             drawn = (max(first, self.begin - at_once), self.begin)
             self._draw(*drawn)
             self.begin = drawn[0]
             self.end = min(self.end, self.begin + width)
+            self._over = min(self._over, self.end)
         else:
             drawn = (self.end, self.end)
         return drawn
@@ -129,10 +134,16 @@ class TracePicture:
         return self.view.scale_uv != before
 
     def _ready(self) -> int:
-        """Columns of which every sample is there."""
+        """Columns of which anything is there; with bins, everything."""
         if self._binned():
             return max(int((self.store.stop // BIN) * BIN / self.per_column) - 1, 0)
-        return max(int((self.store.stop - 2) / self.per_column), 0)
+        return max(int(np.ceil((self.store.stop - 1) / self.per_column)), 0)
+
+    def _n_over(self) -> int:
+        """Columns of which everything is there."""
+        if self._binned():
+            return self._ready()
+        return max(int((self.store.stop - 1) / self.per_column), 0)
 
     def _binned(self) -> bool:
         return self.per_column >= 4 * BIN and not self.view.filter.active
@@ -152,7 +163,7 @@ class TracePicture:
         if self.pixels.shape != (height, width):
             self.pixels = np.empty((height, width), np.uint32)
         self._prepare()
-        self.begin = self.end = 0
+        self.begin = self.end = self._over = 0
         self.voids += 1
 
     def _prepare(self) -> None:
@@ -188,11 +199,17 @@ class TracePicture:
         if self._binned():
             low, high = bin_extents(self.store, self.rows, first, stop, self.per_column)
         else:
-            low, high = extents(self._filter.read, first, stop, self.per_column)
+            low, high = self._extents(first, stop)
         low, high = low - self._centres, high - self._centres
         self._recent = np.concatenate([self._recent, [low, high]], axis=1)[:, -_RECENT:]
         self._lay_gaps(columns, low)
         self._lay_traces(columns, low, high)
+
+    def _extents(
+        self, first: int, stop: int
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        newest = self.store.stop - 1
+        return extents(self._filter.read, first, stop, self.per_column, newest)
 
     def _lay_ground(self, columns: NDArray[np.integer]) -> None:
         places = columns % self.pixels.shape[1]
@@ -218,7 +235,7 @@ class TracePicture:
         grades = self.marks.grades_at(moments)[:, self.rows]
         pitch = height / len(self.rows)
         middles = (np.arange(len(self.rows)) + 0.5) * pitch
-        reach = _REACH * pitch
+        reach = np.array(_REACH)[grades] * pitch
         top = middles - np.clip(high * (pitch / self.view.scale_uv), -reach, reach)
         bottom = middles - np.clip(low * (pitch / self.view.scale_uv), -reach, reach)
         left_out = (grades == Grade.BAD) & (columns[:, None] // _DASH % 2 == 1)

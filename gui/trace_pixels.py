@@ -24,7 +24,7 @@ _FAINTEST = 6  # steps below which an end is left out
 
 
 def extents(
-    read: Read, first: int, stop: int, per_column: float
+    read: Read, first: int, stop: int, per_column: float, newest: int
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """The least and the greatest value of a polyline through the samples, in each pixel column.
 
@@ -39,19 +39,22 @@ def extents(
         Columns, stop exclusive.
     per_column : float
         Samples.
+    newest : int
+        Stream index of the newest sample that there is: a column ends there, if it is not over.
 
     Returns
     -------
     low, high : ndarray, shape (n_columns, n_shown)
         NaN where a sample of the column is not known.
     """
-    edges = np.arange(first, stop + 1) * per_column
+    edges = np.minimum(np.arange(first, stop + 1) * per_column, newest)
     whole = np.floor(edges).astype(np.int64)
     begin = int(whole[0])
-    samples = read(begin, int(whole[-1]) + 2)
+    samples = read(begin, min(int(whole[-1]) + 2, newest + 1))
     at = whole - begin
     share = (edges - whole)[:, None].astype(samples.dtype)
-    on_edge = samples[at] + share * (samples[at + 1] - samples[at])
+    after = samples[np.minimum(at + 1, len(samples) - 1)]
+    on_edge = samples[at] + share * (after - samples[at])
     # A column has samples of its own, beyond those on its edges, unless it is shorter than one.
     inside = np.minimum(at[:-1] + 1, len(samples) - 1)
     low = np.minimum.reduceat(samples, inside, axis=0)

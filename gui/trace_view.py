@@ -12,15 +12,18 @@ from .trace_filter import FilterChoice
 
 WINDOWS_S = (1, 2, 3, 5, 10, 15, 20, 30, 60)
 """How much time may be shown at once."""
-SCALES_UV = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+SCALES_UV = (
+    1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000, 1500, 2000, 3000,
+    5000, 7000, 10000, 20000,
+)  # fmt: skip
 """Microvolts from one row to the next."""
 GROUPS = (0, 16, 32, 64)
 """How many channels at once; 0 is all."""
 ORDERS = ("as sent", "by name", "worst first")
 """What is on top."""
 
-_LEAST, _MOST = 0.5, 1.6  # of a row: a spread beyond calls for another scale
-_FILLS = 1.35  # of a row, at most, after the scale was chosen anew: peaks may touch the next
+_LEAST, _MOST = 0.4, 1.1  # of a row: a spread beyond calls for another scale
+_FILLS = 0.85  # of a row, at most, after the scale was chosen anew: peaks may touch the next
 
 
 @dataclass(slots=True, kw_only=True)
