@@ -31,6 +31,9 @@ def calibrate(
     participant: Annotated[str, typer.Option(help="Pseudonym, never a name.")] = "",
     operator: Annotated[str, typer.Option(help="Who runs it; a pseudonym.")] = "",
     view: Annotated[bool, typer.Option("--view/--no-view", help="Show what to do, large.")] = True,
+    watch: Annotated[
+        str, typer.Option(help="Tell screens on this machine at this address what to show.")
+    ] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Another value, as source.name=amp-2.")
     ] = None,
@@ -41,8 +44,9 @@ def calibrate(
     Bad trials are repeated, and it ends early when enough is known. Ctrl-C ends it at once and
     keeps what was recorded.
     """
-    from .guiding import run_guide
+    from .guiding_run import run_guide
     from .runtime.guide_file import read_guide
+    from .runtime.telemetry import TelemetryPublisher
 
     with plain_errors(json):
         _refuse_recording(recording)
@@ -53,7 +57,15 @@ def calibrate(
         checked = read_guide(guide, overrides)
         drawn = np.random.SeedSequence().generate_state(1)[0] if seed is None else seed
         with _screen(checked.name, wanted=view and not json) as show:
-            report = run_guide(checked, recording, live=not fast, seed=int(drawn), show=show)
+            publisher = TelemetryPublisher(watch) if watch else None
+            report = run_guide(
+                checked,
+                recording,
+                live=not fast,
+                seed=int(drawn),
+                show=show,
+                publisher=publisher,
+            )
         told = report.to_json()
         _write_summary(told, recording.with_suffix(".json"))
     if json:

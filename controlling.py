@@ -66,7 +66,7 @@ def check_doors(config: ControlConfig, *, live: bool, armed: bool, kept: bool) -
             "control.required lets nobody arm before the link is held, but --arm was given: leave "
             "it out, then run diverloop hold and diverloop arm."
         )
-    if live and not kept and (config.required or config.remote or config.watch):
+    if live and not kept and config.asked_for:
         raise ConfigError(
             "control.required, control.remote and control.watch go on record, and this run keeps "
             "none: name a folder with --recordings."

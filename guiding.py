@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +20,10 @@ from .guiding_look import SoFar, Submit, at_once, look_at, way_of
 from .guiding_report import GuidedReport
 from .hardware.mapped import mapped_as
 from .runtime.catalog import find
-from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.errors import ConfigError, RecordingError
 from .runtime.guide_file import GuideConfig
 from .runtime.marking import MarkedSource
-from .runtime.messages import Chunk
+from .runtime.messages import Chunk, StreamSpec
 from .runtime.paradigms.guided import GuidedCalibration
 from .runtime.paradigms.guided_course import GuidedCourse, Scene
 from .runtime.paradigms.guided_plan import REJECT, GuidedPhase, GuidedTrial
@@ -98,6 +96,8 @@ class Guiding:
         Takes a look at what was recorded, and gives a future; `at_once`, or that of a thread.
     source : Source, optional
         Instead of the guide's own.
+    tell : callable
+        Told the stream, and what comes of it.
 
     Raises
     ------
@@ -114,9 +114,10 @@ class Guiding:
         show: Callable[[Scene], None] = lambda scene: None,
         submit: Submit = at_once,
         source: Source | None = None,
+        tell: Callable[[StreamSpec | Chunk], None] = lambda message: None,
     ) -> None:
         self.guide, self._clock, self._seed = guide, clock, seed
-        self._show_scene, self._submit = show, submit
+        self._show_scene, self._submit, self._tell = show, submit, tell
         self._way = way_of(guide)
         self._guided = GuidedCalibration(guide.plan, seed, guide.limits)
         source = source or open_source(guide, clock)
@@ -162,6 +163,7 @@ class Guiding:
             stack.callback(self._source.close)
             self._source.open()
             spec = self._source.spec
+            self._tell(spec)
             self._watch.open(spec)
             self._so_far, self._course = SoFar(spec), GuidedCourse(spec.rate_hz)
             self._path = path
@@ -210,6 +212,7 @@ class Guiding:
         self._file.take(chunk)
         self._so_far.take(chunk)
         self._watch.take(chunk)
+        self._tell(chunk)
 
     def _begin(self, phase: GuidedPhase) -> None:
         trial = self._course.trial
@@ -339,57 +342,3 @@ class Guiding:
             staff=trial.staff if trial else "",
         )
         self._show_scene(self._scene)
-
-
-def run_guide(
-    guide: GuideConfig,
-    path: Path,
-    *,
-    live: bool,
-    seed: int,
-    show: Callable[[Scene], None] = lambda scene: None,
-) -> GuidedReport:
-    """Run a guided calibration for a person: Ctrl-C ends it and keeps what was recorded.
-
-    Parameters
-    ----------
-    guide : GuideConfig
-        Checked settings.
-    path : Path
-        The recording to write.
-    live : bool
-        In real time; False lets a simulated person's time pass at once.
-    seed : int
-        Order and rests follow from it.
-    show : callable
-        Told each scene.
-
-    Returns
-    -------
-    report : GuidedReport
-        What it came to.
-    """
-    if not live and guide.source.kind == "lsl":
-        raise ConfigError("A live stream cannot be hurried: leave --fast out, or simulate.")
-    clock: Clock = MonotonicClock() if live else VirtualClock()
-    with ExitStack() as stack:
-        submit: Submit = at_once
-        if live:
-            pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")
-            stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-            submit = pool.submit
-        guiding = Guiding(guide, clock, seed=seed, show=show, submit=submit)
-        stack.enter_context(_stopped_by(guiding))
-        return guiding.run(path)
-
-
-@contextmanager
-def _stopped_by(guiding: Guiding) -> Iterator[None]:
-    """Let Ctrl-C and a termination stop it in good order."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: guiding.stop()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

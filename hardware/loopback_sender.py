@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..runtime.clock import MonotonicClock
 from ..runtime.errors import ConfigError
+from .flip_outlet import lsl_ahead_s
 from .simulated_photodiode import PhotodiodeConfig, SimulatedPhotodiode
 
 CHANNEL, LABEL = "square", "up"
@@ -121,7 +122,7 @@ def send_signal(
     """
     clock = MonotonicClock()
     size = max(1, round(config.chunk_s * config.rate_hz))
-    ahead_s = begin_s - _lsl_ahead_s(clock)
+    ahead_s = begin_s - lsl_ahead_s(clock)
     for first in range(0, len(table), size):
         block = table[first : first + size]
         last_s = (first + len(block) - 1) / config.rate_hz
@@ -142,7 +143,7 @@ def send_markers(config: LoopbackConfig, outlet: pylsl.StreamOutlet, begin_s: fl
         LSL time of the first sample.
     """
     clock = MonotonicClock()
-    ahead_s = begin_s - _lsl_ahead_s(clock)
+    ahead_s = begin_s - lsl_ahead_s(clock)
     for at_s in config.schedule_s:
         clock.wait_until(round((ahead_s + at_s) * 1e9))
         outlet.push_sample([LABEL], pylsl.local_clock())
@@ -174,15 +175,6 @@ def _square(config: LoopbackConfig, n_times: int) -> NDArray[np.float32]:
     size = 1 << 16
     parts = [wave.samples(at, min(at + size, n_times)) for at in range(0, n_times, size)]
     return np.concatenate(parts)
-
-
-def _lsl_ahead_s(clock: MonotonicClock) -> float:
-    """LSL's clock minus this process's, from the quickest of some looks."""
-    looks = []
-    for _ in range(20):
-        before_ns, lsl_s, after_ns = clock.now_ns(), pylsl.local_clock(), clock.now_ns()
-        looks.append((after_ns - before_ns, lsl_s - (before_ns + after_ns) / 2e9))
-    return float(min(looks)[1])
 
 
 def main(arguments: list[str]) -> None:

@@ -245,7 +245,8 @@ class ControlServer:
             link.alive_ns = now_ns
             return Reply(request.n, True, "The link is held.")
         if action in LOOKING:
-            return Reply(request.n, True, "This is how it stands.", facts=self._facts(now_ns))
+            facts = self._facts(now_ns) | {"role": str(person.role)}
+            return Reply(request.n, True, "This is how it stands.", facts=facts)
         if action is Action.ARM and self._config.required and not self.held():
             return self._refused(request.n, person, Why.NO_LINK, action)
         try:

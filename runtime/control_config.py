@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from .address import stays_here
 from .errors import ConfigError
 
+HERE = "tcp://127.0.0.1:*"
+"""On this machine, at whatever port is free."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlConfig:
@@ -23,7 +26,8 @@ class ControlConfig:
     required : bool
         Whether the session may only be armed while somebody holds the link with signs of life.
     watch : str
-        Where other machines see the telemetry, if they may; empty for nowhere.
+        Where people with a key see the telemetry; beyond this machine only with `remote`; empty
+        for nowhere.
     lock_s : float
         After so long without an act, counted from the start, a person gives a code again; 60 to
         900 s.
@@ -39,10 +43,10 @@ class ControlConfig:
     """
 
     enabled: bool = True
-    address: str = "tcp://127.0.0.1:*"
+    address: str = HERE
     remote: bool = False
     required: bool = False
-    watch: str = ""
+    watch: str = HERE
     lock_s: float = 900.0
     permission_s: float = 900.0
     silence_s: float = 0.5
@@ -55,11 +59,16 @@ class ControlConfig:
                 raise ConfigError(f"control.{name} must be {least:g} to {most:g}, got {value!r}.")
         for name in ("address", "watch"):
             self._check_reach(name, getattr(self, name))
-        if not self.enabled and (self.required or self.remote or self.watch):
+        if not self.enabled and self.asked_for:
             raise ConfigError(
                 "control.enabled is false, but control.required, control.remote or control.watch "
                 "ask for the link: take one of them out."
             )
+
+    @property
+    def asked_for(self) -> bool:
+        """Whether a door is wanted, rather than merely open where one can be."""
+        return self.required or self.remote or self.watch not in ("", HERE)
 
     def _check_reach(self, name: str, address: str) -> None:
         if not address and name == "watch":

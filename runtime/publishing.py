@@ -53,6 +53,8 @@ class Publisher:
         self._admission, self._domain = admission, domain
         self._high_water, self._linger_ms = high_water, linger_ms
         self._looked_ns = 0
+        self.wanted: set[bytes] = set()
+        """What somebody listens to, as far as `notices` has heard."""
         self._open(address)
         self.address: str = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         """Where it is bound."""
@@ -78,7 +80,10 @@ class Publisher:
         for _ in range(_MOST_NOTICES):
             if not self.socket.poll(0):
                 break
-            found.add(self.socket.recv())
+            notice = self.socket.recv()
+            # ZeroMQ tells of every subscription, and of the last one of a kind that ends.
+            (self.wanted.add if notice[:1] == b"\x01" else self.wanted.discard)(notice[1:])
+            found.add(notice)
         return found
 
     def show_out(self) -> None:
@@ -106,6 +111,7 @@ class Publisher:
         self._context.term()
 
     def _open(self, address: str) -> None:
+        self.wanted.clear()
         self._context: zmq.Context[Any] = zmq.Context()
         self._door = self._admission and Doorkeeper(self._context, self._admission, Action.WATCH)
         # XPUB is PUB that also tells who subscribes.

@@ -24,6 +24,7 @@ from .errors import ConfigError, DiverloopError
 from .keys import CurveKey
 from .latency import LatencyReport
 from .messages import Chunk, Event, EventKind, Message, Promotion, StreamSpec, Turn
+from .paradigms.guided_course import Scene
 from .publishing import Publisher
 from .quality import Quality
 from .wire import decode, encode
@@ -55,7 +56,7 @@ class Score:
     meaning: str = ""
 
 
-Telegram = Message | LatencyReport | Score
+Telegram = Message | LatencyReport | Score | Scene
 """What can be on the wire."""
 
 _TYPES: dict[bytes, type] = {
@@ -67,6 +68,7 @@ _TYPES: dict[bytes, type] = {
     b"quality": Quality,
     b"report": LatencyReport,
     b"score": Score,
+    b"scene": Scene,
 }
 _TOPICS = {kind: topic for topic, kind in _TYPES.items()}
 TOPICS = tuple(_TYPES)
@@ -119,7 +121,7 @@ def _read(frames: Sequence[bytes]) -> tuple[int, Telegram]:
 class TelemetryPublisher:
     """A watcher that passes on what it sees. Newest-only: a slow network is not the loop's.
 
-    The last `StreamSpec` and the last word of the guard are sent again whenever somebody new
+    The last `StreamSpec`, word of the guard and scene are sent again whenever somebody new
     subscribes, so that a viewer may be started at any time.
 
     Parameters
@@ -154,18 +156,18 @@ class TelemetryPublisher:
         self.address = self._publisher.address
         self._sequence = dict.fromkeys(TOPICS, 0)
         self._posted: deque[LatencyReport | Score] = deque(maxlen=64)
-        self._to_repeat: dict[bytes, Message] = {}
+        self._to_repeat: dict[bytes, Telegram] = {}
 
-    def watch(self, message: Message) -> None:
+    def watch(self, message: Message | Scene) -> None:
         """Send a message, after whatever was posted.
 
         Parameters
         ----------
-        message : Message
-            From the loop.
+        message : Message or Scene
+            From the loop, or from a guided calibration.
         """
-        if isinstance(message, StreamSpec):
-            self._to_repeat[b"spec"] = message
+        if isinstance(message, StreamSpec | Scene):
+            self._to_repeat[_TOPICS[type(message)]] = message
         elif isinstance(message, Event) and message.kind is EventKind.GUARD:
             self._to_repeat[b"event"] = message
         elif isinstance(message, Chunk) and (message.received or message.beside):
@@ -218,7 +220,7 @@ class TelemetryPublisher:
     def _welcome(self) -> bool:
         """Read who has subscribed, repeat what newcomers need; True if one is complete."""
         notices = self._publisher.notices()
-        for topic in (b"spec", b"event"):
+        for topic in (b"spec", b"event", b"scene"):
             if topic in self._to_repeat and b"\x01" + topic in notices:
                 self._send(self._to_repeat[topic])
         return b"\x01" + _READY in notices
@@ -229,6 +231,8 @@ class TelemetryPublisher:
 
     def _send(self, message: Telegram) -> None:
         topic = _TOPICS[type(message)]
+        if topic not in self._publisher.wanted:  # a session that nobody watches pays for nothing
+            return
         frames = encode_message(message, self._sequence[topic])
         self._sequence[topic] += 1
         self._publisher.send(frames)

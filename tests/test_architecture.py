@@ -28,9 +28,10 @@ DOORS = (
     "cleaning.py", "cli.py", "console.py", "control_commands.py", "controlling.py",
     "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "keeping.py", "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
+    "montage_commands.py", "proving.py", "recentring.py", "record_commands.py", "rehearsal.py",
+    "reporting.py", "running.py", "screen_commands.py", "screening.py", "timing_commands.py", "training_sources.py",
+    "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.

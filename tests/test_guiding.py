@@ -10,6 +10,7 @@ from collections import Counter
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,13 +19,15 @@ from typer.testing import CliRunner
 from diverloop.calibration import fit_best
 from diverloop.cli import app
 from diverloop.fit_plan import plans_for
-from diverloop.guiding import Guiding, open_source, run_guide
+from diverloop.guiding import Guiding, open_source
+from diverloop.guiding_run import run_guide
 from diverloop.hardware.recordings import read_recording
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError, RecordingError, SourceUnavailable
 from diverloop.runtime.guide_file import parse_guide
-from diverloop.runtime.messages import Marker
+from diverloop.runtime.messages import Chunk, Marker, StreamSpec
 from diverloop.runtime.montage_config import MontageConfig
+from diverloop.runtime.paradigms.guided_course import Scene
 from diverloop.training_sources import recordings
 
 PERSON = {"kind": "simulator", "montage": "eeg8", "seed": 3, "skill": 1.0, "snr": 2.0}
@@ -241,6 +244,18 @@ def test_a_stop_in_the_middle_of_a_trial_keeps_all_that_came_and_rejects_that_tr
     assert len(labels) == 5
     assert labels[-1] == "reject"
     assert not recording.notes  # footers and all
+
+
+def test_a_screen_elsewhere_is_told_of_each_scene_and_of_the_signal(tmp_path):
+    told, scenes = [], []
+    publisher = SimpleNamespace(watch=told.append, close=lambda: told.append("closed"))
+    path = tmp_path / "c.xdf"
+    run_guide(guide(), path, live=False, seed=1, show=scenes.append, publisher=publisher)
+    assert [one for one in told if isinstance(one, Scene)] == scenes
+    assert isinstance(told[0], StreamSpec)
+    n_told = sum(one.samples.shape[1] for one in told if isinstance(one, Chunk))
+    assert n_told == read_recording(path).samples.shape[1]
+    assert told[-1] == "closed"
 
 
 def test_ctrl_c_stops_in_good_order_and_the_handler_is_put_back(tmp_path):

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from diverloop.runtime import telemetry
 from diverloop.runtime.errors import ConfigError, DiverloopError
 from diverloop.runtime.latency import LatencyBook
 from diverloop.runtime.messages import (
@@ -29,6 +30,7 @@ from diverloop.runtime.messages import (
     StreamSpec,
     Turn,
 )
+from diverloop.runtime.paradigms.guided_course import Scene
 from diverloop.runtime.quality import Quality
 from diverloop.runtime.telemetry import (
     TOPICS,
@@ -118,6 +120,7 @@ MESSAGES = {
     "report": BOOK.report(filter_delay_s=0.02, window_s=1.0),
     "empty report": LatencyBook().report(),
     "score": SCORE,
+    "scene": Scene(kind="cue", instruction="Left hand", trial=3, good=2, planned=20, last="Good."),
 }
 
 
@@ -283,6 +286,36 @@ def test_who_comes_late_still_learns_the_stream_and_the_guard(pair):
     got = [late.poll(LIMIT_MS), late.poll(LIMIT_MS)]
     late.close()
     assert [bits(message) for message in got] == [bits(SPEC), bits(guard)]
+
+
+def test_who_comes_late_to_a_calibration_sees_the_scene_that_is_on(pair):
+    publisher, _ = pair
+    scene = MESSAGES["scene"]
+    publisher.watch(scene)
+    late = TelemetrySubscriber(publisher.address, topics=[b"scene"])
+    assert publisher.wait_for_subscriber(LIMIT_MS)
+    assert late.poll(LIMIT_MS) == scene
+    late.close()
+
+
+def test_what_nobody_listens_to_is_not_even_encoded(monkeypatch):
+    encoded = []
+    monkeypatch.setattr(telemetry, "encode_message", lambda *given: encoded.append(given) or [b"?"])
+    publisher = TelemetryPublisher()
+    publisher.watch(EVENT)
+    assert encoded == []
+    quiet = TelemetrySubscriber(publisher.address, topics=[b"quality"])
+    assert publisher.wait_for_subscriber(LIMIT_MS)
+    publisher.watch(EVENT)
+    assert encoded == []
+    publisher.watch(QUALITY)
+    assert [given[0] for given in encoded] == [QUALITY]
+    quiet.close()
+    while publisher._publisher.wanted:  # until ZeroMQ has noticed
+        publisher._publisher.notices()
+    publisher.watch(QUALITY)
+    assert len(encoded) == 1
+    publisher.close()
 
 
 def test_messages_dropped_on_the_way_are_counted(pair):

@@ -1,0 +1,101 @@
+"""What a window is connected to: a running session, an address, or a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .control_commands import newest_session, person_key
+from .runtime.access import RIGHTS, Action, Role
+from .runtime.control_client import DOOR, ControlClient, read_door
+from .runtime.errors import ConfigError
+from .runtime.telemetry import TelemetrySubscriber
+
+_SCHEMES = ("tcp://", "ipc://", "inproc://")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What a window shows, and what it may do.
+
+    Parameters
+    ----------
+    title : str
+        For its header.
+    teller : TelemetrySubscriber, optional
+        Of a running session.
+    recording : Path, optional
+        Of a session that is over, instead.
+    link : callable, optional
+        Opens its control link; without it nothing can be asked.
+    may : frozenset of Action
+        What this person may ask for.
+    """
+
+    title: str
+    teller: TelemetrySubscriber | None = None
+    recording: Path | None = None
+    link: Callable[[], ControlClient] | None = None
+    may: frozenset[Action] = field(default_factory=frozenset)
+
+
+def watched(where: str = "", key: Path | None = None) -> Watched:
+    """Find what to look at.
+
+    Parameters
+    ----------
+    where : str
+        Folder of a session, running or over; a recording; the address of a telemetry. Empty for
+        the session that began last.
+    key : Path, optional
+        The person's key file; this user's own without it.
+
+    Returns
+    -------
+    found : Watched
+        Connected, if it runs.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing there.
+    AccessError
+        If it lets this person in no further, or is gone.
+    """
+    if where.startswith(_SCHEMES):
+        return _at_address(where, key)
+    folder = Path(where) if where else newest_session()
+    if (folder / DOOR).exists():
+        return _running(folder, key)
+    if not folder.exists():
+        raise ConfigError(
+            f"There is no {folder}: name the folder of a session, a recording, or an address such "
+            f"as tcp://127.0.0.1:5555."
+        )
+    return Watched(title=folder.name, recording=folder)
+
+
+def _at_address(address: str, key: Path | None) -> Watched:
+    person = person_key(key) if key else None
+    teller = TelemetrySubscriber(
+        address, key=person.key if person else None, server=person.server if person else ""
+    )
+    return Watched(title=address, teller=teller)
+
+
+def _running(folder: Path, key: Path | None) -> Watched:
+    door, person = read_door(folder), person_key(key)
+
+    def link() -> ControlClient:
+        return ControlClient(door.address, door.server, person.key)
+
+    with link() as client:
+        role = Role(str(client.must(Action.STATUS).facts["role"]))
+    if not door.watch:
+        raise ConfigError(
+            f"The session of {folder} tells nobody what it sees: leave control.watch out of its "
+            f"file, so that people with a key can watch it on this machine."
+        )
+    teller = TelemetrySubscriber(door.watch, key=person.key, server=door.server)
+    return Watched(title=folder.name, teller=teller, link=link, may=RIGHTS[role])
