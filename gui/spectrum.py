@@ -50,12 +50,12 @@ class Spectrum:
     """
 
     def __init__(
-        self, store: TraceStore, length_s: float = 1.0, hop_s: float = 0.25, n_pieces: int = 13
+        self, store: TraceStore, length_s: float = 1.0, hop_s: float = 1 / 3, n_pieces: int = 10
     ) -> None:
         if not (length_s > 0 and hop_s > 0 and n_pieces > 0):
             raise ConfigError(
                 f"A spectrum needs pieces longer than 0 s, got {length_s:g} s every {hop_s:g} s, "
-                f"{n_pieces} of them: leave them out for 1 s, 0.25 s, 13."
+                f"{n_pieces} of them: leave them out for 1 s, a third of it, 10."
             )
         self._store, self._length_s, self._hop_s = store, length_s, hop_s
         self._pieces: deque[NDArray[np.floating]] = deque(maxlen=n_pieces)

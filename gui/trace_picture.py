@@ -16,8 +16,8 @@ from .trace_pixels import SHADES, bin_extents, extents, shades, stroke
 from .trace_store import BIN, TraceStore
 from .trace_view import TraceView, fitting_scale
 
-_AT_ONCE = 2_000_000
-"""Samples drawn in one go: about 10 ms. A larger picture is filled over several frames."""
+_AT_ONCE = 500_000
+"""Samples drawn in one go: about 20 ms. A larger picture is filled over several frames."""
 _REACH = (1.0, 1.0, 0.5)  # rows up and down that a trace may go before it is cut, by `Grade`
 _DASH = 4  # columns drawn, and left out, of a bad channel: told by more than its colour
 _HATCH = 8

@@ -24,6 +24,7 @@ REACHES_HZ = (40, 80, 150)
 """How far the axis may go."""
 
 _MEAN = "mean of good"
+_LETTERS = dict(zip(BANDS, "δθαβγ", strict=True))
 _LIFT_DB = 6.0  # free room above the highest curve
 
 
@@ -64,7 +65,7 @@ class Spectra(Panel):
         self.marks.take(message)
 
     def draw(self) -> None:
-        """Show what is new: four times a second."""
+        """Show what is new: three times a second."""
         if self.store.spec:
             self.channels.offer(self.store.spec.channel_names)
         if self.spectrum.advance() or self._dirty:
@@ -118,10 +119,10 @@ class Spectra(Panel):
         self._mains = [
             pg.InfiniteLine(
                 hz,
-                label=f"{hz} Hz mains",
-                labelOpts={"position": 0.92 - 0.08 * line, "anchors": [(0, 0), (0, 0)]},
+                label=f"{hz} Hz",
+                labelOpts={"position": 0.9, "anchors": [(side, 0), (side, 0)]},
             )
-            for line, hz in enumerate(MAINS_HZ)
+            for side, hz in zip((1, 0), MAINS_HZ, strict=True)
         ]
         self._bands = {name: pg.TextItem(name, anchor=(0.5, 0)) for name in BANDS}
         for part in (
@@ -202,16 +203,21 @@ class Spectra(Panel):
             self._top = peak + lift
             bottom -= lift / 2 if self.logarithmic else 0.0
             self.plot.setRange(xRange=(x[0], x[-1]), yRange=(bottom, self._top), padding=0)
+        per_hz = self.plot.getPlotItem().vb.width() / max(x[-1] - x[0], 1.0)
         for name, (low, high) in BANDS.items():
+            room = (min(high, x[-1]) - low) * per_hz
+            # Where the name does not fit, its letter does.
+            text = name if room > 8 * len(name) else _LETTERS[name]
+            self._bands[name].setText(text)
             self._bands[name].setPos((low + min(high, x[-1])) / 2, self._top)
-            self._bands[name].setVisible(low < x[-1] and name != "delta")
+            self._bands[name].setVisible(low < x[-1] and room > 8)
         self.plot.setLabel("left", "dB (1 µV²/Hz)" if self.logarithmic else "µV²/Hz")
 
     def _say(
         self, at: NDArray[np.floating], power: NDArray[np.floating], n_good: int
     ) -> None:
         found = hum(at, power)
-        said = f"{found[0]} Hz mains {found[1]:.0f} dB above its sides" if found else "no mains hum"
+        said = f"{found[0]} Hz mains {found[1]:.0f} dB above its sides" if found else "no hum at 50 or 60 Hz"
         rhythm = (at >= 4) & (at <= 40) & np.isfinite(power)
         peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
         text = f"{self.channels.currentText()}   ·   {peak}   ·   {said}   ·   band: 80 % of {n_good}"

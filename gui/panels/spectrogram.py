@@ -23,7 +23,8 @@ KEEP_S = 60.0
 
 _LEFT, _RIGHT, _BOTTOM, _TOP = 40, 58, 20, 6
 _EVERY_S = 10  # from one time to the next
-_SLOWLY = 0.1  # of the way that the colours go to fit, at each update
+_EVERY_FRAMES = 15  # from one picture to the next, each of several new columns
+_SLOWLY = 0.2  # of the way that the colours go to fit, at each update
 _LEAST_RANGE_DB = 10.0
 
 
@@ -52,6 +53,7 @@ class TimeFrequency(Panel):
             self.reach.addItem(f"to {hz} Hz", hz)
         self.reach.setToolTip("How far the axis goes  R")
         self.reach.setAccessibleName("How far the axis goes")
+        self._frame = self._channel = 0
         self._lay_out()
 
     def take(self, message: Telegram) -> None:
@@ -59,11 +61,14 @@ class TimeFrequency(Panel):
         self.store.take(message)
 
     def draw(self) -> None:
-        """Show what is new: ten times a second."""
+        """Show what is new: four times a second."""
+        self._frame += 1
         if self.store.spec:
             self.channels.offer(self.store.spec.channel_names)
             self.spectrogram.channel = max(self.channels.channel, 0)
-        if self.spectrogram.advance():
+        changed = self.spectrogram.channel != self._channel
+        self._channel = self.spectrogram.channel
+        if (changed or self._frame % _EVERY_FRAMES == 0) and self.spectrogram.advance():
             self.heat.follow()
 
     def wear(self, look: Look) -> None:
@@ -190,7 +195,8 @@ class HeatMap(QWidget):
                 painter.drawLine(field.left() - 5, y, field.left() - 1, y)
         painter.drawText(2, field.top() - 4, 24, 16, Qt.AlignmentFlag.AlignLeft, "Hz")
         seconds = self.spectrogram.seconds
-        for back_s in range(0, int(seconds) + 1, _EVERY_S):
+        every_s = _EVERY_S if field.width() > 300 else 2 * _EVERY_S
+        for back_s in range(0, int(seconds) + 1, every_s):
             x = field.right() - round(back_s / seconds * field.width())
             text = f"-{back_s} s" if back_s else "now"
             painter.drawLine(x, field.bottom() + 1, x, field.bottom() + 4)

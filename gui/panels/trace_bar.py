@@ -37,6 +37,7 @@ class TraceBar(QToolBar):
     ) -> None:
         super().__init__()
         self._view = view
+        self._shown: TraceView | None = None
         self._boxes: list[tuple[QComboBox, Callable[[], Any]]] = []
         self.setMovable(False)
         self.setStyleSheet("QToolBar { background: transparent; border: 0; spacing: 4px; }")
@@ -77,6 +78,9 @@ class TraceBar(QToolBar):
     def show_view(self) -> None:
         """Bring what is shown in line with the view."""
         view = self._view
+        if view == self._shown:
+            return
+        self._shown = replace(view)
         for box, now in self._boxes:
             place = box.findData(now())
             if place != box.currentIndex():
