@@ -141,7 +141,10 @@ class Spectrogram:
         self._length_s, self._hop_s = length_s, hop_s
         self.channel = 0
         """Which row of the stream; what is known starts anew with another."""
+        self.power_db: NDArray[np.floating] = np.zeros((0, 0), np.float32)
+        """Shape (n_frequencies, n_columns), newest at the right; NaN where nothing is known."""
         self._key: tuple[int, int] = (-1, -1)
+        self._next = 0
         self._begin()
 
     @property
@@ -171,7 +174,7 @@ class Spectrogram:
         new = decibel(density(pieces, self._store.rate_hz))
         self.power_db = np.concatenate([self.power_db[:, new.shape[1] :], new], axis=1)
         self._next = newest + 1
-        return new.shape[1]
+        return int(new.shape[1])
 
     def _begin(self) -> None:
         rate_hz = self._store.rate_hz
@@ -179,8 +182,7 @@ class Spectrogram:
         self._hop = max(round(self._hop_s * rate_hz), 1)
         self._key, self._next = (self._store.age, self.channel), 0
         shape = len(self.frequencies_hz), max(round(self.seconds * rate_hz / self._hop), 1)
-        self.power_db: NDArray[np.floating] = np.full(shape, np.nan, np.float32)
-        """Shape (n_frequencies, n_columns), newest at the right; NaN where nothing is known."""
+        self.power_db = np.full(shape, np.nan, np.float32)
 
 
 def frequencies_hz(length: int, rate_hz: float) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ _ORDER = 2
 _NOTCH_HZ = 2.0
 _HARMONICS = 2.5  # of the mains frequency, up to where notches are set
 _RUN_IN_S = 3.0  # beyond it a 1 Hz high-pass of order 2 is felt no more
-_TAIL = 8192  # filtered samples kept, so that the next piece can begin a little earlier
+_TAIL = 1024  # filtered samples kept, so that the next piece can begin a little earlier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +93,7 @@ class TraceFilter:
         Which channels.
     """
 
-    def __init__(
-        self, store: TraceStore, choice: FilterChoice, channels: NDArray[np.intp]
-    ) -> None:
+    def __init__(self, store: TraceStore, choice: FilterChoice, channels: NDArray[np.intp]) -> None:
         self.choice = choice
         self._store, self._channels = store, channels
         sos = choice.design(store.rate_hz)
@@ -103,7 +101,9 @@ class TraceFilter:
         self._filter = SosFilter(sos)
         run_in_s = min(_RUN_IN_S, settle_samples(sos) / store.rate_hz)
         self._run_in = round(run_in_s * store.rate_hz)
-        self._restart(0)
+        self._next = self._tail_first = 0
+        self._tail: NDArray[np.floating] = np.zeros((0, len(channels)), np.float32)
+        self._held: NDArray[np.floating] | None = None
 
     def read(self, first: int, stop: int) -> NDArray[np.floating]:
         """Samples of a stretch, filtered.
@@ -120,7 +120,7 @@ class TraceFilter:
         """
         if self._idle:
             return self._store.read(first, stop)[:, self._channels]
-        if not self._tail_first <= first <= self._next:
+        if not self._tail_first <= first <= self._next or not len(self._tail):
             self._restart(max(first - self._run_in, min(self._store.first, first)))
         if stop > self._next:
             self._go_on(stop)
@@ -132,8 +132,8 @@ class TraceFilter:
     def _restart(self, first: int) -> None:
         self._filter.restart()
         self._next = self._tail_first = first
-        self._tail: NDArray[np.float32] = np.zeros((0, len(self._channels)), np.float32)
-        self._held: NDArray[np.floating] | None = None
+        self._tail = self._tail[:0]
+        self._held = None
 
     def _go_on(self, stop: int) -> None:
         rows = self._store.read(self._next, stop)[:, self._channels]

@@ -58,7 +58,7 @@ class TracePicture:
     @property
     def per_column(self) -> float:
         """Samples in one column of pixels."""
-        return self.view.window_s * self.store.rate_hz / self.pixels.shape[1]
+        return float(self.view.window_s * self.store.rate_hz / self.pixels.shape[1])
 
     @property
     def tick_s(self) -> float:
@@ -80,7 +80,7 @@ class TracePicture:
     @property
     def shown_stop(self) -> int:
         """Stream index one past the newest sample that is in the picture."""
-        return min(int(self.end * self.per_column), self._drawn_stop)
+        return min(int(self.end * self.per_column) + 1, self._drawn_stop)
 
     def advance(self, width: int, height: int) -> tuple[int, int]:
         """Draw what is missing, or a part of it if it is much.
@@ -151,6 +151,8 @@ class TracePicture:
     def _keep_up(self, width: int, height: int) -> None:
         """Begin anew if anything but time has changed."""
         spec, view = self.store.spec, self.view
+        if spec is not None:
+            self.marks.take(spec)  # it may have been told before there were any marks
         names = spec.channel_names if spec else ()
         self.rows = view.rows(names, self.marks.grades)
         key = (
@@ -205,9 +207,7 @@ class TracePicture:
         self._lay_gaps(columns, low)
         self._lay_traces(columns, low, high)
 
-    def _extents(
-        self, first: int, stop: int
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    def _extents(self, first: int, stop: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         newest = self.store.stop - 1
         return extents(self._filter.read, first, stop, self.per_column, newest)
 

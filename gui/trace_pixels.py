@@ -54,7 +54,8 @@ def extents(
     at = whole - begin
     share = (edges - whole)[:, None].astype(samples.dtype)
     after = samples[np.minimum(at + 1, len(samples) - 1)]
-    on_edge = samples[at] + share * (after - samples[at])
+    # An edge that lies on a sample needs no other one, which may be missing.
+    on_edge = np.where(share > 0, samples[at] + share * (after - samples[at]), samples[at])
     # A column has samples of its own, beyond those on its edges, unless it is shorter than one.
     inside = np.minimum(at[:-1] + 1, len(samples) - 1)
     low = np.minimum.reduceat(samples, inside, axis=0)
@@ -115,8 +116,8 @@ def shades(ground: str, colour: str) -> NDArray[np.uint32]:
     steps : ndarray of uint32, shape (SHADES + 1,)
         From `ground` to `colour`.
     """
-    ends = [[int(text[n : n + 2], 16) for n in (1, 3, 5)] for text in (ground, colour)]
-    red, green, blue = np.linspace(*ends, SHADES + 1).round().astype(np.uint32).T
+    begin, end = ([int(text[n : n + 2], 16) for n in (1, 3, 5)] for text in (ground, colour))
+    red, green, blue = np.linspace(begin, end, SHADES + 1).round().astype(np.uint32).T
     return np.asarray(0xFF000000 | red << 16 | green << 8 | blue, dtype=np.uint32)
 
 

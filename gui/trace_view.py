@@ -109,14 +109,14 @@ class TraceView:
         rows : ndarray of int, shape (n_shown,)
             Places of channels.
         """
-        order = np.arange(len(names))
+        order = np.arange(len(names), dtype=np.intp)
         if self.order == "by name":
-            order = np.array(sorted(order, key=lambda n: _natural(names[n])), dtype=np.intp)
+            order = np.array(sorted(range(len(names)), key=lambda n: _natural(names[n])), np.intp)
         elif self.order == "worst first":
             order = np.argsort(-grades, kind="stable")
         if self.find:
             wanted = self.find.casefold().split()
-            hits = [n for n in order if any(part in names[n].casefold() for part in wanted)]
+            hits = [n for n in map(int, order) if any(p in names[n].casefold() for p in wanted)]
             return np.array(hits, dtype=np.intp)
         if self.group:
             order = order[self.place * self.group : (self.place + 1) * self.group]

@@ -25,9 +25,10 @@ class ChannelBox(QComboBox):
         self.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
         self.setToolTip("Channel: type a name, or arrow up and down")
         self.setAccessibleName("Channel")
-        self.setMinimumContentsLength(9)
+        self.setMinimumContentsLength(13)
         self.addItems(self._first)
         completer = self.completer()
+        assert completer is not None  # an editable box has one
         completer.setFilterMode(Qt.MatchFlag.MatchContains)
         completer.setCompletionMode(QCompleter.CompletionMode.PopupCompletion)
 

@@ -67,6 +67,7 @@ class Spectra(Panel):
     def draw(self) -> None:
         """Show what is new: three times a second."""
         if self.store.spec:
+            self.marks.take(self.store.spec)  # it may have been told before this panel was
             self.channels.offer(self.store.spec.channel_names)
         if self.spectrum.advance() or self._dirty:
             self._dirty = False
@@ -210,16 +211,20 @@ class Spectra(Panel):
             text = name if room > 8 * len(name) else _LETTERS[name]
             self._bands[name].setText(text)
             self._bands[name].setPos((low + min(high, x[-1])) / 2, self._top)
-            self._bands[name].setVisible(low < x[-1] and room > 8)
+            self._bands[name].setVisible(bool(low < x[-1] and room > 8))
         self.plot.setLabel("left", "dB (1 µV²/Hz)" if self.logarithmic else "µV²/Hz")
 
-    def _say(
-        self, at: NDArray[np.floating], power: NDArray[np.floating], n_good: int
-    ) -> None:
+    def _say(self, at: NDArray[np.floating], power: NDArray[np.floating], n_good: int) -> None:
         found = hum(at, power)
-        said = f"{found[0]} Hz mains {found[1]:.0f} dB above its sides" if found else "no hum at 50 or 60 Hz"
+        said = (
+            f"{found[0]} Hz mains {found[1]:.0f} dB above its sides"
+            if found
+            else "no hum at 50 or 60 Hz"
+        )
         rhythm = (at >= 4) & (at <= 40) & np.isfinite(power)
         peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
-        text = f"{self.channels.currentText()}   ·   {peak}   ·   {said}   ·   band: 80 % of {n_good}"
+        text = (
+            f"{self.channels.currentText()}   ·   {peak}   ·   {said}   ·   band: 80 % of {n_good}"
+        )
         if text != self.says.text():
             self.says.setText(text)

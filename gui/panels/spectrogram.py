@@ -147,7 +147,7 @@ class HeatMap(QWidget):
             )
         self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the map, the frequencies, the times and the colours."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), QColor(self.look.surface))

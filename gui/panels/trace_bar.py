@@ -54,13 +54,13 @@ class TraceBar(QToolBar):
         self._choice("How many channels  G", groups, self._group, lambda: view.group)
         self._button("◂", "Channels before  Page Up", lambda: turn_page(-1))
         self._button("▸", "Channels after  Page Down", lambda: turn_page(1))
-        self.find = QLineEdit()
-        self.find.setPlaceholderText("find  /")
-        self.find.setToolTip("Show only channels with this in their name  /")
-        self.find.setFixedWidth(90)
-        self.find.setClearButtonEnabled(True)
-        self.find.textChanged.connect(self._find)
-        self.addWidget(self.find)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("find  /")
+        self.search.setToolTip("Show only channels with this in their name  /")
+        self.search.setFixedWidth(90)
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._find)
+        self.addWidget(self.search)
         orders = [(name, name) for name in ORDERS]
         self._choice("Order of channels  O", orders, self._order, lambda: view.order)
         self._choice(
@@ -109,7 +109,7 @@ class TraceBar(QToolBar):
             (("F",), lambda: self._passes(_after(PASSES, view.filter.passes))),
             (("N",), lambda: self._mains(_after(MAINS, view.filter.mains_hz))),
             (("S",), self.change_sweep),
-            (("/", "Ctrl+F"), self.find.setFocus),
+            (("/", "Ctrl+F"), self.search.setFocus),
         ):
             for key in keys:
                 bind(owner, key, act)

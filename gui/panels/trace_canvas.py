@@ -8,7 +8,6 @@ from PySide6.QtCore import QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from ..look import Look
 from ..trace_marks import Grade
 from ..trace_picture import TracePicture
 
@@ -88,7 +87,7 @@ class TraceCanvas(QWidget):
             yield first, x, piece
             first += piece
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint what is asked for."""
         picture, look, scale = self.picture, self.picture.look, self.devicePixelRatioF()
         painter = QPainter(self)
@@ -122,9 +121,7 @@ class TraceCanvas(QWidget):
         pixels = self.picture.pixels
         if self._voids != self.picture.voids:
             height, width = pixels.shape
-            self._image = QImage(
-                pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32
-            )
+            self._image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
             self._voids = self.picture.voids
         return self._image
 
@@ -211,7 +208,7 @@ class TraceNames(QWidget):
             self._shown = shown
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint as many names as there is room for, those of bad channels first."""
         rows, spec, marks = self.picture.rows, self.picture.store.spec, self.picture.marks
         painter = QPainter(self)
@@ -287,7 +284,7 @@ class TraceTimes(QWidget):
             self._shown = shown
             self.update()
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+    def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the times of the upright lines."""
         picture, canvas = self._canvas.picture, self._canvas
         scale, left = canvas.devicePixelRatioF(), canvas.x() - self.x()

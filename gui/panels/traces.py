@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QWheelEvent
@@ -90,7 +92,7 @@ class Traces(Panel):
         """Back to now."""
         self.view.paused_at = None
 
-    def scroll(self, windows: float) -> None:
+    def look_back(self, windows: float) -> None:
         """Look further back (below 0), or forward.
 
         Parameters
@@ -112,9 +114,9 @@ class Traces(Panel):
         """
         self.view.turn_page(step, self.store.spec.n_channels if self.store.spec else 0)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+    def wheelEvent(self, event: QWheelEvent) -> None:
         """Look back and forward."""
-        self.scroll(event.angleDelta().y() / -1200)
+        self.look_back(event.angleDelta().y() / -1200)
         event.accept()
 
     def _lay_out(self) -> None:
@@ -136,16 +138,16 @@ class Traces(Panel):
         self.bar.keys(self)
         bind(self, "P", self.pause)
         bind(self, "End", self.live)
-        bind(self, "Home", lambda: self.scroll(-1e6))
+        bind(self, "Home", lambda: self.look_back(-1e6))
         bind(self, "PgUp", lambda: self.turn_page(-1))
         bind(self, "PgDown", lambda: self.turn_page(1))
         for key, windows in (("Left", 0.1), ("Shift+Left", 1.0)):
-            bind(self, key, lambda by=windows: self.scroll(-by))
-            bind(self, key.replace("Left", "Right"), lambda by=windows: self.scroll(by))
-        bind(self.bar.find, "Esc", self._end_search)
+            bind(self, key, partial(self.look_back, -windows))
+            bind(self, key.replace("Left", "Right"), partial(self.look_back, windows))
+        bind(self.bar.search, "Esc", self._end_search)
 
     def _end_search(self) -> None:
-        self.bar.find.clear()
+        self.bar.search.clear()
         self.canvas.setFocus()
 
     def _state(self) -> str:

@@ -311,7 +311,9 @@ def show(address: str, seconds: float, only: str, picture: str) -> dict[str, Any
         begun.update(wall=time.perf_counter(), cpu=time.process_time(), frames=feed.frames)
 
     def end() -> None:
-        begun.update(wall=time.perf_counter() - begun["wall"], cpu=time.process_time() - begun["cpu"])
+        begun.update(
+            wall=time.perf_counter() - begun["wall"], cpu=time.process_time() - begun["cpu"]
+        )
         begun.update(frames=feed.frames - begun["frames"])
         qt.quit()
 
@@ -449,7 +451,8 @@ def main(arguments: list[str]) -> None:
         "tell": lambda: tell(*CASES[chosen.case]),
         "loop": lambda: run_loop(*CASES[chosen.case]),
         "show": lambda: print(
-            json.dumps(show(chosen.address, chosen.seconds, chosen.only, chosen.picture)), flush=True
+            json.dumps(show(chosen.address, chosen.seconds, chosen.only, chosen.picture)),
+            flush=True,
         ),
         None: lambda: print(json.dumps(_everything(chosen), indent=2)),
     }
