@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QVBoxLayout
 
 from ...runtime.messages import Chunk, Event, StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, pen
-from ..look import DARK, Look, contrast
+from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, ink_on, pen
+from ..look import DARK, Look
 from ..pace import Pace
 from ..probability_history import NEUTRAL, NOTHING, Columns, ProbabilityHistory, Stretch
 from .panel import Panel
@@ -308,8 +308,7 @@ class ProbabilityChart(Drawing):
             return
         painter.fillRect(block, QColor(colour))
         if block.width() > 8 and self.width_of(stretch.text, 0.85) + 4 < block.width():
-            inks = (self.look.ground, self.look.text)
-            ink = max(inks, key=lambda candidate: contrast(candidate, colour))
+            ink = ink_on(colour)
             self.write(painter, block, stretch.text, colour=ink, scale=0.85, align=MIDDLE)
 
     def _hatched(self, painter: QPainter, block: QRectF, why: str) -> None:
