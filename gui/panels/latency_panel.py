@@ -119,15 +119,15 @@ class LatencyChart(Drawing):
     def headline(self) -> str:
         """Median and 99th percentile, in words."""
         p50, p99 = self.history.quantiles_ms()
-        return f"{ms_text(p50)} ms in the median, {ms_text(p99)} ms at p99, from sample to act"
+        return f"{ms_text(p50)} ms median, {ms_text(p99)} ms p99 from sample to act"
 
     def late(self) -> str:
         """What came too late since this view looks on, and how even the acts are."""
         history = self.history
         middle, half = history.interval_ms()
-        every = "" if math.isnan(middle) else f", an act every {middle:.1f} ms ± {half:.1f}"
+        every = "" if math.isnan(middle) else f"; an act every {middle:.1f} ms ± {half:.1f}"
         late = f"{history.missed} missed, {history.skipped} skipped"
-        return f"{late} of {count_text(history.decided)} decisions seen here{every}"
+        return f"{late}, {count_text(history.decided)} decided since this view looks on{every}"
 
     def paint(self, painter: QPainter) -> None:
         """Draw everything."""

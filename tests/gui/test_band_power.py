@@ -1,9 +1,10 @@
-"""Power of rhythms: right in size, whatever the cut of the stream, and honest where there is none."""
+"""Power of rhythms: right in size, and honest where there is none."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.band_power import BANDS, BandPower, decibels
 from diverloop.runtime.messages import Chunk
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from diverloop.gui.drawing import Drawing, blend, ground
-from diverloop.gui.look import DARK, LIGHT
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtWidgets import QWidget
+
+from diverloop.gui.drawing import Drawing, blend, ground
+from diverloop.gui.look import DARK, LIGHT
 
 
 def test_a_colour_between_two_is_between_them():

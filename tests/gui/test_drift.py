@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from diverloop.gui.drift import SETTLING_S, Drift, Verdict
 from diverloop.gui.drift_reference import Reference
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.drift_reference import Recent, Reference, distance
 from diverloop.runtime.errors import ConfigError
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+
 from diverloop.gui.electrode_map import ElectrodeMap
 from diverloop.hardware.montage import scalp_position_m
 from diverloop.runtime.messages import Channel, StreamSpec
-from PySide6.QtCore import QPoint, QPointF, Qt
 
 SCALP = {name: scalp_position_m(name) for name in ("C3", "Cz", "C4", "Fz", "Pz")}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.electrode_state import Electrodes, MapWords, State
 from diverloop.runtime.quality import Quality
 

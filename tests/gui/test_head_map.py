@@ -4,10 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.head_map import EDGE_RAD, Scalp, directions, from_disc, on_disc
 from diverloop.hardware.montage import scalp_position_m
 
-NAMES = "Fp1 Fp2 F7 F3 Fz F4 F8 T7 C3 Cz C4 T8 P7 P3 Pz P4 P8 O1 O2".split()
+NAMES = [
+    "Fp1",
+    "Fp2",
+    "F7",
+    "F3",
+    "Fz",
+    "F4",
+    "F8",
+    "T7",
+    "C3",
+    "Cz",
+    "C4",
+    "T8",
+    "P7",
+    "P3",
+    "Pz",
+    "P4",
+    "P8",
+    "O1",
+    "O2",
+]
 
 
 def places(names=NAMES):
@@ -40,12 +61,12 @@ def test_the_edge_of_the_disc_goes_through_nasion_and_inion():
 
 
 def test_a_frame_with_its_origin_between_the_ears_gives_the_same_picture():
-    moved = places() + (0.0, 0.01, 0.04)
+    moved = places() + np.array([0.0, 0.01, 0.04])
     assert np.allclose(directions(moved), directions(places()), atol=1e-3)
 
 
 def test_few_places_or_places_of_no_head_are_seen_from_the_origin():
-    few = places()[:5] + (0.0, 0.0, 0.02)
+    few = places()[:5] + np.array([0.0, 0.0, 0.02])
     assert np.allclose(directions(few), few / np.linalg.norm(few, axis=1, keepdims=True))
     assert np.allclose(np.linalg.norm(directions(np.zeros((9, 3))), axis=1), 1)
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 from diverloop.gui.latency_history import STEPS, LatencyHistory, edges_ms
 from diverloop.runtime.messages import Event, EventKind
 

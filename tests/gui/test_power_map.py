@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from diverloop.gui.look import DARK, LIGHT, contrast
 from diverloop.gui.power_map import PowerMap
 from diverloop.hardware.montage import scalp_position_m

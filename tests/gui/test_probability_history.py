@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from diverloop.gui.probability_history import NEUTRAL, NOTHING, OTHERS, ProbabilityHistory
 from diverloop.runtime.messages import Chunk, Command, Event, EventKind, Marker, Turn
 

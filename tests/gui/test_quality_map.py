@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from diverloop.gui.drawing import blend
 from diverloop.gui.electrode_state import MapWords, State
 from diverloop.gui.look import DARK, LIGHT, contrast

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from diverloop.gui.drift_reference import Reference
 from diverloop.gui.look import DARK, LIGHT
 from diverloop.gui.panels.drift_panel import DriftPanel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from diverloop.gui.look import DARK, LIGHT
 from diverloop.gui.panels.latency_panel import LatencyPanel
 from diverloop.runtime.latency import LatencyBook
@@ -28,8 +29,8 @@ def test_median_p99_and_what_came_too_late_are_said(panel):
     panel.take(Event(kind=EventKind.LATE, text="late", count=3, at_ns=1_000_000_000))
     panel.draw()
     said = panel.chart.accessibleDescription()
-    assert said.startswith("2.1 ms in the median, 2.1 ms at p99, from sample to act.")
-    assert "1 missed, 3 skipped of 40 decisions seen here" in said
+    assert said.startswith("2.1 ms median, 2.1 ms p99 from sample to act.")
+    assert "1 missed, 3 skipped, 40 decided" in said
 
 
 def test_what_is_not_measured_is_named(panel):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+
 from diverloop.gui.band_power import BANDS
 from diverloop.gui.look import LIGHT
 from diverloop.gui.panels.maps import Maps
 from diverloop.hardware.montage import scalp_position_m
-from PySide6.QtCore import Qt
 
 from ..told import a_quality, a_session, a_stream
 

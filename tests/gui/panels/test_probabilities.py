@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
+
 from diverloop.gui.drawing import ink_on
 from diverloop.gui.look import DARK, LIGHT, contrast
 from diverloop.gui.panels.probabilities import SPANS_S, Probabilities, _apart
 from diverloop.runtime.messages import Command
-from PySide6.QtCore import Qt
 
 from ..told import a_session, a_stream, a_turn
 
@@ -109,9 +111,18 @@ def test_any_number_of_classes_is_drawn(panel, n):
     assert not panel.grab().isNull()
 
 
+def test_over_the_plot_it_is_said_what_was_decided_there_and_why_not(panel):
+    turns = [a_turn(250 * n, 0.9 if n < 30 else 0.5) for n in range(1, 60)]
+    told(panel, a_stream(), *turns)
+    plot = panel.chart._layout(panel.chart.line_height())[0]
+    assert "abstained: too close to call" in panel.chart.said_at(plot.right() - 5)
+    assert panel.chart.said_at(plot.left() + 20).endswith("decided left")
+    assert panel.chart.said_at(plot.right() + 5) == ""
+
+
 def test_labels_at_the_right_end_never_cover_each_other():
     tops = _apart(np.array([90.0, 89.0, 88.0, 5.0, -3.0]), 12.0, 0.0, 100.0)
-    assert all(low - high >= 12.0 for low, high in zip(tops, tops[1:], strict=False))
+    assert all(low - high >= 12.0 for low, high in pairwise(tops))
     assert min(tops) >= 0
     assert max(tops) <= 88
 
