@@ -132,7 +132,7 @@ class LatencyChart(Drawing):
     def paint(self, painter: QPainter) -> None:
         """Draw everything."""
         line = self.line_height()
-        if self.history.last_ms is None:
+        if not self.history.last_ms:
             said = "No decision has come yet."
             self.write(painter, QRectF(self.rect()), said, colour=self.look.faint, align=MIDDLE)
             return
@@ -154,7 +154,6 @@ class LatencyChart(Drawing):
         """The newest turn as bars one after the other; the medians as outlines."""
         medians = self.history.medians_ms()
         ends = self.history.last_ms
-        assert ends is not None
         usual = np.cumsum(medians)
         names = max(self.width_of(step) for step in STEPS) + 10
         figures = self.width_of("000.0 ms") + 6
@@ -166,9 +165,9 @@ class LatencyChart(Drawing):
         top = QRectF(box.left(), box.top(), box.width(), line)
         said = "newest turn; outlined: median of the last 512"
         self.write(painter, top, said, scale=0.85, colour=self.look.faint)
-        longest = max(float(ends.max()), float(usual[-1]), 1e-3)
+        longest = max(*ends, float(usual[-1]), 1e-3)
         row = plot.height() / len(STEPS)
-        starts = np.concatenate([[0.0], ends[:-1]])
+        starts = [0.0, *ends[:-1]]
         for n, step in enumerate(STEPS):
             y = plot.top() + n * row
             name = QRectF(box.left(), y, names - 8, row)

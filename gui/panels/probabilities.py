@@ -255,9 +255,9 @@ class ProbabilityChart(Drawing):
         pale = [blend(colour, surface, _ABSTAINED) for colour in colours]
         table = (*colours, *pale, blend(surface, self.look.faint, 0.55), surface)
         height, width = pixels.shape
-        image = QImage(pixels.data, width, height, width, QImage.Format.Format_Indexed8).copy()
-        image.setColorTable([0xFF000000 | int(colour[1:], 16) for colour in table])
-        return image
+        numbers = np.array([0xFF000000 | int(colour[1:], 16) for colour in table], np.uint32)
+        image = QImage(numbers[pixels].data, width, height, 4 * width, QImage.Format.Format_RGB32)
+        return image.copy()  # Qt keeps the pointer, numpy does not keep the memory
 
     def _paint_axes(self, painter: QPainter, plot: QRectF, bottom: float) -> None:
         line = self.line_height(0.8)
