@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from .look import DARK, Look
+from .look import DARK, Look, contrast
 
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -259,6 +259,23 @@ def _polygon(shape: int, x: float, y: float, r: float) -> QPolygonF:
         4: ((0, 1.15), (1.1, -0.85), (-1.1, -0.85)),
     }[shape]
     return QPolygonF([QPointF(x + r * dx, y + r * dy) for dx, dy in corners])
+
+
+@lru_cache(maxsize=512)
+def ink_on(colour: str) -> str:
+    """Black or white, whichever is read best on a colour: the contrast is 4.58 or more.
+
+    Parameters
+    ----------
+    colour : str
+        ``"#rrggbb"``.
+
+    Returns
+    -------
+    ink : str
+        ``"#000000"`` or ``"#ffffff"``.
+    """
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, colour))
 
 
 def ground(widget: QWidget, look: Look) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..runtime.latency import LatencyBook, LatencyReport
+from ..runtime.histogram import Histogram
+from ..runtime.latency import LatencyReport
 from ..runtime.messages import Event, EventKind, StageTimes, Turn
 
 STEPS = ("arrived", "conditioned", "cut", "encoded", "decided", "fed back", "acted")
@@ -54,13 +55,14 @@ class LatencyHistory:
 
     def forget(self) -> None:
         """Know nothing any more."""
-        self.book = LatencyBook()
+        self._total = Histogram()
+        self._quantiles: tuple[int, tuple[float, float]] = (0, (math.nan, math.nan))
         self.report: LatencyReport | None = None
         """What the loop itself says, once it has."""
         self.missed = self.skipped = self.decided = 0
         """Since this view looks on."""
-        self.last_ms: NDArray[np.float64] | None = None
-        """Of the newest turn: when each of `STEPS` was over, ms after the sample was produced."""
+        self.last_ms: list[float] = []
+        """Of the newest turn: when each of `STEPS` was over, ms after the sample was produced; empty if there was none."""
         self.counts = np.zeros(PER_DECADE * DECADES, np.int64)
         """Turns by how long they took from sample to act."""
         self.bins: deque[Bin] = deque(maxlen=_BINS)
@@ -74,11 +76,13 @@ class LatencyHistory:
         times = turn.times
         if self._acted_ns and times.acted_ns < self._acted_ns[-1] - _BACK_NS:
             self.forget()  # another session, or a recording that was wound back
-        self.book.turn(times)
-        self.last_ms = _ends_ms(times)
-        self._stages[self.decided % _KEPT] = np.diff(self.last_ms, prepend=0.0)
+        self._total.record(times.acted_ns - times.due_ns)
+        self.last_ms = ends = _ends_ms(times)
+        self._stages[self.decided % _KEPT] = [
+            end - start for start, end in zip([0.0, *ends], ends, strict=False)
+        ]
         self._acted_ns.append(times.acted_ns)
-        self.counts[_place(float(self.last_ms[-1]))] += 1
+        self.counts[_place(ends[-1])] += 1
         self.decided += 1
         self._bin(times.acted_ns).decided += 1
 
@@ -97,11 +101,9 @@ class LatencyHistory:
         """
         if event.kind is EventKind.MISSED:
             self.missed += 1
-            self.book.count_missed()
             self._bin(event.at_ns).missed += 1
         elif event.kind is EventKind.LATE:
             self.skipped += event.count
-            self.book.count_skipped(event.count)
             self._bin(event.at_ns).skipped += event.count
         else:
             return False
@@ -113,8 +115,13 @@ class LatencyHistory:
 
     def quantiles_ms(self) -> tuple[float, float]:
         """Median and 99th percentile from sample to act; the loop's own, once it has told them."""
-        total = (self.report or self.book.report()).stages[-1]
-        return total.p50_ms, total.p99_ms
+        if self.report:
+            total = self.report.stages[-1]
+            return total.p50_ms, total.p99_ms
+        if self._quantiles[0] != self.decided:
+            found = (self._total.quantile_ns(0.5) / 1e6, self._total.quantile_ns(0.99) / 1e6)
+            self._quantiles = (self.decided, found)
+        return self._quantiles[1]
 
     def interval_ms(self) -> tuple[float, float]:
         """Median from act to act, and half the range that holds nine in ten: the jitter."""
@@ -146,9 +153,9 @@ def _place(ms: float) -> int:
     return min(int(math.log10(ms / LEAST_MS) * PER_DECADE), PER_DECADE * DECADES - 1)
 
 
-def _ends_ms(times: StageTimes) -> NDArray[np.float64]:
+def _ends_ms(times: StageTimes) -> list[float]:
     ends_ns = (
         times.arrived_ns, times.conditioned_ns, times.cut_ns, times.encoded_ns, times.decided_ns,
         times.fed_back_ns, times.acted_ns,
     )  # fmt: skip
-    return np.array([(end - times.due_ns) / 1e6 for end in ends_ns])
+    return [(end - times.due_ns) / 1e6 for end in ends_ns]

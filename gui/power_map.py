@@ -11,10 +11,10 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath
 
 from ..runtime.messages import StreamSpec
-from .drawing import LEFT, MIDDLE, pen
+from .drawing import LEFT, MIDDLE, ink_on, pen
 from .electrode_map import ElectrodeMap, head_of
 from .head_map import Scalp
-from .look import DARK, Look, contrast
+from .look import DARK, Look
 from .map_plan import MapPlan, Place, Spot
 from .quality_map import label_scale
 
@@ -24,7 +24,6 @@ _VIRIDIS = (
     "#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c", "#22a884", "#44bf70",
     "#7ad151", "#bddf26", "#fde725",
 )  # fmt: skip
-_DARK_TEXT, _LIGHT_TEXT = "#0f1418", "#ffffff"
 _LEAST_SPAN_DB = 6.0
 _EASE = 0.2  # share by which the scale follows at each update: colours must not flicker
 _BAR_WIDTH = 12.0
@@ -56,7 +55,7 @@ class PowerMap(ElectrodeMap):
         super().__init__(look, size_pt, positions=positions, in_a_row=in_a_row)
         table = _viridis()
         self._colours = tuple(QColor(*(int(part) for part in row)).name() for row in table)
-        self._inks = tuple(_readable_on(colour) for colour in self._colours)
+        self._inks = tuple(ink_on(colour) for colour in self._colours)
         red, green, blue = (table[:, part].astype(np.uint32) for part in range(3))
         self._table = (np.uint32(0xFF000000) | red << 16 | green << 8 | blue).astype(np.uint32)
         self._strip = QImage(self._table.data, 256, 1, 1024, QImage.Format.Format_RGB32).copy()
@@ -243,11 +242,6 @@ class PowerMap(ElectrodeMap):
         painter.drawRect(box)
         after = QRectF(box.right() + 6, top, self.width() - box.right() - 16, line)
         self.write(painter, after, texts[1], align=LEFT)
-
-
-def _readable_on(ground: str) -> str:
-    dark = contrast(_DARK_TEXT, ground) >= contrast(_LIGHT_TEXT, ground)
-    return _DARK_TEXT if dark else _LIGHT_TEXT
 
 
 def _viridis() -> NDArray[np.int64]:

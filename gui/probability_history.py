@@ -274,7 +274,7 @@ class ProbabilityHistory:
             if len(self._leading) < FEW - 1:
                 self._leading.append(place)
                 continue
-            last = min(self._leading, key=lambda known: means[known])
+            last = min(reversed(self._leading), key=lambda known: means[known])
             if means[place] > 1.5 * means[last]:
                 self._leading[self._leading.index(last)] = place
 

@@ -15,7 +15,7 @@ from ..look import DARK, Look
 from ..pace import Pace
 from .panel import Panel
 
-_EVERY_S = 0.1
+_EVERY_S = 0.25
 _HALF, _MOST = 1.177, 2.448  # radii that hold 50 and 95 % of a Gaussian in the plane
 _AGES = 6  # steps in which points fade
 _SPAN_S = 900.0
@@ -230,7 +230,7 @@ class DriftChart(Drawing):
             width = self.width_of(label, 0.9) + 2
             self.write(painter, QRectF(left + 14, box.top(), width, box.height()), label, scale=0.9)
             left += width + 24
-        own = "its first minute" if self.drift.is_own else "the calibration"
+        own = "the first minute" if self.drift.is_own else "the calibration"
         said = f"rings hold 50 and 95 % of {own}; 1 is as far as it strays itself"
         rest = QRectF(left, box.top(), box.right() - left, box.height())
         self.write(painter, rest, said, scale=0.85, colour=self.look.faint, align=RIGHT)

@@ -119,20 +119,20 @@ class LatencyChart(Drawing):
     def headline(self) -> str:
         """Median and 99th percentile, in words."""
         p50, p99 = self.history.quantiles_ms()
-        return f"{ms_text(p50)} ms in the median, {ms_text(p99)} ms at p99, from sample to act"
+        return f"{ms_text(p50)} ms median, {ms_text(p99)} ms p99 from sample to act"
 
     def late(self) -> str:
         """What came too late since this view looks on, and how even the acts are."""
         history = self.history
         middle, half = history.interval_ms()
-        every = "" if math.isnan(middle) else f", an act every {middle:.1f} ms ± {half:.1f}"
+        every = "" if math.isnan(middle) else f"; an act every {middle:.1f} ms ± {half:.1f}"
         late = f"{history.missed} missed, {history.skipped} skipped"
-        return f"{late} of {count_text(history.decided)} decisions seen here{every}"
+        return f"{late}, {count_text(history.decided)} decided since this view looks on{every}"
 
     def paint(self, painter: QPainter) -> None:
         """Draw everything."""
         line = self.line_height()
-        if self.history.last_ms is None:
+        if not self.history.last_ms:
             said = "No decision has come yet."
             self.write(painter, QRectF(self.rect()), said, colour=self.look.faint, align=MIDDLE)
             return
@@ -154,7 +154,6 @@ class LatencyChart(Drawing):
         """The newest turn as bars one after the other; the medians as outlines."""
         medians = self.history.medians_ms()
         ends = self.history.last_ms
-        assert ends is not None
         usual = np.cumsum(medians)
         names = max(self.width_of(step) for step in STEPS) + 10
         figures = self.width_of("000.0 ms") + 6
@@ -166,9 +165,9 @@ class LatencyChart(Drawing):
         top = QRectF(box.left(), box.top(), box.width(), line)
         said = "newest turn; outlined: median of the last 512"
         self.write(painter, top, said, scale=0.85, colour=self.look.faint)
-        longest = max(float(ends.max()), float(usual[-1]), 1e-3)
+        longest = max(*ends, float(usual[-1]), 1e-3)
         row = plot.height() / len(STEPS)
-        starts = np.concatenate([[0.0], ends[:-1]])
+        starts = [0.0, *ends[:-1]]
         for n, step in enumerate(STEPS):
             y = plot.top() + n * row
             name = QRectF(box.left(), y, names - 8, row)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QBrush, QColor, QImage, QKeyEvent, QPainter
-from PySide6.QtWidgets import QVBoxLayout
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QHelpEvent, QImage, QKeyEvent, QPainter
+from PySide6.QtWidgets import QToolTip, QVBoxLayout
 
 from ...runtime.messages import Chunk, Event, StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, pen
-from ..look import DARK, Look, contrast
+from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, ink_on, pen
+from ..look import DARK, Look
 from ..pace import Pace
 from ..probability_history import NEUTRAL, NOTHING, Columns, ProbabilityHistory, Stretch
 from .panel import Panel
@@ -21,7 +21,7 @@ from .panel import Panel
 SPANS_S = (30.0, 60.0, 120.0)
 """What can be looked back on."""
 
-_EVERY_S = 0.1  # a minute in 500 pixels moves no faster
+_EVERY_S = 0.125  # a minute in 500 pixels moves no faster
 _ABSTAINED = 0.62  # share of the surface in the colours where nothing was decided
 _HATCH_PX = 7
 _SOLID = Qt.PenStyle.SolidLine
@@ -144,6 +144,24 @@ class ProbabilityChart(Drawing):
         self._lane(painter, done, "done", self.history.commands(self.span_s), quiet=True)
         self._paint_selections(painter, done)
 
+    def said_at(self, x: float) -> str:
+        """What was decided at a place across the widget, or why nothing was; empty beside it."""
+        plot = self._layout(self.line_height())[0]
+        at_s = self.history.now_s - (plot.right() - x) / plot.width() * self.span_s
+        for stretch in self.history.decisions(self.span_s):
+            if stretch.start_s <= at_s <= stretch.stop_s and x <= plot.right():
+                ago = [f"{self.history.now_s - s:.1f}" for s in (stretch.start_s, stretch.stop_s)]
+                word = "decided" if stretch.place >= 0 else "abstained:"
+                return f"{ago[0]} to {ago[1]} s ago {word} {stretch.text}"
+        return ""
+
+    def event(self, event: QEvent) -> bool:
+        """Say over the plot what was decided there."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.said_at(event.pos().x()), self)
+            return True
+        return super().event(event)
+
     def colour(self, place: int) -> str:
         """Of a class by its place among the classes; the others are quiet."""
         if self.history.is_text and place in self.history.leading:
@@ -201,11 +219,11 @@ class ProbabilityChart(Drawing):
         tokens = list(self.history.text)
         between = " " if any(len(token) > 1 for token in tokens) else ""
         text = between.join(tokens) or "nothing was written yet"
+        if self.history.corrected:
+            text += f"   ({self.history.corrected})"
         while self.width_of(text, 1.15) > box.width() and len(text) > 2:
             text = "…" + text[max(len(text) // 20, 2) :]
         self.write(painter, box, text, scale=1.15)
-        if self.history.corrected:
-            self.setToolTip(self.history.corrected)
 
     def _areas(self, columns: Columns, height: int) -> QImage:
         """Stacked shares, one pixel a step; hatched and pale where nothing was decided."""
@@ -237,9 +255,9 @@ class ProbabilityChart(Drawing):
         pale = [blend(colour, surface, _ABSTAINED) for colour in colours]
         table = (*colours, *pale, blend(surface, self.look.faint, 0.55), surface)
         height, width = pixels.shape
-        image = QImage(pixels.data, width, height, width, QImage.Format.Format_Indexed8).copy()
-        image.setColorTable([0xFF000000 | int(colour[1:], 16) for colour in table])
-        return image
+        numbers = np.array([0xFF000000 | int(colour[1:], 16) for colour in table], np.uint32)
+        image = QImage(numbers[pixels].data, width, height, 4 * width, QImage.Format.Format_RGB32)
+        return image.copy()  # Qt keeps the pointer, numpy does not keep the memory
 
     def _paint_axes(self, painter: QPainter, plot: QRectF, bottom: float) -> None:
         line = self.line_height(0.8)
@@ -308,8 +326,7 @@ class ProbabilityChart(Drawing):
             return
         painter.fillRect(block, QColor(colour))
         if block.width() > 8 and self.width_of(stretch.text, 0.85) + 4 < block.width():
-            inks = (self.look.ground, self.look.text)
-            ink = max(inks, key=lambda candidate: contrast(candidate, colour))
+            ink = ink_on(colour)
             self.write(painter, block, stretch.text, colour=ink, scale=0.85, align=MIDDLE)
 
     def _hatched(self, painter: QPainter, block: QRectF, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Power of rhythms: right in size, whatever the cut of the stream, and honest where there is none."""
+"""Power of rhythms: right in size, and honest where there is none."""
 
 from __future__ import annotations
 

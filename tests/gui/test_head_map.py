@@ -61,12 +61,12 @@ def test_the_edge_of_the_disc_goes_through_nasion_and_inion():
 
 
 def test_a_frame_with_its_origin_between_the_ears_gives_the_same_picture():
-    moved = places() + (0.0, 0.01, 0.04)
+    moved = places() + np.array([0.0, 0.01, 0.04])
     assert np.allclose(directions(moved), directions(places()), atol=1e-3)
 
 
 def test_few_places_or_places_of_no_head_are_seen_from_the_origin():
-    few = places()[:5] + (0.0, 0.0, 0.02)
+    few = places()[:5] + np.array([0.0, 0.0, 0.02])
     assert np.allclose(directions(few), few / np.linalg.norm(few, axis=1, keepdims=True))
     assert np.allclose(np.linalg.norm(directions(np.zeros((9, 3))), axis=1), 1)
 

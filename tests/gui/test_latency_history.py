@@ -39,7 +39,7 @@ def test_the_histogram_has_every_turn_in_the_bin_of_its_time():
 def test_a_refused_window_is_not_counted():
     history = LatencyHistory()
     history.take(dataclasses.replace(a_turn(250), embedding=None))
-    assert (history.decided, history.last_ms) == (0, None)
+    assert (history.decided, history.last_ms) == (0, [])
 
 
 def test_missed_and_skipped_are_counted_in_their_ten_seconds():

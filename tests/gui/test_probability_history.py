@@ -143,7 +143,7 @@ def test_memory_is_bounded_and_the_newest_is_kept(monkeypatch):
     monkeypatch.setattr("diverloop.gui.probability_history._KEPT", 64)
     history = told(ProbabilityHistory(), *[0.9] * 100, 0.1)
     assert history.now_s == 101 * 25 / 250
-    assert history.decisions(60)[0].start_s == pytest.approx(3.6)
+    assert history.decisions(60)[0].start_s == pytest.approx(3.7)
     assert [s.text for s in history.decisions(60)] == ["left", "right"]
     for n in range(100):
         turn = a_turn(25 * (900 + n), 0.5)
