@@ -26,11 +26,14 @@ class AlarmBar(QFrame):
         self.sign, self.text, self.more = QLabel(), QLabel(), QLabel()
         self.sign.setProperty("strong", "true")
         for label, size in ((self.sign, "alarm"), (self.text, "alarm"), (self.more, "small")):
-            label.setProperty("size", size)
+            label.setProperty("words", size)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.button = QPushButton()
-        self.button.setProperty("size", "small")
-        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button.setProperty("words", "small")
+        self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it has a key of its own
+        kept = self.button.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        self.button.setSizePolicy(kept)
         row = QHBoxLayout(self)
         row.setContentsMargins(14, 2, 10, 2)
         row.setSpacing(14)

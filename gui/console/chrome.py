@@ -16,7 +16,34 @@ from .sizes import Sizes
 from .status_light import StatusLight
 from .words import Words
 
+LEAST = (1024, 700)
+"""Width and height below which the window cannot be made; all words fit from 1280 by 800 on."""
+
 _PIXELS_PER_POINT = 96 / 72
+
+
+class StopButton(QPushButton):
+    """The stop: its word, and below it the key that does the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("stop")
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it has a key of its own, everywhere
+        self.word, self.key = _label("stop"), _label("small")
+        self.word.setProperty("strong", "true")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 4, 6, 8)
+        column.setSpacing(0)
+        for label in (self.word, self.key):
+            label.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            column.addWidget(label)
+
+    def speak(self, words: Words) -> None:
+        """Change the language."""
+        self.word.setText(words("stop"))
+        self.key.setText(words("stop_key"))
+        self.setAccessibleName(f"{words('stop')}, {words('stop_key')}")
 
 
 class Chrome:
@@ -48,10 +75,7 @@ class Chrome:
         self.person, self.practice = _label("fact"), _label("fact")
         self.practice.setProperty("strong", "true")
         self.practice.setVisible(rehearsal)
-        self.stop = QPushButton()
-        self.stop.setObjectName("stop")
-        self.stop.setProperty("size", "stop")
-        self.stop.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.stop = StopButton()
         self.alarms = AlarmBar(words)
         self.strip = {step: _label("small") for step in Step}
         self.notes = NotesBar(noted, written)
@@ -85,8 +109,11 @@ class Chrome:
         foot.addWidget(self.keys)
         foot.addWidget(self.notice)
         whole = QVBoxLayout(window)
+        # Qt would make the window as high as its words were in its narrowest shape.
+        whole.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
+        window.setMinimumSize(*LEAST)
         whole.setContentsMargins(20, 12, 20, 8)
-        whole.setSpacing(8)
+        whole.setSpacing(6)
         whole.addLayout(top)
         whole.addWidget(self.alarms)
         whole.addLayout(steps)
@@ -123,7 +150,7 @@ class Chrome:
         person = words("participant", person=session.person) if session.person else words("nobody")
         self.person.setText(person)
         self.practice.setText(words("rehearsal"))
-        self.stop.setText(f"{words('stop')}\n{words('stop_key')}")
+        self.stop.speak(words)
         for step, behind in steps:
             here = step is session.step
             sign = "●" if here else "✓" if behind else "○"
@@ -142,12 +169,13 @@ class Chrome:
     def wear(self, look: Look, sizes: Sizes) -> None:
         """Change colours and sizes."""
         self.light.wear(look, round(sizes.status * _PIXELS_PER_POINT * 1.35))
-        self.stop.setMinimumWidth(round(sizes.stop * _PIXELS_PER_POINT * 7))
+        side = sizes.stop * _PIXELS_PER_POINT
+        self.stop.setFixedSize(round(side * 5.4), round(side * 2.3))
 
 
 def _label(size: str) -> QLabel:
     label = QLabel()
-    label.setProperty("size", size)
+    label.setProperty("words", size)
     label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 

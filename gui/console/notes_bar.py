@@ -35,10 +35,11 @@ class NotesBar(QStackedWidget):
         self._written = written
         self.buttons = {number: self._button(number, noted) for number in NOTES}
         self.free = QPushButton()
-        self.free.setProperty("size", "small")
+        self.free.setProperty("words", "small")
+        self.free.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.free.clicked.connect(self.write)
         self.line = QLineEdit()
-        self.line.setProperty("size", "fact")
+        self.line.setProperty("words", "fact")
         self.line.setMaxLength(200)
         self._lay_out()
 
@@ -73,8 +74,8 @@ class NotesBar(QStackedWidget):
 
     def _button(self, number: int, noted: Callable[[int], None]) -> QPushButton:
         button = QPushButton()
-        button.setProperty("size", "small")
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setProperty("words", "small")
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it has a key of its own
         button.clicked.connect(lambda: noted(number))
         return button
 

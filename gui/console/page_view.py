@@ -22,6 +22,7 @@ from .session import Act, Step
 from .words import Words
 
 _MOST_OTHERS = 3
+_SHORT = 24  # characters that stand on one line beside a name
 _KEYS = {"Return": "↵"}
 
 
@@ -38,6 +39,7 @@ class PageView(QWidget):
 
     def __init__(self, quality: QWidget, chosen: Callable[[Act], None]) -> None:
         super().__init__()
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._chosen = chosen
         self._page: Page | None = None
         self.head, self.now, self.todo = (_label(s) for s in ("fact", "main", "main"))
@@ -46,11 +48,11 @@ class PageView(QWidget):
         self.detail = _label("least")
         self.detail.setProperty("faint", "true")
         self.code = QLineEdit()
-        self.code.setProperty("size", "main")
+        self.code.setProperty("words", "main")
         self.code.setMaxLength(32)
         self.main = QPushButton()
         self.main.setObjectName("main")
-        self.main.setProperty("size", "main")
+        self.main.setProperty("words", "main")
         self.main.clicked.connect(lambda: self._choose(self._page and self._page.main))
         self.others = [self._other(place) for place in range(_MOST_OTHERS)]
         self.quality = quality
@@ -59,6 +61,8 @@ class PageView(QWidget):
         self._grid = QGridLayout(self.facts)
         self._grid.setContentsMargins(18, 14, 18, 14)
         self._grid.setVerticalSpacing(10)
+        self.beside, self.said = QWidget(), QFrame()
+        self.said.setObjectName("card")
         self._lay_out()
 
     def show_page(self, page: Page, step: Step, words: Words, refused: str = "") -> None:
@@ -89,16 +93,28 @@ class PageView(QWidget):
                 button.setText(_text(page.others[place]))
         if self._page is None or page.facts != self._page.facts:
             self._show_facts(page)
+        self.beside.setVisible(bool(page.facts) or step is Step.SIGNAL)
         self._page = page
 
     def focus(self) -> None:
         """Put the keyboard where the next thing is done."""
         # An ancestor may not be shown yet, so `isVisible` would not do.
-        (self.main if self.code.isHidden() else self.code).setFocus()
+        if not self.code.isHidden():
+            self.code.setFocus()
+        elif self.main.isEnabled():
+            self.main.setFocus()
+        else:
+            self.setFocus()
 
     def _show_main(self, page: Page, words: Words) -> None:
-        self.main.setEnabled(page.main is not None)
-        self.main.setText(_text(page.main) if page.main else words("wait"))
+        """While there is nothing to do, the keyboard waits on the page, not on the next button."""
+        enabled = page.main is not None
+        if self.main.hasFocus() and not enabled:
+            self.setFocus()
+        self.main.setEnabled(enabled)
+        self.main.setText(_text(page.main) if page.main else words(page.wait))
+        if self.hasFocus() and enabled:
+            self.main.setFocus()
 
     def _show_facts(self, page: Page) -> None:
         while item := self._grid.takeAt(0):
@@ -111,6 +127,7 @@ class PageView(QWidget):
             for label, text in ((sign, fact.sign), (name, fact.name), (value, fact.value)):
                 label.setText(text)
             value.setProperty("strong", "true")
+            value.setWordWrap(len(fact.value) > _SHORT)
             self._grid.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)
             if fact.value:
                 self._grid.addWidget(name, row, 1)
@@ -118,7 +135,6 @@ class PageView(QWidget):
             else:
                 self._grid.addWidget(name, row, 1, 1, 2)
         self._grid.setColumnStretch(1, 1)
-        self._grid.setColumnStretch(2, 1)
         self.facts.setVisible(bool(page.facts))
 
     def _choose(self, choice: Choice | None) -> None:
@@ -127,24 +143,30 @@ class PageView(QWidget):
 
     def _other(self, place: int) -> QPushButton:
         button = QPushButton()
-        button.setProperty("size", "small")
+        button.setProperty("words", "small")
+        kept = button.sizePolicy()
+        kept.setRetainSizeWhenHidden(place == 0)  # the row keeps its height
+        button.setSizePolicy(kept)
         button.clicked.connect(lambda: self._choose(self._page and self._page.others[place]))
         return button
 
     def _lay_out(self) -> None:
-        left = QVBoxLayout()
+        left = QVBoxLayout(self.said)
+        left.setContentsMargins(24, 10, 24, 14)
         left.setSpacing(8)
         for widget in (self.head, self.now, self.todo, self.code):
             left.addWidget(widget)
         left.addStretch(1)
-        beside = QVBoxLayout()
-        beside.addWidget(self.facts)
-        beside.addWidget(self.quality, 1)
-        beside.addStretch(0)
+        left.addWidget(self.detail)
+        right = QVBoxLayout(self.beside)
+        right.setContentsMargins(0, 0, 0, 0)
+        right.addWidget(self.facts)
+        right.addWidget(self.quality, 1)
+        right.addStretch(0)
         columns = QHBoxLayout()
-        columns.setSpacing(20)
-        columns.addLayout(left, 3)
-        columns.addLayout(beside, 2)
+        columns.setSpacing(12)
+        columns.addWidget(self.said, 3)
+        columns.addWidget(self.beside, 2)
         row = QHBoxLayout()
         row.setSpacing(10)
         for button in self.others:
@@ -152,16 +174,15 @@ class PageView(QWidget):
         row.addStretch(1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
-        whole.setSpacing(8)
+        whole.setSpacing(6)
         whole.addLayout(columns, 1)
-        whole.addWidget(self.detail)
         whole.addWidget(self.main)
         whole.addLayout(row)
 
 
 def _label(size: str) -> QLabel:
     label = QLabel()
-    label.setProperty("size", size)
+    label.setProperty("words", size)
     label.setWordWrap(True)
     label.setTextFormat(Qt.TextFormat.PlainText)
     label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)

@@ -64,6 +64,8 @@ class Page:
         Beside that.
     detail : str
         For a technician, as a program said it.
+    wait : str
+        Name of what the main button says while there is nothing to do.
     """
 
     head: str
@@ -73,6 +75,7 @@ class Page:
     others: tuple[Choice, ...] = ()
     facts: tuple[Fact, ...] = ()
     detail: str = ""
+    wait: str = "wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +233,8 @@ class _Writer:
         if not session.electrodes and session.watchable:
             return self.page("_wait", None, self.end)
         if session.too_many_bad:
-            return self.page("_bad", None, self.end, names=names)
+            page = self.page("_bad", None, self.end, names=names)
+            return replace(page, wait="wait_electrodes")
         skip = model_of_today(session) is not None
         calibrate = self.choice(Act.TO_CALIBRATION, "C" if skip else "Return")
         choices = (self.choice(Act.USE_MODEL), calibrate) if skip else (calibrate,)

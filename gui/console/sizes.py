@@ -44,7 +44,7 @@ class Sizes:
 
     status: int = 48
     main: int = 28
-    stop: int = 28
+    stop: int = 36
     alarm: int = 28
     fact: int = 20
     small: int = 14
@@ -72,7 +72,7 @@ def console_style(look: Look, sizes: Sizes) -> str:
     look : Look
         Colours.
     sizes : Sizes
-        Of the words; a label says which it takes by its property ``size``.
+        Of the words; a label says which it takes by its property ``words``.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def console_style(look: Look, sizes: Sizes) -> str:
         A Qt style sheet.
     """
     roles = "\n".join(
-        f'*[size="{name}"] {{ font-size: {getattr(sizes, name)}pt; }}' for name in Sizes.__slots__
+        f'*[words="{name}"] {{ font-size: {getattr(sizes, name)}pt; }}' for name in Sizes.__slots__
     )
     return f"""{style_sheet(look, sizes.small)}
     {roles}
@@ -101,10 +101,11 @@ def console_style(look: Look, sizes: Sizes) -> str:
     QFrame#card {{ background: {look.surface}; border: 1px solid {look.line};
         border-radius: 8px; }}
     QPushButton#main {{ background: {look.accent}; color: {look.ground}; font-weight: bold;
-        border: 3px solid {look.accent}; border-radius: 10px; padding: 8px 28px; }}
+        border: 3px solid {look.accent}; border-radius: 10px; padding: 2px 28px; }}
     QPushButton#main:focus, QPushButton#main:hover {{ border: 3px solid {look.text}; }}
     QPushButton#main:disabled {{ background: {look.raised}; color: {look.faint};
         border: 3px dashed {look.line}; }}
-    QPushButton#stop {{ padding: 4px 18px; border-radius: 10px; }}
+    QPushButton#stop {{ padding: 0; border-radius: 10px; }}
+    QPushButton#stop QLabel {{ color: {look.on_stop}; background: transparent; }}
     QLineEdit {{ padding: 8px 14px; border: 2px solid {look.accent}; }}
     """

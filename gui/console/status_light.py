@@ -62,7 +62,7 @@ class StatusLight(QWidget):
         super().__init__()
         self.shape = LightShape()
         self.word = QLabel()
-        self.word.setProperty("size", "status")
+        self.word.setProperty("words", "status")
         self.word.setProperty("strong", "true")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -83,6 +83,8 @@ class StatusLight(QWidget):
             In which language.
         """
         self.shape.light = light
+        self.word.ensurePolished()
+        self.word.setMinimumWidth(_widest(self.word, words))
         self.word.setText(words(f"light_{light}"))
         self.setAccessibleName(self.word.text())
         self.shape.update()
@@ -92,6 +94,12 @@ class StatusLight(QWidget):
         self.shape.look, self.shape.side = look, side
         self.shape.setFixedSize(side, side)
         self.shape.update()
+
+
+def _widest(label: QLabel, words: Words) -> int:
+    """So wide is the widest word: the place never changes its size."""
+    metrics = label.fontMetrics()
+    return max(metrics.horizontalAdvance(words(f"light_{light}")) for light in Light) + 4
 
 
 def _ready(painter: QPainter, colour: QColor, ground: QColor) -> None:

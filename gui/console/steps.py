@@ -62,8 +62,7 @@ def act(session: Session, what: Act, text: str = "") -> Outcome:
     if outcome.refused:
         return outcome
     cost = 2 if what is Act.IDENTIFY else 1  # typing, and a press
-    counted = replace(outcome.session, actions=session.actions + cost)
-    return replace(outcome, session=counted)
+    return replace(outcome, session=_counted(session, outcome.session, cost))
 
 
 def learn(session: Session, told: n.News) -> Outcome:
@@ -136,7 +135,14 @@ def _stop(session: Session) -> Outcome:
     orders = (Order.STOP,)
     if session.task is Order.CALIBRATE:
         orders = (Order.STOP, Order.END_CALIBRATION)
-    return Outcome(session=replace(stopped, actions=session.actions + 1), orders=orders)
+    return Outcome(session=_counted(session, stopped, 1), orders=orders)
+
+
+def _counted(before: Session, after: Session, cost: int) -> Session:
+    """Actions so far; the way back from a pause begins behind the act that paused."""
+    actions = before.actions + cost
+    paused_at = after.paused_at if after.paused_at == before.paused_at else actions
+    return replace(after, actions=actions, paused_at=paused_at)
 
 
 def _without_calibration(session: Session) -> Order | None:

@@ -19,6 +19,7 @@ ENGLISH: dict[str, str] = {
     "stop": "STOP",
     "stop_key": "Space bar",
     "wait": "Please wait …",
+    "wait_electrodes": "Waiting for better electrodes …",
     "no_alarm": "No alarm",
     "acknowledge": "Seen",
     "more_alarms": "and {count} more",

@@ -19,6 +19,7 @@ KOREAN: dict[str, str] = {
     "stop": "정지",
     "stop_key": "스페이스 바",
     "wait": "잠시 기다려 주세요 …",
+    "wait_electrodes": "전극이 좋아지기를 기다리고 있습니다 …",
     "no_alarm": "알람 없음",
     "acknowledge": "확인",
     "more_alarms": "외 {count}건",
