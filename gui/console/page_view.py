@@ -108,12 +108,12 @@ class PageView(QWidget):
 
     def _show_main(self, page: Page, words: Words) -> None:
         """While there is nothing to do, the keyboard waits on the page, not on the next button."""
-        enabled = page.main is not None
-        if self.main.hasFocus() and not enabled:
+        enabled, focused = page.main is not None, self.window().focusWidget()
+        if focused is self.main and not enabled:
             self.setFocus()
         self.main.setEnabled(enabled)
         self.main.setText(_text(page.main) if page.main else words(page.wait))
-        if self.hasFocus() and enabled:
+        if focused is self and enabled:
             self.main.setFocus()
 
     def _show_facts(self, page: Page) -> None:

@@ -252,7 +252,8 @@ def _back(session: Session, _: str) -> Outcome:
     if session.recorded or session.task is Order.END:
         return _refuse(session, "refuse_ended")
     if session.running:
-        return Outcome(session=replace(session, step=Step.BREAK))
+        step = Step.FEEDBACK if session.output in _LIVE else Step.BREAK
+        return Outcome(session=replace(session, step=step))
     checked = session.checked in (Checked.GOOD, Checked.DOUBTFUL)
     if not checked:
         return Outcome(session=replace(session, step=Step.PREFLIGHT))
@@ -383,7 +384,7 @@ def _gone(session: Session, detail: str) -> Session:
 def _guarded(session: Session, state: State) -> Session:
     """The screen follows the guard, whoever moved it."""
     if state is State.STOPPED:
-        return replace(_paused(session), output=Output.STOPPED)
+        return replace(_free(_paused(session), Order.ARM), output=Output.STOPPED)
     if state is State.DISARMED:
         return _off(_paused(session)) if session.output in _LIVE else session
     if session.output is Output.STOPPED:
@@ -391,7 +392,9 @@ def _guarded(session: Session, state: State) -> Session:
     output = Output.ON if state is State.ARMED else Output.HOLDING
     if session.output in (Output.ON, Output.HOLDING):
         return replace(session, output=output)
-    begun = replace(_free(session, Order.ARM), output=output, blocks=session.blocks + 1)
+    step = Step.FEEDBACK if session.step is Step.BREAK else session.step  # armed by somebody else
+    begun = replace(_free(session, Order.ARM), output=output, step=step)
+    begun = replace(begun, blocks=session.blocks + 1)
     if begun.to_feedback is None:
         return replace(begun, to_feedback=begun.actions)
     since = begun.actions - begun.paused_at if begun.paused_at is not None else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -94,6 +93,7 @@ class Console(QWidget):
         self._break_from_s = self._last_s = clock()
         self._refused = self._noted = ""
         self._seizure_noted = False
+        self._shown: object = None
         self.page = PageView(quality_view, self.do)
         self.chrome = Chrome(self.page, self.words, self.note, self.write_note, rehearsal=rehearsal)
         self.chrome.put_into(self)
@@ -233,7 +233,7 @@ class Console(QWidget):
             return self._key_in_note(key)
         if key in _ENTER:
             return self._enter()
-        if self.page.code.hasFocus() or event.modifiers() & _MODIFIED:
+        if self.focusWidget() is self.page.code or event.modifiers() & _MODIFIED:
             return False
         return self._letter(key)
 
@@ -338,11 +338,15 @@ class Console(QWidget):
 
     def _show(self) -> None:
         session, words = self.session, self.words
-        page = page_of(session, words, self._times())
-        self.page.show_page(page, session.step, words, self._refused)
-        light = light_of(session, alarmed=self.alarms.high)
-        self.chrome.show_frame(words, session, light, steps_of(session), live=self._can_stop())
         self.chrome.alarms.show_alarms(self.alarms, words, self._clock())
+        page = page_of(session, words, self._times())
+        light = light_of(session, alarmed=self.alarms.high)
+        shown = (page, light, words, session, self._refused, self._noted)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self.page.show_page(page, session.step, words, self._refused)
+        self.chrome.show_frame(words, session, light, steps_of(session), live=self._can_stop())
         self.chrome.show_noted(self._noted)
         self.setWindowTitle(f"{words('title')} - {words('notice')}")
 
