@@ -49,7 +49,8 @@ class FlipRecord:
     ----------
     path : Path, optional
         The log, made anew; nothing is written without it. One JSON object a line: ``opened``, then
-        ``seen`` for each label, ``lost`` for frames that nobody saw, ``closed`` with the counts.
+        ``seen`` for each label, ``lost`` for frames that nobody saw beside one that came late,
+        ``closed`` with the counts.
     send_marker : callable, optional
         Sends a label; nothing is sent without it. Its time is that of the flip and `display_ms`.
     config : FlipConfig, optional
@@ -104,9 +105,9 @@ class FlipRecord:
         self.frames += 1
         self.lost += flip.lost
         if flip.lost:
-            first, last = flip.frame, flip.frame + flip.lost - 1
-            self._write({"what": "lost", "count": flip.lost, "frames": [first, last],
-                         "at_ns": flip.at_ns})  # fmt: skip
+            self._write(
+                {"what": "lost", "count": flip.lost, "beside": flip.frame, "at_ns": flip.at_ns}
+            )
         for label in labels:
             self._put(label, flip, lit)
 
