@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -156,7 +157,8 @@ class FlipRecord:
                 f"The log of the screen, {self._path}, cannot be written any more ({error}): "
                 "markers are still sent; free some space and begin a new log."
             )
-            _let_go(self._file)
+            with suppress(OSError):  # what it still held is what could not be written
+                self._file.close()
             self._file = None
             return False
         return True
@@ -175,10 +177,3 @@ def _made(path: Path) -> TextIO:
             f"The log of the screen cannot be made at {path} ({error.strerror or error}): give a "
             "folder that exists and can be written to."
         ) from error
-
-
-def _let_go(file: TextIO) -> None:
-    try:
-        file.close()
-    except OSError:  # what it still held is what could not be written
-        pass

@@ -30,6 +30,10 @@ DIRECTIONS: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """Class -> where it leads, right and up positive; others are given one in the order of classes."""
 
+CALM_S = 1.0
+"""A pause lasts so long at least, on the screen: a guard that lets go and holds again must not
+flash."""
+
 _IN_ORDER = ((-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 _AT_REST = (IDLE, STANDING, NOT_FINITE)
 _RESTING = ("rest", "idle", "relax")
@@ -111,13 +115,16 @@ class Following:
         self._classes: tuple[str, ...] = ()
         self._keep, self._stale_frames = 0.0, 60
         self._fresh = self._held = False
+        self._told = Mood.WAITING
         self._heard_frame = self._frame = 0
+        self._calm_frames, self._calm_until = 60, -1
 
     def begin(self, rate_hz: float) -> None:
         """Learn how many frames a second there are."""
         smooth_s = self.config.smooth_s
         self._keep = math.exp(-1 / (rate_hz * smooth_s)) if smooth_s else 0.0
         self._stale_frames = round(self.config.stale_s * rate_hz)
+        self._calm_frames = round(CALM_S * rate_hz)
 
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
@@ -139,14 +146,21 @@ class Following:
         passed, self._frame = max(0, frame - self._frame), frame
         if self._fresh:
             self._fresh, self._heard_frame = False, frame
-        elif self.mood is not Mood.WAITING and frame - self._heard_frame > self._stale_frames:
-            self.mood, self.label = Mood.PAUSED, ""
+        elif self._told is not Mood.WAITING and frame - self._heard_frame > self._stale_frames:
+            self._told, self.label = Mood.PAUSED, ""
+        self._settle(frame)
         if self.mood in (Mood.PAUSED, Mood.WAITING):
             self.x = self.y = 0.0
             return
         keep = self._keep**passed
         self.x = keep * self.x + (1 - keep) * self._to[0]
         self.y = keep * self.y + (1 - keep) * self._to[1]
+
+    def _settle(self, frame: int) -> None:
+        if self._told is Mood.PAUSED and self.mood is not Mood.PAUSED:
+            self._calm_until = frame + self._calm_frames
+        if self._told is Mood.PAUSED or frame >= self._calm_until:
+            self.mood = self._told
 
     def direction(self, label: str) -> tuple[float, float] | None:
         """Where a class leads; None for rest, and for a class without a direction."""
@@ -163,12 +177,12 @@ class Following:
         command, self._classes = turn.command, turn.decision.classes
         self.label, self._to = "", (0.0, 0.0)
         if command.label is not None:
-            self.mood, self._held, self.label = Mood.MOVING, False, command.label
+            self._told, self._held, self.label = Mood.MOVING, False, command.label
             self._to = self._aim(turn)
             return
         stopped = command.reason not in _AT_REST and turn.decision.label is not None
         held = self._held or stopped or command.reason.startswith("guard is")
-        self.mood = Mood.PAUSED if held else Mood.RESTING
+        self._told = Mood.PAUSED if held else Mood.RESTING
 
     def _aim(self, turn: Turn) -> tuple[float, float]:
         velocity = turn.command.velocity

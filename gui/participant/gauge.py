@@ -147,12 +147,12 @@ class Gauge:
             self._draw_reward(painter, column)
 
     def _draw_line(self, painter: QPainter, column: QRectF) -> None:
-        over = column.width() * 0.35
+        over, y = column.width() * 0.35, column.center().y()
         pen = QPen(QColor(self.look.text), column.width() * 0.035, c=Qt.PenCapStyle.RoundCap)
         painter.setPen(pen)
         for start, stop in ((column.left() - over, column.left() - over * 0.25),
                             (column.right() + over * 0.25, column.right() + over)):  # fmt: skip
-            painter.drawLine(QPointF(start, column.center().y()), QPointF(stop, column.center().y()))
+            painter.drawLine(QPointF(start, y), QPointF(stop, y))
 
     def _draw_reward(self, painter: QPainter, column: QRectF) -> None:
         """A ring that fills to a disc: it differs in shape, and comes and goes slowly."""

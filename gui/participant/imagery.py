@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ from ...runtime.messages import Chunk
 from ...runtime.telemetry import Telegram
 from ..look import DARK, Look
 from .drawing import LARGE, MIDDLE, Writing, arrow, draw_cross, draw_pause, write
-from .following import DIRECTIONS, Following, FollowingConfig, Mood
+from .following import Following, FollowingConfig, Mood
 from .lamp import Lamp
 from .picture import Shown
 from .trials import Trials, TrialsConfig
@@ -25,7 +26,9 @@ SHOWN = "shown:"
 """Before the label of a cue that came with the stream: the marker tells when it was seen, and is no
 second cue."""
 
-_REACH = 0.36  # of the shorter side of the area: from the middle to where full strength leads
+_REACH = 0.3  # of the shorter side of the area: from the middle to where full strength leads
+
+_FULL_AT = 0.2  # of the reach: there a ball is filled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,7 @@ class Imagery:
         self._before = frame
         mood = self.following.mood
         if mood is Mood.WAITING:
-            self._say(painter, area, self._words["waiting"])
+            self._say(painter, area, self._words["waiting"], area.height())
         elif mood is Mood.PAUSED:
             self._draw_pause(painter, area)
         elif frame < self._cue_until:
@@ -165,14 +168,14 @@ class Imagery:
 
     # ------------------------------------------------------------------------------- drawing
 
-    def _say(self, painter: QPainter, area: QRectF, words: str) -> None:
-        write(painter, area, words, Writing(colour=self.look.text, height=MIDDLE * area.height()))
+    def _say(self, painter: QPainter, area: QRectF, words: str, height: float) -> None:
+        write(painter, area, words, Writing(colour=self.look.text, height=MIDDLE * height))
 
     def _draw_pause(self, painter: QPainter, area: QRectF) -> None:
         size = area.height() * 0.12
         draw_pause(painter, area.center() - QPointF(0, size * 0.4), size, self.look.faint)
         below = QRectF(area.left(), area.center().y() + size * 0.4, area.width(), size)
-        self._say(painter, below, self._words["pause"])
+        self._say(painter, below, self._words["pause"], area.height())
 
     def _draw_cue(self, painter: QPainter, area: QRectF) -> None:
         middle, reach = area.center(), _REACH * min(area.width(), area.height())
@@ -203,7 +206,7 @@ class Imagery:
     def _draw_places(self, painter: QPainter, middle: QPointF, reach: float, *, goal: bool) -> None:
         """Where each class leads; the one that is asked for has a double line."""
         size = reach * 0.14
-        for label in self._places():
+        for label in self.config.trials.classes:
             toward = self.following.direction(label)
             if toward is None:
                 continue
@@ -218,16 +221,10 @@ class Imagery:
                 painter.drawEllipse(place, size * 0.4, size * 0.4)
         draw_cross(painter, middle, reach * 0.16, self.look.faint)
 
-    def _places(self) -> tuple[str, ...]:
-        return tuple(name for name in self.config.trials.classes if name)
-
-    def _colour(self) -> QColor:
-        return QColor(self.look.accent)
-
     def _bar(self, painter: QPainter, middle: QPointF, at: QPointF, reach: float) -> None:
         """From the middle towards the side that leads, and as long as it is strong."""
         width = reach * 0.2
-        painter.setPen(QPen(self._colour(), width, c=Qt.PenCapStyle.FlatCap))
+        painter.setPen(QPen(QColor(self.look.accent), width, c=Qt.PenCapStyle.FlatCap))
         level = abs(at.x() - middle.x()) >= abs(at.y() - middle.y())
         end = QPointF(at.x(), middle.y()) if level else QPointF(middle.x(), at.y())
         if (end - middle).manhattanLength() > 1:
@@ -237,19 +234,15 @@ class Imagery:
         painter.drawLine(end - aside, end + aside)
 
     def _ball(self, painter: QPainter, middle: QPointF, at: QPointF, reach: float) -> None:
-        painter.setPen(QPen(QColor(self.look.text), reach * 0.02))
-        painter.setBrush(self._colour())
-        painter.drawEllipse(at, reach * 0.11, reach * 0.11)
+        """Hollow at rest; it fills as it leaves the middle, so that it never flashes."""
+        inside = QColor(self.look.accent)
+        inside.setAlphaF(min(1.0, math.hypot(self.following.x, self.following.y) / _FULL_AT))
+        painter.setPen(QPen(QColor(self.look.text), reach * 0.025))
+        painter.setBrush(inside)
+        painter.drawEllipse(at, reach * 0.13, reach * 0.13)
 
     def _arrow(self, painter: QPainter, middle: QPointF, at: QPointF, reach: float) -> None:
         painter.setPen(QPen(QColor(self.look.text), reach * 0.02))
-        painter.setBrush(self._colour())
-        if (at - middle).manhattanLength() < reach * 0.08:
-            painter.drawEllipse(middle, reach * 0.06, reach * 0.06)
-        else:
+        painter.setBrush(QColor(self.look.accent))
+        if (at - middle).manhattanLength() > 1:  # it shrinks to nothing: the cross is rest
             painter.drawPath(arrow(middle, at, reach * 0.14))
-
-
-def directed(classes: tuple[str, ...]) -> bool:
-    """Whether every class leads somewhere by its own name."""
-    return all(name in DIRECTIONS for name in classes)

@@ -14,7 +14,7 @@ from ...runtime.paradigms.neurofeedback import (
     phases_of,
 )
 from ...runtime.telemetry import Telegram
-from .following import Following, FollowingConfig, Mood
+from .following import CALM_S, Following, FollowingConfig, Mood
 
 _SLOW_S = 0.5  # with which the sign of reward appears and goes: never a flash
 _NO_FEEDBACK = ": no feedback"
@@ -44,6 +44,8 @@ class RewardCourse:
         Of the part; NaN where it is not known.
     height : float
         Of the gauge, 0 to 1; 0.5 is where reward begins.
+    mood : Mood
+        How the gauge is to look.
     reward : float
         How far the sign of reward has come up, 0 to 1.
     """
@@ -63,12 +65,8 @@ class RewardCourse:
         self._starts_at, self._stream_hz = starts_at_sample, 0.0
         self.marker, self.left_s = "wait", math.nan
         self.height, self.reward = 0.0, 0.0
+        self.mood, self._calm_until = Mood.WAITING, -1
         self._rate_hz, self._frame = 60.0, 0
-
-    @property
-    def mood(self) -> Mood:
-        """How the gauge is to look."""
-        return self._following.mood
 
     @property
     def kind(self) -> str:
@@ -92,12 +90,21 @@ class RewardCourse:
         """Go on to a frame."""
         passed, self._frame = max(0, frame - self._frame), frame
         self._following.advance(frame)
+        self._settle(frame)
         moves = self.kind == "block" and self.mood is Mood.MOVING
         self.height = 0.5 + 0.5 * self._following.y if moves else 0.0
         keep = math.exp(-passed / (self._rate_hz * _SLOW_S))
         # By the height that is seen, so that sign and gauge never say two things.
         self.reward = keep * self.reward + (1 - keep) * float(self.height > 0.5)
-        self.left_s = max(0.0, self.left_s - passed / self._rate_hz)
+        self.left_s = max(self.left_s - passed / self._rate_hz, 0.0)  # NaN stays NaN
+
+    def _settle(self, frame: int) -> None:
+        """Whatever is not feedback stays for a while: a poor signal must not make it flash."""
+        now = self._following.mood
+        if now is not Mood.MOVING and self.mood is Mood.MOVING:
+            self._calm_until = frame + round(CALM_S * self._rate_hz)
+        if now is not Mood.MOVING or frame >= self._calm_until:
+            self.mood = now
 
     def _place(self, turn: Turn) -> None:
         found = self._planned(turn)

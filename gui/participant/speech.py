@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from ...runtime.errors import ConfigError
 from ...runtime.telemetry import Telegram
 from ..look import DARK, Look
-from .drawing import LARGE, MIDDLE, SMALL, Writing, font_of, write
+from .drawing import LARGE, MIDDLE, Writing, font_of, write
 from .lamp import Lamp
 from .picture import Shown
 from .spoken import Spoken, SpokenWord
 from .words import words_of
+
+OLDER = 0.036
+"""Size of the letters of utterances before, as a share of the height of the screen."""
 
 _LINE = 1.7  # from one line to the next, in sizes of the letters
 _GAP = 0.38  # between two words
@@ -139,7 +142,7 @@ class SpeechScreen:
         for line in lines[-most:]:
             self._draw_line(painter, QRectF(area.left(), y, area.width(), size * _LINE), line, size)
             y += size * _LINE
-        small = SMALL * height
+        small = OLDER * height
         for words in reversed(utterances):
             for line in _lines(words, small, area.width(), more=False):
                 if y + small * _LINE > area.bottom():
@@ -173,7 +176,7 @@ def _written(word: SpokenWord) -> str:
     return f"{word.text}?" if word.doubt == 2 else word.text
 
 
-def _font(word: SpokenWord, size: float):  # type: ignore[no-untyped-def]
+def _font(word: SpokenWord, size: float) -> QFont:
     return font_of(size, bold=word.doubt == 0, slanted=word.doubt == 2)
 
 
