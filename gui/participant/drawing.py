@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from ..look import FONTS
 
@@ -60,6 +60,23 @@ def font_of(height: float, *, bold: bool = False, slanted: bool = False) -> QFon
     font.setBold(bold)
     font.setItalic(slanted)
     return font
+
+
+def warm_up(colour: str) -> None:
+    """Load the fonts now, into memory: the first letters would cost a frame or more.
+
+    Parameters
+    ----------
+    colour : str
+        ``"#rrggbb"``.
+    """
+    scratch = QImage(64, 64, QImage.Format.Format_RGB32)
+    painter = QPainter(scratch)
+    for text in ("Aa1.", "\uac00\ud798"):  # Latin and Hangul may come from different files
+        for bold, slanted in ((False, False), (True, False), (False, True)):
+            writing = Writing(colour=colour, height=20, bold=bold, slanted=slanted)
+            write(painter, QRectF(scratch.rect()), text, writing)
+    painter.end()
 
 
 def write(painter: QPainter, area: QRectF, text: str, writing: Writing) -> None:

@@ -11,7 +11,7 @@ from ..application import DISCLAIMER
 from ..feed import Teller
 from ..look import DARK, Look
 from .bare_window import BareWindow, fills, place
-from .drawing import Writing, write
+from .drawing import Writing, warm_up, write
 from .flips import FlipRecord
 from .frame_clock import FrameClock
 from .frame_count import Flip
@@ -91,6 +91,7 @@ class Stage(QObject):
         if self.clock.window is not None:
             self._filled = place(self.clock.window, full_screen)
         self._running = True
+        warm_up(self.look.text)
         self.picture.begin(self.clock.rate_hz, self.look)
         self._light = PatchLight(self.patch.flashes_hz, self.clock.rate_hz)
         self.clock.start(self._draw, self._flipped)
