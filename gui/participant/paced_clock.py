@@ -21,7 +21,9 @@ from .frame_clock import Draw, Flipped
 from .frame_count import FrameCount
 
 _MS = 1_000_000
-_FIRST_NS = 50 * _MS  # from the start to frame 0: the window has come up by then
+_FIRST_NS = 500 * _MS  # from the start to frame 0: the window has come up by then
+_FIRST_LEAD_NS = 250 * _MS  # what is done for the first time takes longer
+_MOST_LEAD = 0.8  # of a frame
 
 
 class PacedClock(QObject):
@@ -32,8 +34,8 @@ class PacedClock(QObject):
     rate_hz : float
         Frames a second, 20 to 1000.
     lead_ms : float
-        How long before its time a frame is begun. As long as drawing takes, and as late as the
-        system may wake this thread; what is drawn is older by as much.
+        How long before its time a frame is begun, at most 0.8 of a frame. As long as drawing takes,
+        and as late as the system may wake this thread; what is drawn is older by as much.
     spin_ns : int
         How long before the flip to spin instead of sleeping: more punctual, and costs processor
         time. See `diverloop.runtime.clock.MonotonicClock`.
@@ -41,11 +43,11 @@ class PacedClock(QObject):
 
     name = "paced"
 
-    def __init__(self, rate_hz: float = 60.0, *, lead_ms: float = 6.0, spin_ns: int = 0) -> None:
+    def __init__(self, rate_hz: float = 60.0, *, lead_ms: float = 10.0, spin_ns: int = 0) -> None:
         super().__init__()
         self.rate_hz = rate_hz
         self._count = FrameCount(rate_hz, 0)
-        self._lead_ns = round(min(lead_ms, 500.0 / rate_hz) * _MS)
+        self._lead_ns = round(min(lead_ms, _MOST_LEAD * 1e3 / rate_hz) * _MS)
         self._clock = MonotonicClock(spin_ns)
         self._window = BareWindow(QSurface.SurfaceType.RasterSurface)
         self._store = QBackingStore(self._window)
@@ -73,7 +75,8 @@ class PacedClock(QObject):
         self._draw = self._flipped = None
 
     def _wait(self) -> None:
-        left_ns = self._count.due_ns() - self._lead_ns - time.monotonic_ns()
+        lead_ns = self._lead_ns if self._count.frame else _FIRST_LEAD_NS
+        left_ns = self._count.due_ns() - lead_ns - time.monotonic_ns()
         self._timer.start(max(0, left_ns // _MS))  # rounded down: the rest is slept, see _turn
 
     def _turn(self) -> None:

@@ -136,6 +136,11 @@ class Beside:
         return found
 
 
+def memory_folder() -> str | None:
+    """Where files lie in memory: the display's must not wait for a disk."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
 def x_server(folder: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
     """Start Xvfb with its memory in a file, and point this process at it."""
     told, tells = os.pipe()
@@ -203,12 +208,14 @@ def show(arguments: argparse.Namespace, address: str, log: Path, name: str) -> d
     heard = listener.stop()
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     seen = [line for line in lines if line["what"] == "seen"]
+    labelled = {line["frame"] + 1 for line in seen}
+    missed = [line for line in lines if line["what"] == "lost"]
     stamps = [stamp - round(to_lsl_s * 1e9) for _, stamp in heard]
     same = [label for label, _ in heard] == [line["label"] for line in seen]
     return {
         "frames": record.frames, "lost": record.lost, "labels": record.labels,
-        "lost_beside": [[line["beside"], line["count"]] for line in lines
-                        if line["what"] == "lost"][:20],
+        "lost_beside": ", ".join(str(line["beside"]) for line in missed[:30]),
+        "lost_behind_a_label": sum(line["beside"] in labelled for line in missed),
         "turns_shown": n_turns[0], "in_order_and_once": same,
         "refused": [grant.name for grant in grants if not grant.obtained],
         "flip_to_due_ms": figures([ns / 1e6 for ns in late_ns[10:]]),
@@ -247,13 +254,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=float, default=60.0)
-    parser.add_argument("--lead-ms", type=float, default=6.0)
+    parser.add_argument("--lead-ms", type=float, default=10.0)
     parser.add_argument("--display", choices=("xvfb", "offscreen"), default="xvfb")
     parser.add_argument("--realtime", action="store_true")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory_folder())))
         (folder / "lsl.cfg").write_text(LSL_CONFIG.format(run=uuid.uuid4().hex))
         os.environ["LSLAPICFG"] = str(folder / "lsl.cfg")
         os.environ["DIVERLOOP_HOME"] = str(folder / "home")
@@ -272,7 +279,9 @@ def main() -> None:
             witness.hear(30)
         address = decoder.hear(300)
         load = os.getloadavg()[0]
-        found = show(arguments, address, folder / "flips.jsonl", "flips-screen")
+        # The log lies on a disk, as it would in a session.
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flips.jsonl"
+        found = show(arguments, address, log, "flips-screen")
         white, polls_hz = witness.stop() if witness else ([], 0.0)
         lit = found.pop("lit_ns")
         found["pixel_to_marker_ms"] = figures(witnessed(lit, white))
