@@ -158,6 +158,8 @@ def x_server(folder: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
 def show(arguments: argparse.Namespace, address: str, log: Path, name: str) -> dict[str, Any]:
     """The screen, for so many minutes; what its record counted and how punctual it was."""
     import pylsl
+    from PySide6.QtCore import QTimer
+
     from diverloop.gui.application import application
     from diverloop.gui.participant.flips import FlipRecord
     from diverloop.gui.participant.imagery import Imagery, ImageryConfig
@@ -166,7 +168,6 @@ def show(arguments: argparse.Namespace, address: str, log: Path, name: str) -> d
     from diverloop.gui.participant.trials import TrialsConfig
     from diverloop.runtime.realtime import RealtimeConfig, realtime
     from diverloop.runtime.telemetry import TelemetrySubscriber
-    from PySide6.QtCore import QTimer
 
     app = application()
     outlet = pylsl.StreamOutlet(pylsl.StreamInfo(name, "Markers", 1, 0.0, "string", name))
