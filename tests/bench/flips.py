@@ -51,6 +51,7 @@ SessionID = flips-{run}
 level = -2
 """
 PRIORITY = {"screen": 50, "display": 55, "witness": 60}
+STALL_NS = 5_000_000  # a witness that polls every 0.1 ms and did not get to run for so long
 NEAR_NS = 100_000_000  # a pixel belongs to the marker that is no further away
 
 
@@ -100,16 +101,19 @@ def watch(path: str, place: tuple[int, int], realtime: bool, pipe: Connection) -
         config = RealtimeConfig(fifo_priority=PRIORITY["witness"] if realtime else 0)
         white: list[int] = []
         before, n_polls, began_s = 0, 0, time.monotonic()
+        last_ns, stalls = time.monotonic_ns(), list[int]()
         with punctual(config):
             pipe.send("ready")
             while n_polls % 1000 or not pipe.poll():
-                now = memory[at]
+                now, now_ns = memory[at], time.monotonic_ns()
                 if now > 200 >= before:
-                    white.append(time.monotonic_ns())
-                before = now
+                    white.append(now_ns)
+                if now_ns - last_ns > STALL_NS:
+                    stalls.append(now_ns - last_ns)
+                before, last_ns = now, now_ns
                 n_polls += 1
                 time.sleep(100e-6)
-        pipe.send((white, n_polls / (time.monotonic() - began_s)))
+        pipe.send((white, n_polls / (time.monotonic() - began_s), stalls))
 
 
 class Beside:
@@ -134,6 +138,12 @@ class Beside:
         found = self.hear(20)
         self.process.join(10)
         return found
+
+
+def stolen_s() -> float:
+    """Processor time that the host of this virtual machine has kept for itself, in seconds."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_folder() -> str | None:
@@ -279,14 +289,16 @@ def main() -> None:
             witness = Beside(watch, path, pixel, arguments.realtime)
             witness.hear(30)
         address = decoder.hear(300)
-        load = os.getloadavg()[0]
+        load, stolen = os.getloadavg()[0], stolen_s()
         # The log lies on a disk, as it would in a session.
         log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "flips.jsonl"
         found = show(arguments, address, log, "flips-screen")
-        white, polls_hz = witness.stop() if witness else ([], 0.0)
+        white, polls_hz, stalls = witness.stop() if witness else ([], 0.0, [])
         lit = found.pop("lit_ns")
         found["pixel_to_marker_ms"] = figures(witnessed(lit, white))
         found["witness_polls_hz"] = round(polls_hz)
+        found["witness_stalls_ms"] = ", ".join(f"{ns / 1e6:.1f}" for ns in stalls[:30])
+        found["stolen_s"] = round(stolen_s() - stolen, 2)
         report = decoder.hear(30)
         found["decoder"] = {key: report.get(key) for key in ("decoded", "skipped_late")}
         found["load_average"] = [round(load, 1), round(os.getloadavg()[0], 1)]

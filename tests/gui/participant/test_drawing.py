@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QFontInfo, QFontMetricsF, QImage, QPainter
@@ -18,12 +19,11 @@ def inked(text: str, area: QRectF, height: float) -> QRectF:
     painter = QPainter(image)
     write(painter, area, text, Writing(colour="#ffffff", height=height))
     painter.end()
-    found = QRectF()
-    for y in range(300):
-        for x in range(400):
-            if image.pixel(x, y) & 0xFFFFFF:
-                found |= QRectF(x, y, 1, 1)
-    return found
+    pixels = np.frombuffer(bytes(image.constBits()), np.uint32).reshape(300, 400) & 0xFFFFFF
+    rows, columns = np.nonzero(pixels)
+    if not rows.size:
+        return QRectF()
+    return QRectF(QPointF(columns.min(), rows.min()), QPointF(columns.max() + 1, rows.max() + 1))
 
 
 @pytest.mark.parametrize("text", ["Left hand", "word " * 30, "안녕하세요 " * 12])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -63,10 +64,7 @@ def test_evidence_no_better_than_a_guess_moves_nothing() -> None:
 
 def test_a_velocity_is_followed_along_both_axes() -> None:
     following = followed(commanded("right", velocity=(0.6, -0.3)), frames=55)
-    assert (following.x, following.y) == (
-        pytest.approx(0.6, abs=0.01),
-        pytest.approx(-0.3, abs=0.01),
-    )
+    assert [following.x, following.y] == pytest.approx([0.6, -0.3], abs=0.01)
 
 
 @pytest.mark.parametrize("velocity", [(math.nan, 9.0), (math.inf, -9.0)])
@@ -128,7 +126,7 @@ def test_a_guard_that_holds_and_lets_go_never_flashes(passes: list[bool]) -> Non
         moods.append(following.mood)
     began = [n for n, mood in enumerate(moods)
              if mood is Mood.PAUSED and (not n or moods[n - 1] is not Mood.PAUSED)]  # fmt: skip
-    assert all(later - sooner > 60 for sooner, later in zip(began, began[1:], strict=False))
+    assert all(later - sooner > 60 for sooner, later in pairwise(began))
 
 
 def test_classes_without_a_known_direction_are_given_one_in_their_order() -> None:

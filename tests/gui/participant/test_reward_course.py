@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_the_gauge_rises_with_reward_and_falls_without_and_the_sign_comes_slowly
             course.advance(frame := frame + 1)
             signs.append(course.reward)
         assert course.height == pytest.approx(1.0 if label == "reward" else 0.0, abs=0.02)
-    assert max(abs(b - a) for a, b in zip(signs, signs[1:], strict=False)) < 0.05
+    assert max(abs(b - a) for a, b in pairwise(signs)) < 0.05
 
 
 def test_a_poor_signal_and_a_guard_that_holds_show_no_feedback_for_a_while() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +61,8 @@ def test_labels_of_a_frame_are_on_record_with_the_time_of_its_flip(
     clock.turn(1, late_ns=40_000_000)
     clock.turn(15)
     stage.close()
-    assert [label for label, _ in sent] == [
-        "frame 0",
-        "frame 10",
-        "frame 20",
-        "frame 30",
-        "frame 40",
-    ]
-    steps_ns = [later - sooner for (_, sooner), (_, later) in zip(sent, sent[1:], strict=False)]
+    assert [label for label, _ in sent] == [f"frame {n}" for n in range(0, 41, 10)]
+    steps_ns = [later[1] - sooner[1] for sooner, later in pairwise(sent)]
     assert steps_ns == pytest.approx([10e9 / 60] * 4, abs=1000)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["flip_ns"] for line in lines if line["what"] == "seen"] == [ns for _, ns in sent]
