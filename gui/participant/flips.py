@@ -112,6 +112,17 @@ class FlipRecord:
         for label in labels:
             self._put(label, flip, lit)
 
+    def sentence(self) -> str:
+        """For the operator: how many frames were seen and lost, and what became of markers."""
+        lost = f"{self.lost} were lost" if self.lost else "none was lost"
+        missing = [f"{n} of them {what}" for n, what in
+                   ((self.unsent, "not sent"), (self.unwritten, "not written")) if n]  # fmt: skip
+        return (
+            f"{self.frames} frames were seen, {lost}; "
+            + ", ".join([f"{self.labels} markers", *missing])
+            + "."
+        )
+
     def close(self) -> None:
         """Write the counts. Twice is harmless."""
         if self._closed:

@@ -113,6 +113,8 @@ class Gauge:
         kind, marker = self.course.kind, self.course.marker
         if kind == "block" and self.course.mood is Mood.RESTING:
             return self._words["still"]
+        if kind == "block" and self.course.mood is Mood.PAUSED:
+            return self._words["pause"]
         if kind == "pause":
             return self._words["break"]
         return self._words.get(":".join(marker.split(":")[:2])) or self._words[kind]
@@ -129,12 +131,10 @@ class Gauge:
         tube.addRoundedRect(column, radius, radius)
         painter.fillPath(tube, QColor(self.look.surface))
         if moving:
-            painter.save()
-            painter.setClipPath(tube)
-            filled = QRectF(column)
-            filled.setTop(column.bottom() - column.height() * self.course.height)
-            painter.fillRect(filled, QColor(self.look.accent))
-            painter.restore()
+            filled = QPainterPath()
+            risen = column.height() * self.course.height
+            filled.addRect(column.adjusted(0, column.height() - risen, 0, 0))
+            painter.fillPath(tube.intersected(filled), QColor(self.look.accent))
         style = Qt.PenStyle.SolidLine if moving else Qt.PenStyle.DashLine
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(self.look.faint), column.width() * 0.03, style))

@@ -26,6 +26,8 @@ class GlSwaps:
         wanted = QSurfaceFormat()
         wanted.setSwapInterval(1)
         wanted.setSwapBehavior(QSurfaceFormat.SwapBehavior.DoubleBuffer)
+        wanted.setSamples(4)  # else edges are steps
+        wanted.setStencilBufferSize(8)  # QPainter needs one to clip
         self._context = QOpenGLContext()
         self._context.setFormat(wanted)
         if not self._context.create():

@@ -23,6 +23,7 @@ from .frame_count import FrameCount
 _MS = 1_000_000
 _FIRST_NS = 500 * _MS  # from the start to frame 0: the window has come up by then
 _FIRST_LEAD_NS = 250 * _MS  # what is done for the first time takes longer
+_UNSEEN_MS = 50
 _MOST_LEAD = 0.8  # of a frame
 
 
@@ -82,17 +83,24 @@ class PacedClock(QObject):
     def _turn(self) -> None:
         if self._draw is None or self._flipped is None:
             return
+        if not in_view(self._window):
+            self._wait_unseen()
+            return
         self._count.skip_to(time.monotonic_ns())
-        seen = in_view(self._window)
         area = QRect(0, 0, self._window.width(), self._window.height())
         self._paint(self._draw, area)
         self._clock.wait_until(self._count.due_ns())
-        if seen:
-            self._store.flush(area)
+        self._store.flush(area)
         flip = self._count.flipped(time.monotonic_ns())
         self._flipped(flip)
         if self._draw is not None:  # whoever was told may have stopped it
             self._wait()
+
+    def _wait_unseen(self) -> None:
+        """What nobody sees is no flip: once it is in view again, these frames are lost."""
+        if not self._count.frame:
+            self._count = FrameCount(self.rate_hz, time.monotonic_ns() + _FIRST_NS)
+        self._timer.start(_UNSEEN_MS)
 
     def _paint(self, draw: Draw, area: QRect) -> None:
         if self._store.size() != area.size():

@@ -10,6 +10,8 @@ that watches the patch's pixel in the memory of the display, as a photodiode wat
 ``flip_to_due_ms``      flip less the time at which it was due on the simulated display
 ``pixel_to_marker_ms``  the patch's pixel turned white, less the stamp: an independent witness
 ``lost``                frames that nobody saw
+``lost_in_a_stall``     of them, those about a time at which the machine did not let the witness,
+                        at the highest priority, run for 5 ms: the fault of machine or host
 
 Targets: a standard deviation of 1 ms at most for each of the three, and no frame lost in 10 min.
 ``--realtime`` asks for SCHED_FIFO for the screen, the witness and the X server. What a real
@@ -52,6 +54,7 @@ level = -2
 """
 PRIORITY = {"screen": 50, "display": 55, "witness": 60}
 STALL_NS = 5_000_000  # a witness that polls every 0.1 ms and did not get to run for so long
+AROUND_NS = 34_000_000  # a frame is told as lost at the flip behind it
 NEAR_NS = 100_000_000  # a pixel belongs to the marker that is no further away
 
 
@@ -101,7 +104,7 @@ def watch(path: str, place: tuple[int, int], realtime: bool, pipe: Connection) -
         config = RealtimeConfig(fifo_priority=PRIORITY["witness"] if realtime else 0)
         white: list[int] = []
         before, n_polls, began_s = 0, 0, time.monotonic()
-        last_ns, stalls = time.monotonic_ns(), list[int]()
+        last_ns, stalls = time.monotonic_ns(), list[tuple[int, int]]()
         with punctual(config):
             pipe.send("ready")
             while n_polls % 1000 or not pipe.poll():
@@ -109,7 +112,7 @@ def watch(path: str, place: tuple[int, int], realtime: bool, pipe: Connection) -
                 if now > 200 >= before:
                     white.append(now_ns)
                 if now_ns - last_ns > STALL_NS:
-                    stalls.append(now_ns - last_ns)
+                    stalls.append((last_ns, now_ns))
                 before, last_ns = now, now_ns
                 n_polls += 1
                 time.sleep(100e-6)
@@ -227,6 +230,7 @@ def show(arguments: argparse.Namespace, address: str, log: Path, name: str) -> d
         "frames": record.frames, "lost": record.lost, "labels": record.labels,
         "lost_beside": ", ".join(str(line["beside"]) for line in missed[:30]),
         "lost_behind_a_label": sum(line["beside"] in labelled for line in missed),
+        "missed": [(line["at_ns"], line["count"]) for line in missed],
         "turns_shown": n_turns[0], "in_order_and_once": same,
         "refused": [grant.name for grant in grants if not grant.obtained],
         "flip_to_due_ms": figures([ns / 1e6 for ns in late_ns[10:]]),
@@ -258,6 +262,15 @@ def witnessed(lit_ns: list[int], white_ns: list[int]) -> list[float]:
             if abs(off) < NEAR_NS:
                 found.append(off / 1e6)
     return found
+
+
+def in_stalls(missed: list[tuple[int, int]], stalls: list[tuple[int, int]]) -> int:
+    """Frames lost while the machine did not even let the witness run."""
+    return sum(
+        count
+        for at_ns, count in missed
+        if any(began - AROUND_NS <= at_ns <= ended + AROUND_NS for began, ended in stalls)
+    )
 
 
 def main() -> None:
@@ -297,7 +310,8 @@ def main() -> None:
         lit = found.pop("lit_ns")
         found["pixel_to_marker_ms"] = figures(witnessed(lit, white))
         found["witness_polls_hz"] = round(polls_hz)
-        found["witness_stalls_ms"] = ", ".join(f"{ns / 1e6:.1f}" for ns in stalls[:30])
+        found["witness_stalls_ms"] = ", ".join(f"{(b - a) / 1e6:.1f}" for a, b in stalls[:30])
+        found["lost_in_a_stall"] = in_stalls(found.pop("missed"), stalls)
         found["stolen_s"] = round(stolen_s() - stolen, 2)
         report = decoder.hear(30)
         found["decoder"] = {key: report.get(key) for key in ("decoded", "skipped_late")}

@@ -99,6 +99,15 @@ def test_no_log_is_overwritten_and_a_folder_that_is_not_there_is_named(tmp_path:
         FlipRecord(tmp_path / "nowhere" / "flips.jsonl")
 
 
+def test_the_operator_is_told_in_a_sentence() -> None:
+    record = FlipRecord()
+    record.flipped(a_flip(0), ("go",))
+    assert record.sentence() == "1 frames were seen, none was lost; 1 markers."
+    record.flipped(a_flip(1, lost=2))
+    record.unsent = 1
+    assert record.sentence() == "2 frames were seen, 2 were lost; 1 markers, 1 of them not sent."
+
+
 def test_a_delay_that_no_display_has_is_refused() -> None:
     with pytest.raises(ConfigError, match="photodiode"):
         FlipConfig(display_ms=5000.0)

@@ -38,10 +38,24 @@ def test_whoever_is_told_of_a_flip_may_stop_it(qtbot: Any) -> None:
         flips.append(flip)
         clock.stop()
 
+    clock.window.show()
     clock.start(lambda painter, area, frame: None, flipped)
     qtbot.waitUntil(lambda: bool(flips), timeout=10_000)
     qtbot.wait(60)
     assert len(flips) == 1
+    clock.window.close()
+
+
+def test_a_frame_that_nobody_can_see_is_no_flip(qtbot: Any) -> None:
+    clock, flips = PacedClock(100.0), list[Flip]()
+    clock.start(lambda painter, area, frame: None, flips.append)
+    qtbot.wait(400)
+    assert not flips
+    clock.window.show()
+    qtbot.waitUntil(lambda: bool(flips), timeout=10_000)
+    clock.stop()
+    clock.window.close()
+    assert flips[0].frame == 0
 
 
 def test_a_rate_that_no_display_has_is_refused(qapp: Any) -> None:
