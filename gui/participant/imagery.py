@@ -130,6 +130,8 @@ class Imagery:
             self._say(painter, area, self._words["waiting"], area.height())
         elif mood is Mood.PAUSED:
             self._draw_pause(painter, area)
+        elif self.config.cues == "own" and self.trials.phase == "over":
+            self._say(painter, area, self._words["end"], area.height())
         elif frame < self._cue_until:
             self._draw_cue(painter, area)
         else:

@@ -13,9 +13,9 @@ from .drawing import LARGE, MIDDLE, SMALL, Writing, arrow, draw_cross, draw_paus
 from .following import DIRECTIONS
 from .lamp import Lamp
 from .picture import Shown
+from .words import words_of
 
 _CALM = ("pause", "wait", "over")  # scenes in which reading disturbs nobody
-_WAITING = Scene(kind="wait", instruction="We begin in a moment.")
 
 
 class Instruction:
@@ -25,6 +25,8 @@ class Instruction:
     ----------
     plan : GuidedPlan
         Of the calibration: it tells which class an instruction asks for.
+    language : str
+        ``"en"`` or ``"ko"``, of what is said before the first scene; scenes bring their own words.
 
     Notes
     -----
@@ -32,10 +34,10 @@ class Instruction:
     were seen: the class at the cue, the plan's `end_marker`, ``"pause"``.
     """
 
-    def __init__(self, plan: GuidedPlan | None = None) -> None:
+    def __init__(self, plan: GuidedPlan | None = None, language: str = "en") -> None:
         self.plan = plan or GuidedPlan()
         self.look: Look = DARK
-        self.scene = _WAITING
+        self.scene = Scene(kind="wait", instruction=words_of(language)["waiting"])
         self._labels: list[str] = []
         self._lamp = Lamp()
 

@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from ...runtime.errors import ConfigError
+from ...runtime.messages import Event, Turn
 from ...runtime.telemetry import Telegram
 from ..look import DARK, Look
 from .drawing import LARGE, MIDDLE, Writing, font_of, write
@@ -21,6 +22,7 @@ from .words import words_of
 OLDER = 0.036
 """Size of the letters of utterances before, as a share of the height of the screen."""
 
+_SILENT_S = 3.0  # a session that says nothing for so long does not listen either
 _LINE = 1.7  # from one line to the next, in sizes of the letters
 _GAP = 0.38  # between two words
 
@@ -82,6 +84,7 @@ class SpeechScreen:
         self._words = words_of(self.config.language)
         self._lamp = Lamp()
         self._rate_hz = 60.0
+        self._frame = self._heard_frame = 0
 
     def begin(self, rate_hz: float, look: Look) -> None:
         """Learn how many frames a second there are, and the colours."""
@@ -91,10 +94,12 @@ class SpeechScreen:
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
         self.spoken.take(message)
+        if isinstance(message, Turn | Event):
+            self._heard_frame = self._frame
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
         """Draw a frame."""
-        labels = self.spoken.take_begun()
+        labels, self._frame = self.spoken.take_begun(), frame
         height = area.height()
         inner = area.adjusted(area.width() * 0.07, height * 0.05, -area.width() * 0.07,
                               -height * 0.13)  # fmt: skip
@@ -110,7 +115,7 @@ class SpeechScreen:
         else:
             rest.setTop(top.top())
         rest.adjust(0, height * 0.03, 0, 0)
-        self._draw_words(painter, rest, frame, height)
+        self._draw_words(painter, rest, height)
         return Shown(labels=labels, lit=self._lamp.lit(frame, labels))
 
     def _draw_rule(self, painter: QPainter, rest: QRectF) -> None:
@@ -119,7 +124,8 @@ class SpeechScreen:
 
     def _draw_state(self, painter: QPainter, strip: QRectF) -> None:
         """A disc while it listens, a ring while it does not, and the word for it."""
-        size, on = strip.height() * 0.28, self.spoken.listening
+        silent = self._frame - self._heard_frame > _SILENT_S * self._rate_hz
+        size, on = strip.height() * 0.28, self.spoken.listening and not silent
         place = QPointF(strip.left() + size * 1.2, strip.center().y())
         colour = QColor(self.look.text if on else self.look.faint)
         painter.setPen(QPen(colour, size * 0.25))
@@ -131,7 +137,7 @@ class SpeechScreen:
                       where=Qt.AlignmentFlag.AlignLeft
                       | Qt.AlignmentFlag.AlignVCenter))  # fmt: skip
 
-    def _draw_words(self, painter: QPainter, area: QRectF, frame: int, height: float) -> None:
+    def _draw_words(self, painter: QPainter, area: QRectF, height: float) -> None:
         """The newest utterance large, at the top; older ones smaller and fainter below it."""
         utterances = [list(each) for each in self.spoken.utterances]
         newest = utterances.pop() if utterances else []

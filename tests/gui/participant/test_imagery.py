@@ -44,8 +44,10 @@ def test_its_own_cues_have_the_labels_that_a_calibration_writes(qapp: Any) -> No
     for _ in range(12):
         shown.turn(commanded(None, reason="unsure"), frames=30)
     assert sorted(shown.said()) == ["left", "left", *["rest"] * 4, "right", "right"]
-    shown.turn(marked("left"))
+    over = shown.pixels()
+    shown.turn(commanded("left"), marked("left"), frames=20)
     assert len(shown.said()) == 8
+    assert shown.pixels() == over
 
 
 def test_nothing_is_cued_while_the_session_pauses(qapp: Any) -> None:

@@ -36,6 +36,16 @@ def test_its_labels_are_the_markers_that_the_calibration_writes(qapp: Any) -> No
     assert shown.said() == [phase.marker for phase in trial.phases if phase.marker]
 
 
+def test_before_the_first_scene_it_speaks_the_language_of_the_screen(qapp: Any) -> None:
+    seen = set()
+    for language in ("en", "ko"):
+        shown = Shown(Instruction(PLAN, language))
+        shown.turn()
+        seen.add(shown.pixels())
+        assert shown.said() == []
+    assert len(seen) == 2
+
+
 def test_a_scene_that_is_shown_again_begins_nothing(qapp: Any) -> None:
     shown = Shown(Instruction(PLAN))
     for _ in range(3):

@@ -59,6 +59,16 @@ def test_whether_it_listens_is_seen(qapp: Any) -> None:
     assert shown.pixels() != deaf
 
 
+def test_a_session_that_has_fallen_silent_does_not_seem_to_listen(qapp: Any) -> None:
+    shown = Shown(SpeechScreen())
+    shown.turn()
+    deaf = shown.pixels()
+    shown.turn(LISTENS, frames=30)
+    assert shown.pixels() != deaf
+    shown.turn(frames=240)
+    assert shown.pixels() == deaf
+
+
 def test_settings_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(ConfigError, match="size"):
         SpeechScreenConfig(size=2.0)
