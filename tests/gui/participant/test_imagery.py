@@ -41,7 +41,7 @@ def test_a_cue_of_the_stream_is_shown_and_its_marker_is_no_second_cue(qapp: Any)
 
 def test_its_own_cues_have_the_labels_that_a_calibration_writes(qapp: Any) -> None:
     shown = Shown(Imagery(ImageryConfig(cues="own", trials=OWN)))
-    for _ in range(12):
+    for _ in range(16):
         shown.turn(commanded(None, reason="unsure"), frames=30)
     assert sorted(shown.said()) == ["left", "left", *["rest"] * 4, "right", "right"]
     over = shown.pixels()
