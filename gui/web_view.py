@@ -103,14 +103,14 @@ def figures(
     guard, mark = ("○ UNKNOWN", "doubtful") if known is None else _SHAPES[known]
     told = {
         "session": state.session or "session",
-        "stream": "" if spec is None else f"{spec.name}, {spec.n_channels} × {spec.rate_hz:g} Hz",
+        "stream": "" if spec is None else f"{spec.name}, {spec.n_channels} ch, {spec.rate_hz:g} Hz",
         "guard": guard,
         "guard_state": mark,
         "guard_text": state.guard,
         "decision": label_of(state),
         "certainty": _number(state.history[-1] if state.history else math.nan),
         "reason": "" if turn is None else turn.decision.reason or turn.command.reason,
-        "quality": "–" if state.quality is None else f"{100 * state.quality.overall:.0f} %",
+        "quality": "-" if state.quality is None else f"{100 * state.quality.overall:.0f} %",
         "quality_text": "" if state.quality is None else _after_number(state.quality),
         "latency": f"{ms_text(total.p50_ms)} ms",
         "latency_text": f"median; 99 of 100 within {ms_text(total.p99_ms)} ms",
@@ -235,7 +235,7 @@ class WebView:
 
 
 class _Server(ThreadingHTTPServer):
-    """Answers a few at a time; whoever comes beyond is turned away, so a flood starts no threads."""
+    """Answers a few at a time; whoever comes beyond is turned away: a flood starts no threads."""
 
     daemon_threads = True
     request_queue_size = 32

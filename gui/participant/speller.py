@@ -51,7 +51,9 @@ class SpellerPicture:
         """Another from `begin` on, for the display's rate."""
         self._words = words_of(language)
         self._look = DARK
-        self._laid_out, self._cells = QRectF(), list[QRectF]()
+        self.cells: list[QRectF] = []
+        """Where each item was drawn last."""
+        self._laid_out = QRectF()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -77,7 +79,7 @@ class SpellerPicture:
         left = foot(painter, area, self._look, self._words, shown.said)
         high = _HEAD * left.height()
         self._head(painter, QRectF(left.left(), left.top(), left.width(), high), shown)
-        self._matrix(painter, left.adjusted(0, high, 0, 0), shown)
+        self._matrix(painter, left.adjusted(0, 1.15 * high, 0, 0), shown)
         return Shown(labels=shown.labels, lit=bool(shown.lit))
 
     def _head(self, painter: QPainter, area: QRectF, shown: SpellingFrame) -> None:
@@ -156,8 +158,8 @@ class SpellerPicture:
     def _matrix(self, painter: QPainter, area: QRectF, shown: SpellingFrame) -> None:
         look = self._look
         if area != self._laid_out:
-            self._laid_out, self._cells = area, item_cells(self.config.plan.positions, area)
-        cells = self._cells
+            self._laid_out, self.cells = area, item_cells(self.config.plan.positions, area)
+        cells = self.cells
         rest, cell = between(look.faint, look.ground, UNLIT), cells[0]
         # All items as large as the longest can be, so that none stands out by its size.
         pixels = min(_LETTER * cell.height(), cell.width() / (0.8 * self._longest()))

@@ -46,7 +46,7 @@ WORDS = {
     "en": StimulusWords(
         copy="Copy",
         written="Written",
-        choose="Look at the letter you want",
+        choose="Look at what you want",
         attend="Look here",
         wait="Please wait",
         moment="One moment",
@@ -59,7 +59,7 @@ WORDS = {
     "ko": StimulusWords(
         copy="따라 쓰기",
         written="쓴 글",
-        choose="원하는 글자를 바라보세요",
+        choose="원하는 것을 바라보세요",
         attend="여기를 보세요",
         wait="잠시 기다려 주세요",
         moment="잠시만요",

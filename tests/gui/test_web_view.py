@@ -64,7 +64,7 @@ def view():
 def test_the_figures_are_those_of_the_session(view):
     told = figures_of(view)
     assert told["session"] == "ward 3"
-    assert told["stream"] == "made, 4 × 250 Hz"
+    assert told["stream"] == "made, 4 ch, 250 Hz"
     assert (told["guard"], told["guard_state"]) == ("▶ ARMED", "good")
     assert told["decision"] in ("LEFT", "RIGHT", "NEUTRAL")
     assert (told["quality"], told["quality_text"]) == ("74 %", "Masked: Cz (flat)")
@@ -184,7 +184,7 @@ def test_what_is_old_is_said_to_be_old():
 
 def test_before_anything_is_heard_no_number_is_made_up():
     told = figures(ViewState(), now_ns=0)
-    assert (told["age_s"], told["certainty"], told["quality"]) == (None, None, "–")
+    assert (told["age_s"], told["certainty"], told["quality"]) == (None, None, "-")
     assert told["guard"] == "○ UNKNOWN"
     assert math.nan not in told.values()
     json.dumps(told, allow_nan=False)

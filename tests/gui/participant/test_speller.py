@@ -66,11 +66,8 @@ def test_exactly_the_items_of_the_marker_become_bright_bold_and_larger(qapp):
         rest = canvas.pixels()
     (label,) = shown.labels
     changed = difference(canvas.pixels(), rest)
-    area = QRectF(canvas.image.rect())
-    left = area.adjusted(0, 0, 0, -1.6 * 0.045 * area.height())
-    cells = item_cells(BRIEF.positions, left.adjusted(0, 0.19 * left.height(), 0, 0))
     asked = MATRIX.index("Q")  # its ring goes as the first flash comes
-    for n, cell in enumerate(cells):
+    for n, cell in enumerate(drawn.cells):
         inside = cell.adjusted(3, 3, -3, -3).toRect()
         part = changed[inside.top() : inside.bottom(), inside.left() : inside.right()]
         if n != asked:
