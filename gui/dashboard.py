@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar, QToolButton, QWidget
 from ..runtime.access import Action
 from ..runtime.clock import MonotonicClock
 from ..runtime.control_wire import LONGEST_TEXT
+from ..runtime.shield import Kept as Shield
 from ..runtime.stages import Clock
 from ..runtime.telemetry import Telegram
 from .application import dress
@@ -102,6 +103,7 @@ class Dashboard(QMainWindow):
         """Since when the pictures stand still; None if they move."""
         self._controls, self._may = controls, may
         self._clock = clock or MonotonicClock()
+        self._shield = Shield()
         self._words_at_s = -1e9
         self._arranged = False
         self._pacer = Pacer(
@@ -277,13 +279,14 @@ class Dashboard(QMainWindow):
 
     def _guarded(self, panel: Panel, act: Callable[[], None]) -> None:
         """One panel that fails must not take the stop, nor the others, with it."""
-        try:
+        with self._shield:
             act()
-        except Exception as error:  # noqa: BLE001
-            self._panels.pop(panel.name, None)
-            self.docks.docks[panel.name].setWindowTitle(f"{panel.title}: failed, stands still")
-            what = f"{type(error).__name__}: {error}"
-            self.foot.say(f"The panel {panel.title!r} failed ({what}); all else goes on.", bad=True)
+        if (error := self._shield.error) is None:
+            return
+        self._panels.pop(panel.name, None)
+        self.docks.docks[panel.name].setWindowTitle(f"{panel.title}: failed, stands still")
+        what = f"{type(error).__name__}: {error}"
+        self.foot.say(f"The panel {panel.title!r} failed ({what}); all else goes on.", bad=True)
 
     @Slot(object)
     def _hear(self, answer: Answer) -> None:

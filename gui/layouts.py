@@ -10,6 +10,7 @@ from PySide6.QtCore import QByteArray, Qt
 from PySide6.QtWidgets import QDockWidget, QMainWindow
 
 _VERSION = 1  # of a saved state; another one is not restored
+_THREE_ROWS = 950  # pixels of height from which three panels stand well above each other
 _SAVED, _LAST = "layouts/{name}", "last"
 
 _SLOTS = (
@@ -159,6 +160,8 @@ class Layouts:
             if beside is not None:
                 shares = [round(0.34 * wide), round(0.26 * wide)]
                 window.resizeDocks([left[1], beside], shares, flat)
+        if len(right) == 2:
+            window.resizeDocks(right, [round(0.45 * tall), round(0.55 * tall)], upright)
         if len(right) == 3:
             window.resizeDocks(right, [round(part * tall) for part in (0.36, 0.32, 0.32)], upright)
 
@@ -167,6 +170,8 @@ class Layouts:
         for name, dock in self._docks.items():
             slot = next((s for s, starts in _SLOTS if name.startswith(starts)), "middle")
             found.setdefault(slot, []).append(dock)
+        if "beside" in found and self._window.height() < _THREE_ROWS:
+            found["beside"] += found.pop("bottom", [])
         if "main" not in found and found:  # whatever comes first is what is looked at
             slot = next(iter(found))
             found = {"main": [found[slot].pop(0)], **{s: d for s, d in found.items() if d}}

@@ -38,6 +38,7 @@ LEAD_S = 12.0
 _STILL_TRUE = {"promotion": 300, "event": 300, "guard": 300, "quality": 1}
 """Of which kinds how many are told again after a jump, from before that: the newest."""
 
+_MOST_LATE_S = 1.0  # of real time
 _PIECE_S = 0.04  # a recording without a session is told in pieces as long as this
 _ENCODED = Embedding(values=np.empty(0, np.float32))
 _TOLD = ("chunk", "turn", "event", "guard", "quality", "promotion")
@@ -321,13 +322,23 @@ class Recorded:
     def _due(self) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
-        position_s = self.position_s
+        position_s = self._kept_up_with()
         if self._next < len(self._told) and self.tape.times_s[self._next] <= position_s:
             self._next += 1
             return self._next - 1
         if self.playing and position_s >= self.length_s:
             self.pause()
         return None
+
+    def _kept_up_with(self) -> float:
+        """The position, held back to what the window has time to take in: nothing is left out."""
+        position_s = self.position_s
+        if self.playing and self._next < len(self._told):
+            most_s = self.tape.times_s[self._next] + _MOST_LATE_S * max(self.speed, 1.0)
+            if position_s > most_s:
+                position_s = float(most_s)
+                self._anchor = _Anchor(position_s, self._clock.now_ns())
+        return position_s
 
     def _before(self, lead: int) -> list[int]:
         """What was said before and still holds: weights, events, guard, quality."""

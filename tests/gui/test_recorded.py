@@ -115,6 +115,18 @@ def test_going_back_tells_the_past_again_and_goes_on_from_there(recorded, clock)
     assert chunks[-1].stop_sample == pytest.approx(4.0 * 250, abs=26)
 
 
+def test_a_window_that_is_too_slow_makes_it_slower_and_misses_nothing(recorded, clock):
+    recorded.play()
+    told = []
+    for _ in range(600):
+        clock.advance(200_000_000)
+        told += filter(None, (recorded.poll(0) for _ in range(4)))
+    first = [m.first_sample for m in told if isinstance(m, Chunk)]
+    assert first == list(range(0, 12 * len(first), 12))
+    assert recorded.position_s < recorded.length_s or not recorded.playing
+    assert len(first) > 300
+
+
 def test_at_its_end_it_stands_and_plays_from_the_beginning(recorded, clock):
     recorded.play(100.0)
     clock.advance(10_000_000_000)
