@@ -57,7 +57,7 @@ class FlickerPicture:
         """Draw a frame; the patch is white for as long as anything flickers."""
         shown = self.course.step(frame)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left = foot(painter, area, self._look, self._words, shown.said)
+        left = foot(painter, area, self._look, shown.said)
         free = left.adjusted(0, _STRIP * left.height(), 0, 0)
         targets = target_areas(len(shown.light), free, self.show.area * _size(area))
         for n, target in enumerate(targets):

@@ -8,14 +8,14 @@ from PySide6.QtCore import QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter
 
 from ..look import FONTS, Look
-from .stimulus_words import StimulusWords
 
 CENTRE = Qt.AlignmentFlag.AlignCenter
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 _FAMILIES = [name.strip(" '") for name in FONTS.split(",")]
-_FOOT = 0.045  # of the height
+_STAGE = 0.055  # of the height, where the stage writes
+_FOOT = 0.03
 
 
 @lru_cache(maxsize=64)
@@ -79,13 +79,14 @@ def _written(text: str, colour: str, pixels: int, bold: bool, ratio: float) -> Q
     return image
 
 
-def foot(painter: QPainter, area: QRectF, look: Look, words: StimulusWords, said: str) -> QRectF:
-    """Write what stands below every picture, and why nothing runs; what is left of the area."""
-    high = _FOOT * area.height()
-    left = area.adjusted(0, 0, 0, -1.6 * high)
-    # The corners belong to a photodiode.
-    strip = QRectF(area.left(), left.bottom(), area.width(), high)
+def foot(painter: QPainter, area: QRectF, look: Look, said: str) -> QRectF:
+    """Write why nothing runs, for whoever watches over the session; what is left of the area.
+
+    The strip below it is the stage's, and the corners belong to a photodiode.
+    """
+    high = area.height()
+    left = area.adjusted(0, 0, 0, -(_STAGE + _FOOT) * high)
+    strip = QRectF(area.left(), left.bottom(), area.width(), _FOOT * high)
     strip.adjust(0.16 * area.width(), 0, -0.16 * area.width(), 0)
-    text = f"{said} · {words.disclaimer}" if said else words.disclaimer
-    write(painter, strip, text, look.faint, 0.5 * high)
+    write(painter, strip, said, look.faint, 0.022 * high)
     return left

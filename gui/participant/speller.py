@@ -12,7 +12,7 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from ...runtime.paradigms.speller import BACKSPACE, SPACE
+from ...runtime.paradigms.speller import BACKSPACE, SPACE, is_flash
 from ...runtime.telemetry import Telegram
 from ..look import DARK, Look
 from .lettering import LEFT, RIGHT, between, foot, write
@@ -53,7 +53,7 @@ class SpellerPicture:
         self._look = DARK
         self.cells: list[QRectF] = []
         """Where each item was drawn last."""
-        self._laid_out = QRectF()
+        self._laid_out, self._patch = QRectF(), False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -73,14 +73,18 @@ class SpellerPicture:
         self.course.take(message)
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
-        """Draw a frame; the markers and the patch belong to the flash that begins with it."""
+        """Draw a frame. The patch changes with every flash: half as often white as letters flash.
+
+        Every flash so has an edge, and a patch that may turn white three times a second keeps up.
+        """
         shown = self.course.step(frame)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left = foot(painter, area, self._look, self._words, shown.said)
+        left = foot(painter, area, self._look, shown.said)
         high = _HEAD * left.height()
         self._head(painter, QRectF(left.left(), left.top(), left.width(), high), shown)
         self._matrix(painter, left.adjusted(0, 1.15 * high, 0, 0), shown)
-        return Shown(labels=shown.labels, lit=bool(shown.lit))
+        self._patch ^= any(map(is_flash, shown.labels))
+        return Shown(labels=shown.labels, lit=self._patch)
 
     def _head(self, painter: QPainter, area: QRectF, shown: SpellingFrame) -> None:
         """The text to copy, below each letter what was written for it, and what is told."""

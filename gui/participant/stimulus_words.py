@@ -25,8 +25,6 @@ class StimulusWords:
         At what was selected.
     not_written, taken_back : str
         Of a selection that did not get into the text.
-    disclaimer : str
-        At the foot.
     """
 
     copy: str
@@ -39,7 +37,6 @@ class StimulusWords:
     chosen: str
     not_written: str
     taken_back: str
-    disclaimer: str
 
 
 WORDS = {
@@ -54,7 +51,6 @@ WORDS = {
         chosen="Chosen",
         not_written="Shown only, not written",
         taken_back="Taken back",
-        disclaimer="investigational, not a medical device",
     ),
     "ko": StimulusWords(
         copy="따라 쓰기",
@@ -67,7 +63,6 @@ WORDS = {
         chosen="선택됨",
         not_written="화면에만 표시되고 입력되지 않았습니다",
         taken_back="취소했습니다",
-        disclaimer="연구용이며 의료기기가 아닙니다",
     ),
 }
 """By language."""

@@ -19,17 +19,17 @@ SHOW = FlickerShow(plan=PLAN, profile=GENERAL)
 def spots(canvas, show=SHOW):
     """Pixel in the middle of each target."""
     area = QRectF(canvas.image.rect())
-    left = area.adjusted(0, 0, 0, -1.6 * 0.045 * area.height())
+    left = area.adjusted(0, 0, 0, -0.085 * area.height())
     free = left.adjusted(0, 0.07 * left.height(), 0, 0)
     size = area.width() * area.height()
     targets = target_areas(len(show.plan.frequencies_hz), free, show.area * size)
     return [(round(one.center().y()), round(one.center().x())) for one in targets]
 
 
-def drawn_light(seconds=4, lost=lambda frame: False):
+def drawn_light(seconds=2, lost=lambda frame: False):
     """Light of each target, read back from what was drawn, through the display's gamma."""
     picture = FlickerPicture(SHOW)
-    canvas, light, started = Canvas(picture), [], False
+    canvas, light, started = Canvas(picture, 200, 125), [], False
     for frame in range(2000):
         if frame % 30 == 0:
             picture.take(ARMED)
@@ -46,7 +46,7 @@ def drawn_light(seconds=4, lost=lambda frame: False):
 @pytest.mark.parametrize(("losing", "others"), [(False, 0.02), (True, 0.3)])
 def test_the_light_that_is_drawn_has_the_planned_line_and_no_other(qapp, losing, others):
     light = drawn_light(lost=lambda frame: losing and frame % 20 == 0)
-    assert len(light) == 4 * RATE_HZ
+    assert len(light) == 2 * RATE_HZ
     at = np.fft.rfftfreq(len(light), 1 / RATE_HZ)
     for n, hertz in enumerate(PLAN.frequencies_hz):
         one = light[:, n]
