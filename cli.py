@@ -20,6 +20,7 @@ from . import (
     model_commands,
     montage_commands,
     record_commands,
+    screen_commands,
     timing_commands,
     trust_commands,
 )
@@ -320,6 +321,9 @@ for command in (
     control_commands.status,
     control_commands.hold,
     fault_commands.faults,
+    screen_commands.monitor,
+    screen_commands.console,
+    screen_commands.screen,
 ):
     app.command()(command)
 app.command("compile")(engine_commands.compile_model)

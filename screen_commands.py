@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import NOTICE, err, out, plain_errors
+from .hardware.montage import scalp_position_m
+from .hardware.ten_five import LABELS
+from .runtime.access import Action
 from .runtime.clock import MonotonicClock
 from .runtime.errors import ConfigError
+from .runtime.realtime import RealtimeConfig, realtime
 from .screening import Watched, watched
 
 if TYPE_CHECKING:
+    from .gui.controls import Controls
     from .gui.feed import Teller
     from .gui.look import Look
     from .gui.panels.panel import Panel
-    from .gui.participant.frame_clock import FrameClock
     from .gui.participant.picture import Picture
+
+_PRIORITY = 50  # of the participant's screen: without one, a busy machine loses frames
 
 Where = Annotated[
     str,
@@ -48,6 +54,14 @@ class Style(StrEnum):
     ARROW = "arrow"
 
 
+class Clocks(StrEnum):
+    """What keeps the time of frames."""
+
+    AUTO = "auto"
+    VSYNC = "vsync"
+    PACED = "paced"
+
+
 def monitor(
     where: Where = "",
     key: Key = None,
@@ -61,9 +75,7 @@ def monitor(
     The session does not notice: the window may be opened late, hang, or be closed at any time.
     """
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
-        from PySide6.QtCore import QSettings
-
-        from .gui.application import application
+        from .gui.application import application, kept_settings
         from .gui.controls import Controls
         from .gui.dashboard import Dashboard
 
@@ -74,13 +86,13 @@ def monitor(
         controls = Controls(found.link)
         stack.callback(controls.close)
         window = Dashboard(
-            panels(_look(light)),
+            panels(_look(light), controls, found.may),
             _teller(found),
             controls,
             session=found.title,
             look=_look(light),
             may=found.may,
-            store=QSettings("diverloop", "monitor"),
+            store=kept_settings("monitor"),
         )
         window.show()
         window.start()
@@ -104,10 +116,12 @@ def screen(
         str, typer.Option(help="Name of the LSL stream of its markers; none without it.")
     ] = "",
     log: Annotated[Path | None, typer.Option(help="NAME.jsonl to write, a line a flip.")] = None,
-    rate_hz: Annotated[float, typer.Option(help="Frames a second.", min=20, max=1000)] = 60.0,
-    paced: Annotated[
-        bool, typer.Option("--paced", help="Do not wait for the display: no vsync here.")
-    ] = False,
+    rate_hz: Annotated[
+        float, typer.Option(help="Frames a second that are planned with.", min=20, max=1000)
+    ] = 60.0,
+    clock: Annotated[
+        Clocks, typer.Option(help="What keeps time: the display, this computer, or what works.")
+    ] = Clocks.AUTO,
     display_ms: Annotated[
         float, typer.Option(help="From a flip to light, as a photodiode told.")
     ] = 0.0,
@@ -125,8 +139,10 @@ def screen(
 
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
         from .gui.application import application
+        from .gui.controls import Controls
         from .gui.participant.flips import FlipConfig, FlipRecord
         from .gui.participant.stage import Stage
+        from .gui.participant.which_clock import clock_for
         from .hardware.flip_outlet import FlipOutlet
 
         asked = Asked(
@@ -138,32 +154,37 @@ def screen(
             unlock=unlock_flicker,
         )
         picture = picture_for(session, asked)
-        teller = watched(at, key).teller if at else None
+        found = watched(at, key) if at else Watched(title=session.name)
+        controls = Controls(found.link)
+        stack.callback(controls.close)
         outlet = FlipOutlet(markers, MonotonicClock()) if markers else None
         if outlet:
             stack.callback(outlet.close)
         app = application()
-        record = FlipRecord(
-            log,
-            outlet.send if outlet else None,
-            config=FlipConfig(display_ms=display_ms),
-            tell=_tell,
-            about={"session": session.name},
-        )
+        filled = False if window else None
         stage = Stage(
             picture,
-            _frame_clock(rate_hz, paced),
-            record=record,
-            teller=teller,
+            clock_for(clock, rate_hz, full_screen=filled, tell=_tell),
+            record=FlipRecord(
+                log,
+                outlet.send if outlet else None,
+                config=FlipConfig(display_ms=display_ms),
+                tell=_tell,
+                about={"session": session.name},
+            ),
+            teller=found.teller,
             look=_look(light),
             tell=_tell,
+            stop=lambda: controls.ask(Action.STOP),
         )
+        stack.callback(stage.close)
         stage.closed.connect(app.quit)
         out.print(NOTICE)
-        _begin(picture)
-        stage.show(False if window else None)
+        out.print(_keys_of(picture, stops=controls.connected), highlight=False)
+        stack.enter_context(realtime(RealtimeConfig(fifo_priority=_PRIORITY, lock_memory=True)))
+        stage.show(filled)
         app.exec()
-        stage.close()
+        out.print(stage.record.sentence(), highlight=False)
 
 
 def console(
@@ -186,11 +207,13 @@ def console(
     Identify, check, calibrate, decide, give feedback, pause, close, report. The stop is the space
     bar, always.
     """
-    from .console_work import rehearsal, work_of
+    from .console_work import work_of
 
     with plain_errors(json_wanted=False), _windows():
         from .gui.application import application
+        from .gui.console.rehearsal import RehearsedWork
         from .gui.console.window import Console
+        from .gui.console.work import Work
         from .gui.quality_map import QualityMap
 
         if not rehearse and (guide is None or session is None):
@@ -199,10 +222,9 @@ def console(
                 "both, or practise with --rehearse."
             )
         app = application()
-        if guide is None or session is None:
-            work = rehearsal()
-        else:
-            work = work_of(guide, session, recordings, key)
+        work: Work = RehearsedWork()
+        if guide and session and not rehearse:
+            work = work_of(guide, session, recordings.resolve(), key)
         window = Console(
             work,
             QualityMap(_look(light)),
@@ -215,33 +237,66 @@ def console(
         work.close()
 
 
-def panels(look: Look) -> list[Panel]:
-    """Everything that the dashboard can show, in the order of the number keys."""
+def panels(look: Look, controls: Controls, may: Collection[Action]) -> list[Panel]:
+    """Everything that the dashboard can show, in the order of the number keys.
+
+    Parameters
+    ----------
+    look : Look
+        Colours.
+    controls : Controls
+        Who asks the session for things.
+    may : collection of Action
+        What the person's role allows.
+
+    Returns
+    -------
+    panels : list of Panel
+        They share one store of the signal.
+    """
     from .gui.panels.adaptation import Adaptation
-    from .gui.panels.drift_panel import Drift
+    from .gui.panels.drift_panel import DriftPanel
     from .gui.panels.events import Events
     from .gui.panels.guard_panel import GuardPanel
-    from .gui.panels.latency_panel import Latency
+    from .gui.panels.latency_panel import LatencyPanel
     from .gui.panels.maps import Maps
     from .gui.panels.probabilities import Probabilities
     from .gui.panels.spectra import Spectra
-    from .gui.panels.spectrogram import Spectrogram
+    from .gui.panels.spectrogram import TimeFrequency
     from .gui.panels.traces import Traces
+    from .gui.trace_store import TraceStore
 
-    kinds = (
-        Traces, Probabilities, Maps, Spectra, Spectrogram, Drift, Latency, GuardPanel, Adaptation,
-        Events,
-    )  # fmt: skip
-    return [kind(look) for kind in kinds]
+    store = TraceStore()
+    return [
+        Traces(look, store),
+        Probabilities(look),
+        Maps(look, positions=standard_places()),
+        Spectra(look, store),
+        TimeFrequency(look, store),
+        DriftPanel(look),
+        LatencyPanel(look),
+        GuardPanel(look),
+        Adaptation(look, controls, may),
+        Events(look),
+    ]
+
+
+def standard_places() -> dict[str, tuple[float, float, float]]:
+    """Usual places of scalp electrodes, for streams that do not know their own."""
+    return {name: scalp_position_m(name) for name in LABELS}
 
 
 def _teller(found: Watched) -> Teller:
-    from .gui.recorded import open_recorded
+    from .gui.recorded import Recorded, SessionTape, SignalTape
+    from .hardware.recordings import read_recording
 
-    if found.recording is not None:
-        return open_recorded(found.recording, MonotonicClock())
-    assert found.teller is not None
-    return found.teller
+    if found.recording is None:
+        assert found.teller is not None
+        return found.teller
+    if found.recording.is_dir():
+        return Recorded(SessionTape(found.recording), MonotonicClock())
+    recording = read_recording(found.recording)
+    return Recorded(SignalTape(recording, found.recording.name), MonotonicClock())
 
 
 def _look(light: bool) -> Look:
@@ -250,16 +305,17 @@ def _look(light: bool) -> Look:
     return LIGHT if light else DARK
 
 
-def _frame_clock(rate_hz: float, paced: bool) -> FrameClock:
-    from .gui.participant.frame_clock import frame_clock
+def _keys_of(picture: Picture, *, stops: bool) -> str:
+    """What can be pressed at the screen, for whoever opens it."""
+    from .gui.participant.picture import Waits
 
-    return frame_clock(None if not paced else rate_hz)
-
-
-def _begin(picture: Picture) -> None:
-    start = getattr(picture, "start", None)
-    if start is not None:  # what flickers waits for a person
-        start()
+    space = (
+        "Space stops all output"
+        if stops
+        else "This screen has no link to a session, so nothing can be stopped from it"
+    )
+    begin = "; Enter begins, and goes on after a stop" if isinstance(picture, Waits) else ""
+    return f"{space}{begin}; F11 fills the screen; Esc, twice, closes it."
 
 
 def _tell(sentence: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -38,6 +39,22 @@ def application() -> QApplication:
     made.setApplicationName("diverloop")
     QGuiApplication.setApplicationDisplayName("diverloop")
     return made
+
+
+def kept_settings(window: str) -> QSettings:
+    """What a window remembers from one day to the next, in the user's own settings.
+
+    Parameters
+    ----------
+    window : str
+        Which.
+
+    Returns
+    -------
+    settings : QSettings
+        Of this user, on this machine.
+    """
+    return QSettings("diverloop", window)
 
 
 def dress(window: QWidget, look: Look, size_pt: int = 10) -> None:

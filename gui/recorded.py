@@ -49,11 +49,14 @@ class Told(Protocol):
 
     name: str
     times_s: NDArray[np.float64]
-    kinds: Sequence[str]
     marks: tuple[Mark, ...]
     turns_s: NDArray[np.float64]
     abstained: NDArray[np.bool_]
     remarks: tuple[str, ...]
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """Of each entry."""
 
     @property
     def spec(self) -> StreamSpec:

@@ -66,7 +66,9 @@ class Hearing:
             case Quality():
                 self._overall = message.overall
                 bad = tuple(
-                    name for name, ok in zip(message.channels, message.usable, strict=True) if not ok
+                    name
+                    for name, ok in zip(message.channels, message.usable, strict=True)
+                    if not ok
                 )
                 return (SignalSeen(electrodes=len(message.channels), bad=bad),)
             case Turn():

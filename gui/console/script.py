@@ -294,9 +294,7 @@ class _Writer:
         return (
             Fact(sign="✓" if sure else "!", name=right, value=""),
             Fact(sign="✓" if sure else "!", name=between, value=""),
-            Fact(
-                sign=_SIGNS[model.fits_signal], name=words(fits[model.fits_signal]), value=""
-            ),
+            Fact(sign=_SIGNS[model.fits_signal], name=words(fits[model.fits_signal]), value=""),
         )
 
     def feedback(self) -> Page:

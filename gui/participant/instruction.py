@@ -60,7 +60,9 @@ class Instruction:
             self._labels.append(label)
 
     def take(self, message: Telegram) -> None:
-        """Nothing: scenes come by `show`."""
+        """Show a scene that came over the wire; of all else there is nothing to show."""
+        if isinstance(message, Scene):
+            self.show(message)
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
         """Draw a frame."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter
@@ -49,3 +49,11 @@ class Picture(Protocol):
 
     def paint(self, painter: QPainter, area: QRectF, frame: int) -> Shown:
         """Draw the frame of this number, from 0, over all of an area that is cleared."""
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A picture that begins, and goes on after a stop, only once a person says so."""
+
+    def start(self) -> None:
+        """Go on."""

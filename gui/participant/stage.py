@@ -17,7 +17,7 @@ from .frame_clock import FrameClock
 from .frame_count import Flip
 from .lamp import PatchConfig, PatchLight
 from .patch import draw_patch, patch_area
-from .picture import NOTHING, Picture, Shown
+from .picture import NOTHING, Picture, Shown, Waits
 
 _MOST_MESSAGES = 200  # taken in before one frame; the wire keeps the rest, and drops what is old
 _SURE_S = 3.0
@@ -32,8 +32,9 @@ class Stage(QObject):
     """Runs a picture on a frame clock. All on one thread.
 
     Before each frame it takes in what the session told, then the picture draws, then the patch is
-    drawn over it; once the frame is seen, its labels go on record. Keys: F11 fills the screen or
-    leaves it, Esc twice closes.
+    drawn over it; once the frame is seen, its labels go on record. Keys: the space bar stops all
+    output, Enter lets a picture go on that waits for a person, F11 fills the screen or leaves it,
+    Esc twice closes.
 
     Parameters
     ----------
@@ -51,6 +52,9 @@ class Stage(QObject):
         The square for a photodiode.
     tell : callable, optional
         Told sentences for the operator. Nothing of the kind is shown to the participant.
+    stop : callable, optional
+        The emergency stop; without it the space bar does nothing, and whoever opened the screen
+        says so.
     """
 
     closed = Signal()
@@ -66,8 +70,10 @@ class Stage(QObject):
         look: Look = DARK,
         patch: PatchConfig | None = None,
         tell: Callable[[str], None] = lambda sentence: None,
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__()
+        self._stop = stop
         self.picture, self.clock, self.look = picture, clock, look
         self.record = record or FlipRecord()
         self.patch = patch or PatchConfig()
@@ -117,7 +123,11 @@ class Stage(QObject):
         key : int
             As `Qt.Key` numbers it.
         """
-        if key == Qt.Key.Key_F11 and self.clock.window is not None:
+        if key == Qt.Key.Key_Space:
+            self._stop()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and isinstance(self.picture, Waits):
+            self.picture.start()
+        elif key == Qt.Key.Key_F11 and self.clock.window is not None:
             self._filled = not self._filled
             fills(self.clock.window, self._filled)
         elif key == Qt.Key.Key_Escape:

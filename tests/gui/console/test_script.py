@@ -10,6 +10,7 @@ from diverloop.gui.console.script import Light, Times, how_it_goes, light_of, pa
 from diverloop.gui.console.session import Act, Checked, Found, Model, Order, Output, Session, Step
 from diverloop.gui.console.steps import act
 from diverloop.gui.console.words import LANGUAGES, Words
+
 from .test_steps import CHECKED, FITTED, ON, READY, reached, through
 
 EN = Words("en")

@@ -204,9 +204,7 @@ def test_where_nothing_can_look_at_the_signal_a_person_goes_on():
 )
 def test_a_model_that_is_poor_old_or_foreign_makes_no_calibration_needless(model):
     known = n.PreflightDone(findings=FINE, model=model)
-    session = through(
-        Session(), Act.IDENTIFY, known, Act.TO_SIGNAL, n.SignalSeen(electrodes=16)
-    )
+    session = through(Session(), Act.IDENTIFY, known, Act.TO_SIGNAL, n.SignalSeen(electrodes=16))
     assert model_of_today(session) is None
     assert act(session, Act.USE_MODEL).refused
 
