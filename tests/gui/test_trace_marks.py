@@ -55,9 +55,7 @@ def test_an_electrode_without_a_quality_is_what_a_person_said_of_it():
 def test_markers_are_counted_and_tell_what_they_touched():
     marks = TraceMarks()
     markers = (Marker(label="left", sample=40), Marker(label="right", sample=60))
-    marks.take(
-        Chunk(samples=np.zeros((1, 100)), first_sample=0, arrived_ns=0, markers=markers)
-    )
+    marks.take(Chunk(samples=np.zeros((1, 100)), first_sample=0, arrived_ns=0, markers=markers))
     assert (marks.n_markers, marks.touched) == (2, 40)
 
 

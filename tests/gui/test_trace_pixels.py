@@ -42,7 +42,9 @@ def test_strokes_meet_and_hold_every_sample(per_column, first):
 def test_columns_are_the_same_however_they_are_cut(per_column, cut):
     values = np.random.default_rng(0).normal(size=400)
     whole = extents(reader(values), 3, 23, per_column, 399)
-    pieces = [extents(reader(values), *part, per_column, 399) for part in ((3, 3 + cut), (3 + cut, 23))]
+    pieces = [
+        extents(reader(values), *part, per_column, 399) for part in ((3, 3 + cut), (3 + cut, 23))
+    ]
     for place in (0, 1):
         assert np.array_equal(np.concatenate([piece[place] for piece in pieces]), whole[place])
 
@@ -84,7 +86,18 @@ def test_a_stroke_is_solid_between_soft_ends_and_stays_inside():
     pixels = np.zeros((10, 4), np.uint32)
     steps = np.arange(SHADES + 1, dtype=np.uint32)[None]
     stroke(pixels, np.array([1]), np.array([2.5]), np.array([6.25]), steps)
-    assert pixels[:, 1].tolist() == [0, 0, SHADES // 2, SHADES, SHADES, SHADES, SHADES // 4, 0, 0, 0]
+    assert pixels[:, 1].tolist() == [
+        0,
+        0,
+        SHADES // 2,
+        SHADES,
+        SHADES,
+        SHADES,
+        SHADES // 4,
+        0,
+        0,
+        0,
+    ]
     assert not pixels[:, [0, 2, 3]].any()
     stroke(pixels, np.array([3]), np.array([-50.0]), np.array([500.0]), steps)
     assert (pixels[1:-1, 3] == SHADES).all()

@@ -49,7 +49,7 @@ def test_pages_go_round():
 
 def test_looking_back_stops_at_what_is_kept():
     view = TraceView()
-    view.scroll(-10**9, first=500, stop=5000, window=1000)
+    view.scroll(-(10**9), first=500, stop=5000, window=1000)
     assert view.paused_at == 1500
     view.scroll(10**9, first=500, stop=5000, window=1000)
     assert view.paused_at == 5000
