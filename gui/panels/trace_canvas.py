@@ -13,6 +13,8 @@ from ..trace_picture import TracePicture
 
 SIGNS = {Grade.GOOD: "", Grade.DOUBTFUL: "!", Grade.BAD: "✕"}
 """Said beside a name, since colour alone does not tell."""
+HELD = "PAUSED"
+"""Over a picture that is held."""
 
 _BAR = 10  # columns left dark before the sweep
 _LABEL = 160  # pixels that a marker's label may take
@@ -105,6 +107,8 @@ class TraceCanvas(QWidget):
             x = picture.end % picture.pixels.shape[1]
             painter.fillRect(x, 0, _BAR, height, ground)
             painter.fillRect(x, 0, 2, height, QColor(look.accent))
+        if picture.view.paused_at is not None:
+            self._paint_hold(painter)
         painter.end()
         self.painted.emit(picture.shown_stop)
 
@@ -169,6 +173,23 @@ class TraceCanvas(QWidget):
             return  # it is being wiped out
         painter.fillRect(box, QColor(self.picture.look.raised))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_hold(self, painter: QPainter) -> None:
+        """Nobody must take a picture that is held for what happens now."""
+        look, scale = self.picture.look, self.devicePixelRatioF()
+        height, width = self.picture.pixels.shape
+        font = QFont(self.font())
+        font.setPixelSize(round(15 * scale))
+        font.setBold(True)
+        painter.setFont(font)
+        metrics = QFontMetrics(font)
+        wide, tall = metrics.horizontalAdvance(HELD) + 16, metrics.height() + 6
+        box = QRect(width - wide - 8, height - tall - 12, wide, tall)
+        painter.fillRect(box, QColor(look.doubtful))
+        painter.setPen(QColor(look.surface))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, HELD)
+        painter.setPen(QPen(QColor(look.doubtful), 3 * scale))
+        painter.drawRect(1, 1, width - 3, height - 3)
 
     def _update_columns(self, first: int, stop: int, *, labelled: bool) -> None:
         """Ask for the paint of some columns, of the sweep before them, and of labels on them."""

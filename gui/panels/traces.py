@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -19,6 +21,7 @@ from .panel import Panel
 from .trace_bar import TraceBar, bind
 from .trace_canvas import TraceCanvas, TraceNames, TraceTimes
 
+_SILENT_S = 1.5  # after it, what is shown is not called live
 _FOLLOW_EVERY = 60  # frames from one look at the scale to the next
 
 
@@ -31,13 +34,22 @@ class Traces(Panel):
         Colours.
     store : TraceStore, optional
         Where the signal is kept; several panels may share one. Its own if not given.
+    now_s : callable
+        Time in seconds, by which it is told that nothing new comes.
     """
 
     name = "traces"
     title = "Signal"
 
-    def __init__(self, look: Look = DARK, store: TraceStore | None = None) -> None:
+    def __init__(
+        self,
+        look: Look = DARK,
+        store: TraceStore | None = None,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__(look)
+        self._now_s = now_s
+        self._heard_s, self._heard_stop = now_s(), 0
         self.store = store or TraceStore()
         self.marks, self.view = TraceMarks(), TraceView()
         self.picture = TracePicture(self.store, self.marks, self.view, look)
@@ -62,6 +74,8 @@ class Traces(Panel):
         self._frame += 1
         if self._frame % _FOLLOW_EVERY == 0:
             self.picture.follow_signal()
+        if self.store.stop != self._heard_stop:
+            self._heard_stop, self._heard_s = self.store.stop, self._now_s()
         self.canvas.advance()
         self._names.advance()
         self._times.advance()
@@ -156,7 +170,8 @@ class Traces(Panel):
         if store.spec is None:
             return "no stream yet"
         if view.paused_at is None:
-            parts = ["live"]
+            silent_s = self._now_s() - self._heard_s
+            parts = ["live" if silent_s < _SILENT_S else f"NO NEW SIGNAL for {silent_s:.0f} s"]
         else:
             back_s = (store.stop - view.paused_at) / store.rate_hz
             parts = [f"PAUSED, {back_s:.0f} s back (End: live)"]

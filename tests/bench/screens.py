@@ -51,6 +51,7 @@ from diverloop.runtime.messages import (
     Turn,
 )
 from diverloop.runtime.quality import Quality
+from diverloop.runtime.realtime import RealtimeConfig, realtime
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.telemetry import TelemetryPublisher, TelemetrySubscriber
@@ -196,7 +197,9 @@ def run_loop(n_channels: int, rate_hz: float) -> None:
         fanout=FanOut((publisher,)),
     )
     threading.Thread(target=lambda: (sys.stdin.read(), loop.stop()), daemon=True).start()
-    print(json.dumps(loop.run().to_json()), flush=True)
+    with realtime(RealtimeConfig()):  # as a session runs
+        report = loop.run()
+    print(json.dumps(report.to_json()), flush=True)
 
 
 class _Weights:

@@ -85,9 +85,7 @@ def test_looking_back_draws_only_what_had_been_out_of_sight():
     picture = a_picture(window_s=2)
     feed(picture, a_session(8.0))
     picture.view.scroll(-250, picture.store.first, picture.store.stop, picture.window)
-    drawn = []
-    for _ in range(5):
-        drawn.append(picture.advance(WIDTH, HEIGHT))
+    drawn = [picture.advance(WIDTH, HEIGHT) for _ in range(5)]
     assert sum(stop - first for first, stop in drawn) == pytest.approx(WIDTH / 2, abs=4)
     assert picture.begin <= picture.last_column - WIDTH
     picture.view.paused_at = None

@@ -113,6 +113,26 @@ def test_pause_look_back_and_live_again(panel, qapp, qtbot):
     assert panel.says.text().startswith("live")
 
 
+def test_a_picture_that_is_held_says_so_over_the_traces(panel, qapp):
+    fed(panel, qapp)
+    panel.pause()
+    panel.draw()
+    image = panel.canvas.grab().toImage()
+    assert image.pixelColor(image.width() - 60, image.height() - 30).name() != DARK.surface
+    assert image.pixelColor(1, 100).name() == DARK.doubtful
+
+
+def test_a_stream_that_is_silent_is_not_called_live(qtbot, qapp):
+    now_s = 0.0
+    panel = Traces(DARK, TraceStore(60.0), now_s=lambda: now_s)
+    qtbot.addWidget(panel)
+    fed(panel, qapp, 0.5)
+    assert panel.says.text().startswith("live")
+    now_s = 4.0
+    panel.draw()
+    assert panel.says.text().startswith("NO NEW SIGNAL for 4 s")
+
+
 def test_the_wheel_looks_back(panel, qapp):
     fed(panel, qapp)
     panel.view.window_s = 1
