@@ -136,9 +136,7 @@ class Drawing(QWidget):
             found = self._stamps[key] = self._stamped(shape, radius, fill, edge)
         painter.drawPixmap(at - found[0], found[1])
 
-    def _stamped(
-        self, shape: int, radius: float, fill: str, edge: str
-    ) -> tuple[QPointF, QPixmap]:
+    def _stamped(self, shape: int, radius: float, fill: str, edge: str) -> tuple[QPointF, QPixmap]:
         """A picture of a sign, and where its middle is."""
         room = math.ceil(1.3 * radius) + 2
         ratio = self.devicePixelRatioF()
@@ -304,7 +302,7 @@ def ground(widget: QWidget, look: Look) -> None:
     look : Look
         Colours.
     """
-    palette = widget.palette()
-    palette.setColor(widget.backgroundRole(), QColor(look.surface))
-    widget.setPalette(palette)
-    widget.setAutoFillBackground(True)
+    # Not by its palette: a window that is dressed anew takes that back.
+    widget.setObjectName(widget.objectName() or "ground")
+    widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    widget.setStyleSheet(f"QWidget#{widget.objectName()} {{ background: {look.surface}; }}")
