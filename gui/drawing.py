@@ -21,9 +21,11 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from .look import DARK, Look, contrast
 
-LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-MIDDLE = Qt.AlignmentFlag.AlignCenter
+_OVER = Qt.TextFlag.TextDontClip
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | _OVER)
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | _OVER)
+MIDDLE = int(Qt.AlignmentFlag.AlignCenter | _OVER)
+"""Where text stands in its box."""
 
 
 @lru_cache(maxsize=256)
@@ -60,10 +62,10 @@ class Drawing(QWidget):
     def __init__(self, look: Look = DARK, size_pt: int = 10) -> None:
         super().__init__()
         self.look, self.size_pt = look, size_pt
-        self._family = self.font().family()
+        self._family, self._ratio = self.font().family(), self.devicePixelRatioF()
         self._fonts: dict[tuple[float, bool, int, str], tuple[QFont, QFontMetricsF]] = {}
         self._widths: dict[tuple[str, float, bool, int], float] = {}
-        self._stamps: dict[tuple[int, float, str, str], QPixmap] = {}
+        self._stamps: dict[tuple[int, float, str, str], tuple[QPointF, QPixmap]] = {}
         self.painted = 0
         """How often it was painted, for tests and measurements."""
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
@@ -87,6 +89,9 @@ class Drawing(QWidget):
         if self.font().family() != self._family:  # a style sheet came
             self._family = self.font().family()
             self._widths.clear()
+        if self.devicePixelRatioF() != self._ratio:  # another screen
+            self._ratio = self.devicePixelRatioF()
+            self._stamps.clear()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.fillRect(self.rect(), QColor(self.look.surface))
@@ -100,13 +105,16 @@ class Drawing(QWidget):
 
     def _type(self, scale: float, bold: bool) -> tuple[QFont, QFontMetricsF]:
         """A font and its measures; made once, because making them costs more than writing."""
-        key = (round(scale, 2), bold, self.size_pt, self._family)
-        if key not in self._fonts:
+        key = (scale, bold, self.size_pt, self._family)
+        found = self._fonts.get(key)
+        if found is None:
+            if len(self._fonts) > 200:
+                self._fonts.clear()
             font = QFont(self.font())
-            font.setPointSizeF(max(5.5, self.size_pt * key[0]))
+            font.setPointSizeF(max(5.5, self.size_pt * scale))
             font.setBold(bold)
-            self._fonts[key] = (font, QFontMetricsF(font))
-        return self._fonts[key]
+            found = self._fonts[key] = (font, QFontMetricsF(font))
+        return found
 
     def stamp(
         self, painter: QPainter, shape: int, at: QPointF, radius: float, fill: str, edge: str
@@ -120,21 +128,26 @@ class Drawing(QWidget):
         shape, at, radius, fill, edge
             Of the sign.
         """
-        key = (shape % 5, round(radius, 1), fill, edge)
-        room = math.ceil(1.3 * radius) + 2
-        if key not in self._stamps:
+        key = (shape, radius, fill, edge)
+        found = self._stamps.get(key)
+        if found is None:
             if len(self._stamps) > 200:
                 self._stamps.clear()
-            ratio = self.devicePixelRatioF()
-            picture = QPixmap(round(2 * room * ratio), round(2 * room * ratio))
-            picture.setDevicePixelRatio(ratio)
-            picture.fill(Qt.GlobalColor.transparent)
-            inner = QPainter(picture)
-            inner.setRenderHint(QPainter.RenderHint.Antialiasing)
-            sign(inner, shape, QPointF(room, room), radius, fill, edge)
-            inner.end()
-            self._stamps[key] = picture
-        painter.drawPixmap(QPointF(at.x() - room, at.y() - room), self._stamps[key])
+            found = self._stamps[key] = self._stamped(shape, radius, fill, edge)
+        painter.drawPixmap(at - found[0], found[1])
+
+    def _stamped(self, shape: int, radius: float, fill: str, edge: str) -> tuple[QPointF, QPixmap]:
+        """A picture of a sign, and where its middle is."""
+        room = math.ceil(1.3 * radius) + 2
+        ratio = self.devicePixelRatioF()
+        picture = QPixmap(round(2 * room * ratio), round(2 * room * ratio))
+        picture.setDevicePixelRatio(ratio)
+        picture.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(picture)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        sign(painter, shape, QPointF(room, room), radius, fill, edge)
+        painter.end()
+        return QPointF(room, room), picture
 
     def write(
         self,
@@ -145,7 +158,7 @@ class Drawing(QWidget):
         colour: str = "",
         scale: float = 1.0,
         bold: bool = False,
-        align: Qt.AlignmentFlag = LEFT,
+        align: int = LEFT,
     ) -> None:
         """Write one line, cut with dots where the box ends.
 
@@ -163,15 +176,15 @@ class Drawing(QWidget):
             Share of the plain size.
         bold : bool
             Heavier.
-        align : Qt.AlignmentFlag
-            Where in the box.
+        align : int
+            `LEFT`, `RIGHT` or `MIDDLE` of the box.
         """
         font, metrics = self._type(scale, bold)
         painter.setFont(font)
         painter.setPen(pen(colour or self.look.text))
         if self.width_of(text, scale, bold=bold) > box.width():
             text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
-        painter.drawText(box, align | Qt.TextFlag.TextDontClip, text)
+        painter.drawText(box, align, text)
 
     def paragraph(
         self, painter: QPainter, box: QRectF, text: str, *, colour: str = "", scale: float = 1.0
@@ -193,7 +206,7 @@ class Drawing(QWidget):
         """
         painter.setFont(self.type_of(scale))
         painter.setPen(pen(colour or self.look.text))
-        painter.drawText(box, int(LEFT | Qt.TextFlag.TextWordWrap), text)
+        painter.drawText(box, LEFT | int(Qt.TextFlag.TextWordWrap), text)
 
     def line_height(self, scale: float = 1.0) -> float:
         """Of a line of text, pixels."""
@@ -201,12 +214,13 @@ class Drawing(QWidget):
 
     def width_of(self, text: str, scale: float = 1.0, *, bold: bool = False) -> float:
         """Of a text, pixels."""
-        key = (text, round(scale, 2), bold, self.size_pt)
-        if key not in self._widths:
+        key = (text, scale, bold, self.size_pt)
+        found = self._widths.get(key)
+        if found is None:
             if len(self._widths) > 2000:
                 self._widths.clear()
-            self._widths[key] = self._type(scale, bold)[1].horizontalAdvance(text)
-        return self._widths[key]
+            found = self._widths[key] = self._type(scale, bold)[1].horizontalAdvance(text)
+        return found
 
 
 @lru_cache(maxsize=256)
@@ -288,7 +302,7 @@ def ground(widget: QWidget, look: Look) -> None:
     look : Look
         Colours.
     """
-    palette = widget.palette()
-    palette.setColor(widget.backgroundRole(), QColor(look.surface))
-    widget.setPalette(palette)
-    widget.setAutoFillBackground(True)
+    # Not by its palette: a window that is dressed anew takes that back.
+    widget.setObjectName(widget.objectName() or "ground")
+    widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    widget.setStyleSheet(f"QWidget#{widget.objectName()} {{ background: {look.surface}; }}")

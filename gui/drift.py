@@ -52,7 +52,7 @@ class Drift:
     """
 
     def __init__(
-        self, reference: Reference | None = None, *, n_points: int = 240, n_indices: int = 900
+        self, reference: Reference | None = None, *, n_points: int = 160, n_indices: int = 900
     ) -> None:
         self._given = reference
         self.points: deque[tuple[float, float, str]] = deque(maxlen=n_points)

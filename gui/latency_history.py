@@ -62,7 +62,7 @@ class LatencyHistory:
         self.missed = self.skipped = self.decided = 0
         """Since this view looks on."""
         self.last_ms: list[float] = []
-        """Of the newest turn: when each of `STEPS` was over, ms after the sample was produced; empty if there was none."""
+        """When each of `STEPS` of the newest turn was over, ms after its sample; empty before."""
         self.counts = np.zeros(PER_DECADE * DECADES, np.int64)
         """Turns by how long they took from sample to act."""
         self.bins: deque[Bin] = deque(maxlen=_BINS)

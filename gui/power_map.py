@@ -27,6 +27,7 @@ _VIRIDIS = (
 _LEAST_SPAN_DB = 6.0
 _EASE = 0.2  # share by which the scale follows at each update: colours must not flicker
 _BAR_WIDTH = 12.0
+_UNDER = int(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
 
 
 class PowerMap(ElectrodeMap):
@@ -159,8 +160,7 @@ class PowerMap(ElectrodeMap):
         painter.setPen(pen(ink))
         down = 3.0 if plan.kind == "head" else -radius
         box = QRectF(at.x() - 30, at.y() + down, 60, 2 * radius)
-        align = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop
-        painter.drawText(box, align if plan.kind == "head" else MIDDLE, spot.short)
+        painter.drawText(box, _UNDER if plan.kind == "head" else MIDDLE, spot.short)
 
     def _redraw(self) -> None:
         self._follow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtGui import QColor, QPainter
 
 from ..runtime.messages import StreamSpec
@@ -170,7 +170,7 @@ class QualityMap(ElectrodeMap):
     ) -> None:
         painter.setFont(self.type_of(scale, bold=bold))
         painter.setPen(pen(self.look.text))
-        painter.drawText(box, MIDDLE | Qt.TextFlag.TextDontClip, text)
+        painter.drawText(box, MIDDLE, text)
 
     def _paint_sign(self, painter: QPainter, state: State, at: QPointF, radius: float) -> None:
         colours = (self.look.faint, self.look.good, self.look.doubtful, self.look.bad)
@@ -184,7 +184,7 @@ class QualityMap(ElectrodeMap):
             scale = 1.55 * radius / self.line_height()
             painter.setFont(self.type_of(scale, bold=True))
             painter.setPen(pen(self.look.surface))
-            painter.drawText(box, MIDDLE | Qt.TextFlag.TextDontClip, _SIGNS[state])
+            painter.drawText(box, MIDDLE, _SIGNS[state])
 
     def _paint_legend(self, painter: QPainter) -> None:
         line = self.line_height()

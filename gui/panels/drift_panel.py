@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 from PySide6.QtWidgets import QVBoxLayout
@@ -157,13 +158,19 @@ class DriftChart(Drawing):
     def _paint_points(self, painter: QPainter, middle: QPointF, unit: float) -> None:
         """Oldest first and faintest; the shape tells the class, a small ring none."""
         points = list(self.drift.points)
-        for n, (x, y, label) in enumerate(points):
-            age = (n * _AGES) // max(len(points), 1) + 1
-            shape, colour = self._mark(label)
-            at = QPointF(middle.x() + x * unit, middle.y() - y * unit)
-            faded = blend(self.look.surface, colour, 0.25 + 0.75 * age / _AGES)
-            radius = 3.0 if age < _AGES else 4.0
-            self.stamp(painter, shape, at, radius, faded if label else "", faded)
+        ages = np.arange(len(points)) * _AGES // max(len(points), 1)
+        inks = {
+            (label, age): blend(self.look.surface, self._mark(label)[1], 0.25 + 0.75 * share)
+            for label in {*self.classes, ""}
+            for age, share in enumerate(np.arange(1, _AGES + 1) / _AGES)
+        }
+        shapes = {label: place for place, label in enumerate(self.classes)}
+        left, top = middle.x(), middle.y()
+        for age, (x, y, label) in zip(ages.tolist(), points, strict=True):
+            ink = inks.get((label, age), self.look.faint)
+            radius = 4.0 if age == _AGES - 1 else 3.0
+            at = QPointF(left + x * unit, top - y * unit)
+            self.stamp(painter, shapes.get(label, 0), at, radius, ink if label else "", ink)
 
     def _mark(self, label: str) -> tuple[int, str]:
         if label not in self.classes:

@@ -260,7 +260,8 @@ class LatencyChart(Drawing):
             painter.drawLine(QPointF(x, y + line), QPointF(x, plot.bottom()))
             text = f"{word} {ms_text(ms)}"
             width = self.width_of(text, 0.8) + 4
-            left = min(max(x - width / 2, plot.left()), plot.right() - width)
+            left = x + 4 if down else x - width / 2  # p50 and p99 may be close together
+            left = min(max(left, plot.left()), plot.right() - width)
             box = QRectF(left, y, width, line)
             self.write(painter, box, text, scale=0.8, colour=colour, align=MIDDLE)
 

@@ -307,14 +307,16 @@ class ProbabilityChart(Drawing):
         """One row of blocks: a class in its colour with its name, none as hatching with why."""
         over = QRectF(0, box.top(), box.left() - 6, box.height())
         self.write(painter, over, title, colour=self.look.faint, align=RIGHT, scale=0.9)
-        first_s = self.history.now_s - self.span_s
+        first_s, scale = self.history.now_s - self.span_s, box.width() / self.span_s
+        left, right, top, height = box.left(), box.right(), box.top(), box.height()
+        hide = quiet or self.history.is_text  # what is done is blank where nothing is
         for stretch in stretches:
-            left = box.left() + max(stretch.start_s - first_s, 0.0) / self.span_s * box.width()
-            right = box.left() + (stretch.stop_s - first_s) / self.span_s * box.width()
-            block = QRectF(left, box.top(), max(min(right, box.right()) - left, 1.0), box.height())
+            start = left + max(stretch.start_s - first_s, 0.0) * scale
+            stop = min(left + (stretch.stop_s - first_s) * scale, right)
+            block = QRectF(start, top, max(stop - start, 1.0), height)
             if stretch.place >= 0:
                 self._block(painter, block, stretch)
-            elif not (quiet or self.history.is_text):
+            elif not hide:
                 self._hatched(painter, block, stretch.text)
 
     def _block(self, painter: QPainter, block: QRectF, stretch: Stretch) -> None:

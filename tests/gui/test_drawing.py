@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QMainWindow, QWidget
 
+from diverloop.gui.application import dress
 from diverloop.gui.drawing import Drawing, blend, ground
 from diverloop.gui.look import DARK, LIGHT
 
@@ -68,8 +69,12 @@ def test_pictures_of_signs_and_widths_of_text_are_kept_in_bounds(qtbot):
 
 
 def test_a_widget_that_holds_others_has_the_surface_too(qtbot):
+    window = QMainWindow()
+    qtbot.addWidget(window)
     panel = QWidget()
-    qtbot.addWidget(panel)
+    window.setCentralWidget(panel)
+    ground(panel, DARK)
+    dress(window, DARK)
     ground(panel, LIGHT)
-    panel.resize(10, 10)
+    dress(window, LIGHT)
     assert panel.grab().toImage().pixelColor(5, 5).name() == LIGHT.surface

@@ -62,7 +62,7 @@ def test_what_is_not_finite_is_passed_over(reference):
     drift = followed(Drift(reference), 20)
     index = drift.index
     drift.take(np.full(12, np.nan), "left", 30.0)
-    assert (drift.index, len(drift.points)) == (index, 240)
+    assert (drift.index, len(drift.points)) == (index, 160)
 
 
 def test_another_length_than_the_calibrations_is_said_and_nothing_is_compared(reference):
