@@ -87,7 +87,7 @@ def monitor(
         stack.callback(controls.close)
         window = Dashboard(
             panels(_look(light), controls, found.may),
-            _teller(found),
+            teller_of(found),
             controls,
             session=found.title,
             look=_look(light),
@@ -227,7 +227,7 @@ def console(
             work = work_of(guide, session, recordings.resolve(), key)
         window = Console(
             work,
-            QualityMap(_look(light)),
+            QualityMap(_look(light), positions=standard_places()),
             language=language,
             look=_look(light),
             rehearsal=rehearse,
@@ -286,7 +286,7 @@ def standard_places() -> dict[str, tuple[float, float, float]]:
     return {name: scalp_position_m(name) for name in LABELS}
 
 
-def _teller(found: Watched) -> Teller:
+def teller_of(found: Watched) -> Teller:
     from .gui.recorded import Recorded, SessionTape, SignalTape
     from .hardware.recordings import read_recording
 

@@ -1,0 +1,1 @@
+"""Pictures of every window, made by ``python -m tests.pictures``."""
