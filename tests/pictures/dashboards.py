@@ -105,7 +105,7 @@ def session(name: str, bundle: Path, recordings: Path) -> Iterator[Path]:
     process = subprocess.Popen(
         [
             *PROGRAM, "run", str(ROOT / "sessions" / f"{name}.toml"), "--arm", "--no-view",
-            "--set", f"model.bundle='{bundle}'", "--recordings", str(recordings), "--json",
+            "--set", f"model.bundle={bundle}", "--recordings", str(recordings), "--json",
         ],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
