@@ -83,13 +83,16 @@ def broken(out: Path, fault: Fault) -> Iterator[Path]:
     window.close()
 
 
-def opened(
-    language: str, look: Look, fault: Fault = Fault.NONE
-) -> tuple[RehearsedWork, Console]:
+def opened(language: str, look: Look, fault: Fault = Fault.NONE) -> tuple[RehearsedWork, Console]:
     """A console whose time is moved by hand."""
     work = RehearsedWork(0, fault)
     window = Console(
-        work, QualityMap(look, positions=standard_places()), language=language, look=look, rehearsal=True, beep=lambda: None
+        work,
+        QualityMap(look, positions=standard_places()),
+        language=language,
+        look=look,
+        rehearsal=True,
+        beep=lambda: None,
     )
     window.resize(*SIZE)
     window.show()
