@@ -15,6 +15,7 @@ _GOES = ((0.6, "goes_very_well"), (0.3, "goes_well"), (0.1, "goes_slightly"))
 _FOUND = (
     "session", "settings", "model", "mapping", "signature", "flicker", "free_disk", "machine",
 )  # fmt: skip
+_ENDS = tuple(s for s in Step if s not in (Step.IDENTIFY, Step.CLOSE, Step.REPORT))
 _MARKS = {True: "mark_good", None: "mark_doubtful", False: "mark_bad"}
 _SIGNS = {True: "✓", None: "!", False: "✗"}
 
@@ -195,7 +196,7 @@ class _Writer:
                 "trouble_reset" if self.session.trouble == "trouble_reset" else "stopped_todo"
             ),
             main=self.choice(Act.RESET),
-            others=(self.end,) if self.session.step not in (Step.IDENTIFY, Step.REPORT) else (),
+            others=(self.end,) if self.session.step in _ENDS else (),
             detail=self.session.trouble_detail if self.session.trouble else "",
         )
 
@@ -257,6 +258,8 @@ class _Writer:
             )
         if session.task is Order.FIT:
             return self.page("_fit", None, self.end)
+        if session.too_many_bad:  # an electrode came off meanwhile
+            return self.page("_ready", self.choice(Act.TO_SIGNAL, label="do_signal_again"), self.end)
         back = self.choice(Act.TO_SIGNAL, "B", "do_signal_again")
         if session.trouble:
             page = self.page(
@@ -270,9 +273,13 @@ class _Writer:
         model = self.session.model
         if model is None:  # cannot be reached without one, but a page is never blank
             return self.page("_poor", self.choice(Act.TO_CALIBRATION, label="do_calibrate_again"))
-        good = model.beats_chance and model.fits_signal is not False
+        bad = self.session.too_many_bad
+        good = model.beats_chance and model.fits_signal is not False and not bad
+        key = "C" if good else "Return"
+        again = self.choice(Act.TO_CALIBRATION, key, "do_calibrate_again")
+        if bad:
+            again = self.choice(Act.TO_SIGNAL, key, "do_signal_again")
         go = self.choice(Act.APPROVE, *(() if good else ("G", "do_approve_anyway")))
-        again = self.choice(Act.TO_CALIBRATION, "C" if good else "Return", "do_calibrate_again")
         choices = (go, again) if good else (again, go)
         part = "_good" if good else "_poor"
         return self.page(part, *choices, self.end, facts=self.about(model))

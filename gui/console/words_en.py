@@ -188,7 +188,7 @@ ENGLISH: dict[str, str] = {
     "alarm_stop_unanswered": "STOP unanswered. Disconnect the participant now.",
     "alarm_seizure": "Seizure suspected. See to the participant now.",
     "alarm_stopped": "Feedback was stopped. See to the participant.",
-    "alarm_loop_gone": "The session is silent. Nothing reaches the participant.",
+    "alarm_loop_gone": "Session silent. Nothing reaches the participant.",
     "alarm_recorder": "The recording has a problem. Is the disk full?",
     "alarm_electrodes": "{count} electrodes are bad: {names}.",
     "alarm_signal_lost": "The signal is lost. Check the cable.",

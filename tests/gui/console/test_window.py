@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
+from diverloop.gui.console import window as module
 from diverloop.gui.console.alarms import Alarm, Alarms
 from diverloop.gui.console.rehearsal import Fault
 from diverloop.gui.console.session import Act, Order, Output, Step
@@ -382,7 +383,8 @@ def test_a_closed_console_hears_no_keys_any_more(qtbot):
     assert field.text() == " " and walk.work.orders == []
 
 
-def test_tones_sound_for_an_alarm_until_it_is_seen(qtbot):
+def test_tones_sound_for_an_alarm_until_it_is_seen(qtbot, monkeypatch):
+    monkeypatch.setattr(module, "_TONE_MS", 0)
     walk = Walk(qtbot)
     ByKeys(qtbot, walk).stop()
     walk.console.refresh()
