@@ -1,4 +1,4 @@
-"""What is around every page and never moves: the light, the stop, alarms, steps, notes, the foot."""
+"""What is around every page and never moves: light, stop, alarms, steps, notes, and the foot."""
 
 from __future__ import annotations
 

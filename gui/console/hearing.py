@@ -59,14 +59,16 @@ class Hearing:
         Returns
         -------
         news : tuple of News
-            For `steps.learn`.
+            For `learning.learn`.
         """
         self.heard_s = now_s
         match message:
             case Quality():
                 self._overall = message.overall
                 bad = tuple(
-                    name for name, ok in zip(message.channels, message.usable, strict=True) if not ok
+                    name
+                    for name, ok in zip(message.channels, message.usable, strict=True)
+                    if not ok
                 )
                 return (SignalSeen(electrodes=len(message.channels), bad=bad),)
             case Turn():

@@ -53,7 +53,7 @@ class PageView(QWidget):
         self.main = QPushButton()
         self.main.setObjectName("main")
         self.main.setProperty("words", "main")
-        self.main.clicked.connect(lambda: self._choose(self._page and self._page.main))
+        self.main.clicked.connect(lambda: self._choose(self._page.main if self._page else None))
         self.others = [self._other(place) for place in range(_MOST_OTHERS)]
         self.quality = quality
         self.facts = QFrame()
@@ -147,7 +147,9 @@ class PageView(QWidget):
         kept = button.sizePolicy()
         kept.setRetainSizeWhenHidden(place == 0)  # the row keeps its height
         button.setSizePolicy(kept)
-        button.clicked.connect(lambda: self._choose(self._page and self._page.others[place]))
+        button.clicked.connect(
+            lambda: self._choose(self._page.others[place] if self._page else None)
+        )
         return button
 
     def _lay_out(self) -> None:

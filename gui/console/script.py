@@ -259,7 +259,9 @@ class _Writer:
         if session.task is Order.FIT:
             return self.page("_fit", None, self.end)
         if session.too_many_bad:  # an electrode came off meanwhile
-            return self.page("_ready", self.choice(Act.TO_SIGNAL, label="do_signal_again"), self.end)
+            return self.page(
+                "_ready", self.choice(Act.TO_SIGNAL, label="do_signal_again"), self.end
+            )
         back = self.choice(Act.TO_SIGNAL, "B", "do_signal_again")
         if session.trouble:
             page = self.page(
@@ -301,9 +303,7 @@ class _Writer:
         return (
             Fact(sign="✓" if sure else "!", name=right, value=""),
             Fact(sign="✓" if sure else "!", name=between, value=""),
-            Fact(
-                sign=_SIGNS[model.fits_signal], name=words(fits[model.fits_signal]), value=""
-            ),
+            Fact(sign=_SIGNS[model.fits_signal], name=words(fits[model.fits_signal]), value=""),
         )
 
     def feedback(self) -> Page:

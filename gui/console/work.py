@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -108,7 +107,7 @@ class CommandWork(QObject):
         self._controls: Controls | None = None
         self._feed: Feed | None = None
         self._session_folder: Path | None = None
-        self._began_ns = 0
+        self._old_doors: set[Path] = set()
         self._ending = False
         self._waiting_notes: list[str] = []
         self._door = QTimer(self)
@@ -241,17 +240,20 @@ class CommandWork(QObject):
     # ------------------------------------------------------------------------------- the session
 
     def _run(self) -> None:
-        self._ending, self._began_ns = False, time.time_ns()
+        self._ending, self._old_doors = False, self._doors()
         if self._start("run", self._over):
             self._door.start()
 
+    def _doors(self) -> set[Path]:
+        return set(self._folder.glob(f"*/{DOOR}"))
+
     def _look_for_door(self) -> None:
         """The session is there when it has left word of how to control it."""
-        found = [p for p in self._folder.glob(f"*/{DOOR}") if p.stat().st_mtime_ns > self._began_ns]
-        if not found:
+        new = self._doors() - self._old_doors
+        if not new:
             return
         self._door.stop()
-        folder = max(found, key=lambda path: path.stat().st_mtime_ns).parent
+        folder = max(new).parent
         self._session_folder = folder
         try:
             self._feed = Feed(self._listen(folder), self.heard.emit, lambda: None)

@@ -13,6 +13,7 @@ from diverloop.gui.console.session import Order, Output, Session
 from diverloop.runtime.limits import State
 from diverloop.runtime.messages import Event, EventKind
 from diverloop.runtime.telemetry import Score
+
 from ..told import a_quality, a_session, a_stream, a_turn
 
 LIVE = Session(running=True, output=Output.ON, electrodes=4)

@@ -41,7 +41,8 @@ def test_the_electrodes_are_told_as_a_session_tells_them(played):
 
 def test_nothing_is_armed_before_a_person_arms(played):
     commands = [t.command for t in played((Order.RUN, 10.0)) if isinstance(t, Turn)]
-    assert commands and all(command.label is None for command in commands)
+    assert commands
+    assert all(command.label is None for command in commands)
 
 
 def test_a_stop_holds_against_arming_until_it_is_reset(played):

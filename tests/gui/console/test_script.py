@@ -10,6 +10,7 @@ from diverloop.gui.console.script import Light, Times, how_it_goes, light_of, pa
 from diverloop.gui.console.session import Act, Checked, Found, Model, Order, Output, Session, Step
 from diverloop.gui.console.steps import act
 from diverloop.gui.console.words import LANGUAGES, Words
+
 from .test_steps import CHECKED, FITTED, ON, READY, reached, through
 
 EN = Words("en")
@@ -19,7 +20,8 @@ EN = Words("en")
 def test_every_state_has_a_page_that_says_what_happens(language):
     for session in reached():
         page = page_of(replace(session, trouble=""), Words(language))
-        assert page.head and page.now
+        assert page.head
+        assert page.now
         assert "{" not in page.now + page.todo
 
 
@@ -53,13 +55,15 @@ def test_go_or_no_go_says_how_good_the_model_is_in_numbers_of_a_hundred():
         "Right in 86 of 100 trials",
         "Surely between 73 and 95; guessing gives 50",
     ]
-    assert page.main is not None and page.main.act is Act.APPROVE
+    assert page.main is not None
+    assert page.main.act is Act.APPROVE
 
 
 def test_a_poor_model_makes_another_calibration_the_next_thing_and_going_on_a_decision():
     poor = Model(accuracy=0.55, low=0.4, high=0.7, chance=0.5, trials=20)
     page = page_of(replace(through(Session(), *FITTED), model=poor), EN)
-    assert page.main is not None and page.main.act is Act.TO_CALIBRATION
+    assert page.main is not None
+    assert page.main.act is Act.TO_CALIBRATION
     assert Act.APPROVE in [choice.act for choice in page.others]
 
 
@@ -105,7 +109,8 @@ def test_the_close_says_whether_the_recording_was_proven(verified):
     session = Session(step=Step.CLOSE, person="P-017", recorded="kept", verified=verified)
     page = page_of(session, EN)
     words = {True: "complete", False: "fault", None: "not checked"}
-    assert words[verified] in page.now and page.todo
+    assert words[verified] in page.now
+    assert page.todo
 
 
 @pytest.mark.parametrize(

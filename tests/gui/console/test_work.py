@@ -136,9 +136,11 @@ def test_a_calibration_is_recorded_under_the_pseudonym_and_fitted_as_it_says(qtb
     told.work._commands["fit"] = fit
     assert told.do(qtbot, Order.CALIBRATE) == n.Calibrated(usable=True)
     news = told.do(qtbot, Order.FIT)
-    assert isinstance(news, n.Fitted) and news.model.accuracy == 0.8
+    assert isinstance(news, n.Fitted)
+    assert news.model.accuracy == 0.8
     recording, *rest, bundle = json.loads(arguments.read_text())
-    assert Path(recording).name.startswith("P-017-") and recording.endswith(".xdf")
+    assert Path(recording).name.startswith("P-017-")
+    assert recording.endswith(".xdf")
     assert rest == ["motor_imagery", "left,right", "3.5"]
     assert bundle.endswith(".bundle")
 
@@ -160,11 +162,13 @@ def test_a_session_is_run_armed_noted_in_ended_proven_and_reported(qtbot, bench)
     assert told.do(qtbot, Order.ARM) == n.GuardIs(state=State.ARMED)
     told.work.note("while it runs")
     ended = told.do(qtbot, Order.END)
-    assert isinstance(ended, n.Ended) and ended.verified is True
+    assert isinstance(ended, n.Ended)
+    assert ended.verified is True
     assert ended.folder.endswith("session")
     assert told.do(qtbot, Order.REPORT) == n.Reported(path="r.html")
     notes = [text for action, text in told.asked if action is Action.NOTE]
-    assert "before it began" in notes[0] and notes[1] == "while it runs"
+    assert "before it began" in notes[0]
+    assert notes[1] == "while it runs"
     lines = (told.work._folder / NOTES).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["before it began", "while it runs"]
 
