@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 
 from ..look import Look
 from .alarm_bar import AlarmBar
+from .lights import Light
 from .notes_bar import NotesBar
-from .script import Light
 from .session import Session, Step
 from .sizes import Sizes
 from .status_light import StatusLight

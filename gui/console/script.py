@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from .session import Act, Checked, Found, Model, Order, Output, Session, Step
 from .steps import model_of_today
@@ -18,17 +17,6 @@ _FOUND = (
 _ENDS = tuple(s for s in Step if s not in (Step.IDENTIFY, Step.CLOSE, Step.REPORT))
 _MARKS = {True: "mark_good", None: "mark_doubtful", False: "mark_bad"}
 _SIGNS = {True: "✓", None: "!", False: "✗"}
-
-
-class Light(StrEnum):
-    """What the one big light says."""
-
-    READY = "ready"
-    WORKING = "working"
-    FEEDBACK = "feedback"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,34 +98,6 @@ def page_of(session: Session, words: Words, times: Times | None = None) -> Page:
     if session.output is Output.STOPPED and not ending:
         return writer.stopped()
     return _PAGES[session.step](writer)
-
-
-def light_of(session: Session, *, alarmed: bool = False) -> Light:
-    """Say what the big light shows.
-
-    Parameters
-    ----------
-    session : Session
-        As it is.
-    alarmed : bool
-        Whether something of the highest priority is wrong now.
-
-    Returns
-    -------
-    light : Light
-        A stop goes before a fault, a fault before everything else.
-    """
-    if session.output is Output.STOPPED:
-        return Light.STOPPED
-    if alarmed or session.checked is Checked.BAD:
-        return Light.FAULT
-    if session.output is Output.ON:
-        return Light.FEEDBACK
-    if session.output is Output.HOLDING or session.step is Step.BREAK:
-        return Light.PAUSED
-    if session.task not in (None, Order.WATCH):
-        return Light.WORKING
-    return Light.READY
 
 
 def how_it_goes(hits: int, trials: int, chance: float) -> str:

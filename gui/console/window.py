@@ -23,9 +23,10 @@ from .alarms import Alarm, Alarms, Sound
 from .chrome import Chrome
 from .hearing import Hearing
 from .learning import learn
+from .lights import light_of
 from .news import LoopRuns, News
 from .page_view import PageView
-from .script import Times, light_of, page_of
+from .script import Times, page_of
 from .session import Act, Order, Outcome, Output, Session, Step
 from .sizes import Sizes, console_style
 from .steps import act, steps_of

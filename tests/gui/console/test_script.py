@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from diverloop.gui.console.script import Light, Times, how_it_goes, light_of, page_of
-from diverloop.gui.console.session import Act, Checked, Found, Model, Order, Output, Session, Step
+from diverloop.gui.console.script import Times, how_it_goes, page_of
+from diverloop.gui.console.session import Act, Checked, Found, Model, Output, Session, Step
 from diverloop.gui.console.steps import act
 from diverloop.gui.console.words import LANGUAGES, Words
 
@@ -111,24 +111,6 @@ def test_the_close_says_whether_the_recording_was_proven(verified):
     words = {True: "complete", False: "fault", None: "not checked"}
     assert words[verified] in page.now
     assert page.todo
-
-
-@pytest.mark.parametrize(
-    ("session", "alarmed", "light"),
-    [
-        (Session(), False, Light.READY),
-        (Session(task=Order.FIT), False, Light.WORKING),
-        (Session(task=Order.WATCH), False, Light.READY),
-        (Session(output=Output.ON, running=True), False, Light.FEEDBACK),
-        (Session(output=Output.HOLDING, running=True), False, Light.PAUSED),
-        (Session(step=Step.BREAK, running=True), False, Light.PAUSED),
-        (Session(output=Output.STOPPED), True, Light.STOPPED),
-        (Session(output=Output.ON, running=True), True, Light.FAULT),
-        (Session(checked=Checked.BAD), False, Light.FAULT),
-    ],
-)
-def test_the_light_tells_the_state(session, alarmed, light):
-    assert light_of(session, alarmed=alarmed) is light
 
 
 @pytest.mark.parametrize(

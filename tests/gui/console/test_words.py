@@ -8,7 +8,7 @@ import string
 import pytest
 
 from diverloop.gui.console.alarms import Alarm
-from diverloop.gui.console.script import Light
+from diverloop.gui.console.lights import Light
 from diverloop.gui.console.session import Act, Order, Step
 from diverloop.gui.console.words import LANGUAGES, NOTES, Words
 from diverloop.runtime.errors import ConfigError
