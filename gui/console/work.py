@@ -103,6 +103,7 @@ class CommandWork(QObject):
         self._commands, self._folder = dict(commands), folder
         self._connect, self._listen, self._known = connect, listen, known
         self._running: dict[str, Command] = {}
+        self._leaving: list[Command] = []
         self._values: dict[str, str] = {"recordings": str(folder)}
         self._controls: Controls | None = None
         self._feed: Feed | None = None
@@ -156,7 +157,7 @@ class CommandWork(QObject):
         """Let go of everything; commands that still run are ended in good order."""
         self._door.stop()
         self._let_go()
-        for command in self._running.values():
+        for command in (*self._running.values(), *self._leaving):
             command.abandon()
         self._running.clear()
 
@@ -258,7 +259,7 @@ class CommandWork(QObject):
         try:
             self._feed = Feed(self._listen(folder), self.heard.emit, lambda: None)
         except DiverloopError as error:
-            self.news.emit(n.Failed(order=Order.RUN, detail=str(error)))
+            self._give_up(str(error))
             return
         self._feed.start()
         self._controls = Controls(lambda: self._connect(folder))
@@ -267,6 +268,15 @@ class CommandWork(QObject):
             self._controls.ask(Action.NOTE, text=text)
         self._waiting_notes.clear()
         self.news.emit(n.LoopRuns())
+
+    def _give_up(self, why: str) -> None:
+        """A session that cannot be watched is not left running unwatched."""
+        command = self._running.pop("run")
+        command.forget()
+        command.end()
+        self._leaving.append(command)
+        self._session_folder = None
+        self.news.emit(n.Failed(order=Order.RUN, detail=why))
 
     def _over(self, told: Told) -> None:
         self._door.stop()

@@ -181,6 +181,18 @@ def test_a_stop_that_is_not_answered_is_told_and_ends_the_session(qtbot, bench):
     assert n.Failed(order=Order.STOP, detail="Nobody answered.") in told.news
 
 
+def test_a_session_that_cannot_be_watched_is_not_left_running(qtbot, bench):
+    told = bench(run=(sys.executable, "-c", RUN, "{recordings}"))
+
+    def refuse(_: Path) -> Told:
+        raise AccessError("It tells nothing.")
+
+    told.work._listen = refuse
+    assert told.do(qtbot, Order.RUN) == n.Failed(order=Order.RUN, detail="It tells nothing.")
+    (command,) = told.work._leaving
+    qtbot.waitUntil(lambda: not command.running, timeout=20_000)
+
+
 def test_a_session_that_does_not_begin_is_a_failure_with_its_sentence(qtbot, bench):
     broken = "import sys; sys.exit('no model')"
     told = bench(run=(sys.executable, "-c", broken))
