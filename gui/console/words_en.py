@@ -185,7 +185,7 @@ ENGLISH: dict[str, str] = {
     "refuse_no_report": "There is no report yet.",
     "refuse_running": "End the session before this window is closed.",
     # alarms
-    "alarm_stop_unanswered": "STOP unanswered. Disconnect the participant now.",
+    "alarm_stop_unanswered": "STOP failed. Disconnect the participant now.",
     "alarm_seizure": "Seizure suspected. See to the participant now.",
     "alarm_stopped": "Feedback was stopped. See to the participant.",
     "alarm_loop_gone": "Session silent. Nothing reaches the participant.",

@@ -449,6 +449,8 @@ def settle(walk: Walk) -> None:
     for _ in range(3):
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
         QApplication.processEvents()
+        for widget in (walk.console, walk.console.chrome.alarms, walk.console.page):
+            widget.layout().activate()
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES))
