@@ -467,6 +467,18 @@ def test_every_alarm_fits_on_its_line(qtbot, language):
     assert wide == []
 
 
+def test_facts_that_change_every_second_keep_their_labels_and_are_seen_at_once(qtbot):
+    walk = Walk(qtbot)
+    go_to(walk, ByKeys(qtbot, walk), Step.FEEDBACK)
+    settle(walk)
+    before = walk.console.page.facts.findChildren(QLabel)
+    walk.clock.now_s += 1.0
+    walk.console.refresh()
+    shown = [label.text() for label in before if label.isVisible()]
+    assert "0 min 13 s" in shown
+    assert "How it goes" in shown
+
+
 def test_the_light_and_the_stop_stay_where_they_are(qtbot):
     walk = Walk(qtbot)
     hand = ByKeys(qtbot, walk)
