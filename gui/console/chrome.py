@@ -1,4 +1,4 @@
-"""What is around every page and never moves: the light, the stop, alarms, steps, notes, the foot."""
+"""What is around every page and never moves: light, stop, alarms, steps, notes, and the foot."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 
 from ..look import Look
 from .alarm_bar import AlarmBar
+from .lights import Light
 from .notes_bar import NotesBar
-from .script import Light
 from .session import Session, Step
 from .sizes import Sizes
 from .status_light import StatusLight

@@ -116,6 +116,10 @@ class Command(QObject):
         else:
             self._process.terminate()
 
+    def forget(self) -> None:
+        """Hear nothing of it any more."""
+        self._over = None
+
     def abandon(self) -> None:
         """Hear nothing of it any more, and see that it ends."""
         self._over = None

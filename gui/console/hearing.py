@@ -59,7 +59,7 @@ class Hearing:
         Returns
         -------
         news : tuple of News
-            For `steps.learn`.
+            For `learning.learn`.
         """
         self.heard_s = now_s
         match message:

@@ -42,6 +42,8 @@ class PageView(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._chosen = chosen
         self._page: Page | None = None
+        self._shape: tuple[bool, ...] = ()
+        self._rows: list[tuple[QLabel, QLabel, QLabel]] = []
         self.head, self.now, self.todo = (_label(s) for s in ("fact", "main", "main"))
         self.head.setProperty("faint", "true")
         self.now.setProperty("strong", "true")
@@ -53,7 +55,7 @@ class PageView(QWidget):
         self.main = QPushButton()
         self.main.setObjectName("main")
         self.main.setProperty("words", "main")
-        self.main.clicked.connect(lambda: self._choose(self._page and self._page.main))
+        self.main.clicked.connect(lambda: self._choose(self._page.main if self._page else None))
         self.others = [self._other(place) for place in range(_MOST_OTHERS)]
         self.quality = quality
         self.facts = QFrame()
@@ -117,25 +119,31 @@ class PageView(QWidget):
             self.main.setFocus()
 
     def _show_facts(self, page: Page) -> None:
+        """A fact that changes, as the time does, keeps its labels: new ones would flicker."""
+        shape = tuple(bool(fact.value) for fact in page.facts)
+        if shape != self._shape:
+            self._shape = shape
+            self._lay_out_facts(shape)
+        for labels, fact in zip(self._rows, page.facts, strict=True):
+            for label, text in zip(labels, (fact.sign, fact.name, fact.value), strict=True):
+                label.setText(text)
+            labels[2].setWordWrap(len(fact.value) > _SHORT)
+        self.facts.setVisible(bool(page.facts))
+
+    def _lay_out_facts(self, shape: tuple[bool, ...]) -> None:
         while item := self._grid.takeAt(0):
             if widget := item.widget():
-                widget.setParent(None)
+                widget.hide()
                 widget.deleteLater()
-        for row, fact in enumerate(page.facts):
-            sign, name, value = _label("fact"), _label("fact"), _label("fact")
+        self._rows = [(_label("fact"), _label("fact"), _label("fact")) for _ in shape]
+        for row, (sign, name, value) in enumerate(self._rows):
             sign.setWordWrap(False)
-            for label, text in ((sign, fact.sign), (name, fact.name), (value, fact.value)):
-                label.setText(text)
             value.setProperty("strong", "true")
-            value.setWordWrap(len(fact.value) > _SHORT)
             self._grid.addWidget(sign, row, 0, Qt.AlignmentFlag.AlignTop)
-            if fact.value:
-                self._grid.addWidget(name, row, 1)
+            self._grid.addWidget(name, row, 1, 1, 1 if shape[row] else 2)
+            if shape[row]:
                 self._grid.addWidget(value, row, 2)
-            else:
-                self._grid.addWidget(name, row, 1, 1, 2)
         self._grid.setColumnStretch(1, 1)
-        self.facts.setVisible(bool(page.facts))
 
     def _choose(self, choice: Choice | None) -> None:
         if choice:
@@ -147,7 +155,9 @@ class PageView(QWidget):
         kept = button.sizePolicy()
         kept.setRetainSizeWhenHidden(place == 0)  # the row keeps its height
         button.setSizePolicy(kept)
-        button.clicked.connect(lambda: self._choose(self._page and self._page.others[place]))
+        button.clicked.connect(
+            lambda: self._choose(self._page.others[place] if self._page else None)
+        )
         return button
 
     def _lay_out(self) -> None:

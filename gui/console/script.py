@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from .session import Act, Checked, Found, Model, Order, Output, Session, Step
 from .steps import model_of_today
@@ -15,19 +14,9 @@ _GOES = ((0.6, "goes_very_well"), (0.3, "goes_well"), (0.1, "goes_slightly"))
 _FOUND = (
     "session", "settings", "model", "mapping", "signature", "flicker", "free_disk", "machine",
 )  # fmt: skip
+_ENDS = tuple(s for s in Step if s not in (Step.IDENTIFY, Step.CLOSE, Step.REPORT))
 _MARKS = {True: "mark_good", None: "mark_doubtful", False: "mark_bad"}
 _SIGNS = {True: "✓", None: "!", False: "✗"}
-
-
-class Light(StrEnum):
-    """What the one big light says."""
-
-    READY = "ready"
-    WORKING = "working"
-    FEEDBACK = "feedback"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,34 +100,6 @@ def page_of(session: Session, words: Words, times: Times | None = None) -> Page:
     return _PAGES[session.step](writer)
 
 
-def light_of(session: Session, *, alarmed: bool = False) -> Light:
-    """Say what the big light shows.
-
-    Parameters
-    ----------
-    session : Session
-        As it is.
-    alarmed : bool
-        Whether something of the highest priority is wrong now.
-
-    Returns
-    -------
-    light : Light
-        A stop goes before a fault, a fault before everything else.
-    """
-    if session.output is Output.STOPPED:
-        return Light.STOPPED
-    if alarmed or session.checked is Checked.BAD:
-        return Light.FAULT
-    if session.output is Output.ON:
-        return Light.FEEDBACK
-    if session.output is Output.HOLDING or session.step is Step.BREAK:
-        return Light.PAUSED
-    if session.task not in (None, Order.WATCH):
-        return Light.WORKING
-    return Light.READY
-
-
 def how_it_goes(hits: int, trials: int, chance: float) -> str:
     """How feedback goes, as a word of `words`: what is right beyond guessing, as a share."""
     if not trials:
@@ -195,7 +156,7 @@ class _Writer:
                 "trouble_reset" if self.session.trouble == "trouble_reset" else "stopped_todo"
             ),
             main=self.choice(Act.RESET),
-            others=(self.end,) if self.session.step not in (Step.IDENTIFY, Step.REPORT) else (),
+            others=(self.end,) if self.session.step in _ENDS else (),
             detail=self.session.trouble_detail if self.session.trouble else "",
         )
 
@@ -257,6 +218,10 @@ class _Writer:
             )
         if session.task is Order.FIT:
             return self.page("_fit", None, self.end)
+        if session.too_many_bad:  # an electrode came off meanwhile
+            return self.page(
+                "_ready", self.choice(Act.TO_SIGNAL, label="do_signal_again"), self.end
+            )
         back = self.choice(Act.TO_SIGNAL, "B", "do_signal_again")
         if session.trouble:
             page = self.page(
@@ -270,9 +235,13 @@ class _Writer:
         model = self.session.model
         if model is None:  # cannot be reached without one, but a page is never blank
             return self.page("_poor", self.choice(Act.TO_CALIBRATION, label="do_calibrate_again"))
-        good = model.beats_chance and model.fits_signal is not False
+        bad = self.session.too_many_bad
+        good = model.beats_chance and model.fits_signal is not False and not bad
+        key = "C" if good else "Return"
+        again = self.choice(Act.TO_CALIBRATION, key, "do_calibrate_again")
+        if bad:
+            again = self.choice(Act.TO_SIGNAL, key, "do_signal_again")
         go = self.choice(Act.APPROVE, *(() if good else ("G", "do_approve_anyway")))
-        again = self.choice(Act.TO_CALIBRATION, "C" if good else "Return", "do_calibrate_again")
         choices = (go, again) if good else (again, go)
         part = "_good" if good else "_poor"
         return self.page(part, *choices, self.end, facts=self.about(model))

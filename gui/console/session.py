@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -153,7 +153,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """Where a session is and what is known of it. Changed by `steps.act` and `steps.learn` only.
+    """Where a session is and what is known of it. Changed by `act` and `learn` only.
 
     Parameters
     ----------
@@ -227,6 +227,20 @@ class Session:
     def too_many_bad(self) -> bool:
         """Whether too few electrodes are good."""
         return len(self.bad) > self.limits.allowed(self.electrodes)
+
+    def free(self, order: Order) -> Session:
+        """The same, not waiting for this any more."""
+        return replace(self, task=None) if self.task is order else self
+
+    def paused(self) -> Session:
+        """The same, feedback ending here if it was on; what is counted from a pause begins."""
+        on = self.output in (Output.ON, Output.HOLDING)
+        return replace(self, paused_at=self.actions) if on else self
+
+    def off(self) -> Session:
+        """The same with nothing that passes any more; a stop stays one."""
+        free = self.free(Order.ARM)
+        return free if self.output is Output.STOPPED else replace(free, output=Output.OFF)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,6 +91,7 @@ def console_style(look: Look, sizes: Sizes) -> str:
         border-bottom: 3px solid {look.accent}; }}
     QFrame#alarm {{ background: {look.surface}; border: 2px solid {look.line};
         border-radius: 6px; }}
+    QFrame#alarm[state="none"] QLabel {{ color: {look.faint}; }}
     QFrame#alarm[state="high"] {{ background: {look.stop}; border-color: {look.stop}; }}
     QFrame#alarm[state="high"] QLabel {{ color: {look.on_stop}; }}
     QFrame#alarm[state="high-dark"] {{ border: 4px solid {look.bad}; }}

@@ -9,11 +9,12 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from ..look import DARK, Look
-from .script import Light
+from .lights import Light
 from .words import Words
 
 _COLOURS = {
     Light.READY: "good",
+    Light.WAITING: "doubtful",
     Light.WORKING: "accent",
     Light.FEEDBACK: "good",
     Light.PAUSED: "doubtful",
@@ -23,7 +24,7 @@ _COLOURS = {
 
 
 class LightShape(QWidget):
-    """The shape alone: ring, three dots, arrow, two bars, octagon, triangle."""
+    """The shape alone: ring, ring with a bar, three dots, arrow, two bars, octagon, triangle."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,6 +114,13 @@ def _ready(painter: QPainter, colour: QColor, ground: QColor) -> None:
     painter.drawPolyline(tick)
 
 
+def _waiting(painter: QPainter, colour: QColor, ground: QColor) -> None:
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(QPen(colour, 10))
+    painter.drawEllipse(QRectF(9, 9, 82, 82))
+    painter.drawLine(QPointF(30, 50), QPointF(70, 50))
+
+
 def _working(painter: QPainter, colour: QColor, ground: QColor) -> None:
     for x in (8, 39, 70):
         painter.drawEllipse(QRectF(x, 39, 22, 22))
@@ -147,6 +155,7 @@ def _fault(painter: QPainter, colour: QColor, ground: QColor) -> None:
 
 _DRAW = {
     Light.READY: _ready,
+    Light.WAITING: _waiting,
     Light.WORKING: _working,
     Light.FEEDBACK: _feedback,
     Light.PAUSED: _paused,

@@ -1,7 +1,7 @@
 """The session as a state machine: pure, so that its laws can be tested.
 
-`act` is what a person does, `learn` what the console is told. Both return the next state and what
-has to be done for it. `learn` never orders that feedback be let through: only a person arms.
+`act` is what a person does, `learning.learn` what the console is told. Both return the next state
+and what has to be done for it. Only a person arms: `learn` never orders it.
 
 The order of the steps:
 
@@ -18,8 +18,6 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...runtime.limits import State
-from . import news as n
 from .session import Act, Checked, Model, Order, Outcome, Output, Reason, Session, Step
 
 PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{1,31}")
@@ -65,42 +63,6 @@ def act(session: Session, what: Act, text: str = "") -> Outcome:
     return replace(outcome, session=_counted(session, outcome.session, cost))
 
 
-def learn(session: Session, told: n.News) -> Outcome:
-    """Learn something about the session.
-
-    Parameters
-    ----------
-    session : Session
-        As it is.
-    told : News
-        What is new.
-
-    Returns
-    -------
-    outcome : Outcome
-        Never refused, and never with an order to arm.
-    """
-    match told:
-        case n.PreflightDone():
-            return _checked(session, told)
-        case n.SignalSeen():
-            return Outcome(session=replace(session, electrodes=told.electrodes, bad=told.bad))
-        case n.SignalUnseen():
-            return Outcome(session=replace(session, watchable=False))
-        case n.CalibrationWent():
-            return Outcome(session=replace(session, done=told.done, of=told.of))
-        case n.Calibrated():
-            return _calibrated(session, told)
-        case n.Fitted():
-            return _fitted(session, told.model)
-        case n.Failed():
-            return _failed(session, told)
-        case n.Judged():
-            return Outcome(session=replace(session, hits=told.hits, trials=told.trials))
-        case _:
-            return _learn_of_the_loop(session, told)
-
-
 def steps_of(session: Session) -> tuple[tuple[Step, bool], ...]:
     """Every step with whether it lies behind; calibration counts as behind if it was skipped."""
     here = tuple(Step).index(session.step)
@@ -130,9 +92,9 @@ def _refuse(session: Session, key: str, **values: str) -> Outcome:
 
 def _stop(session: Session) -> Outcome:
     """From everywhere, however often: asked again, it is ordered again."""
-    counted = session if session.output is Output.STOPPED else _paused(session)
+    counted = session if session.output is Output.STOPPED else session.paused()
     stopped = replace(counted, output=Output.STOPPED, task=_without_calibration(session))
-    orders = (Order.STOP,)
+    orders: tuple[Order, ...] = (Order.STOP,)
     if session.task is Order.CALIBRATE:
         orders = (Order.STOP, Order.END_CALIBRATION)
     return Outcome(session=_counted(session, stopped, 1), orders=orders)
@@ -147,13 +109,6 @@ def _counted(before: Session, after: Session, cost: int) -> Session:
 
 def _without_calibration(session: Session) -> Order | None:
     return None if session.task in (Order.CALIBRATE, Order.ARM) else session.task
-
-
-def _paused(session: Session) -> Session:
-    """Feedback ends here, if it was on; counts for the way back begin."""
-    if session.output not in (Output.ON, Output.HOLDING):
-        return session
-    return replace(session, paused_at=session.actions)
 
 
 def _identify(session: Session, text: str) -> Outcome:
@@ -234,14 +189,14 @@ def _restart(session: Session, _: str) -> Outcome:
 
 
 def _break(session: Session, _: str) -> Outcome:
-    off = replace(_paused(session), step=Step.BREAK, output=Output.OFF, task=None)
+    off = replace(session.paused(), step=Step.BREAK, output=Output.OFF, task=None)
     return Outcome(session=off, orders=(Order.DISARM,))
 
 
 def _end(session: Session, _: str) -> Outcome:
     """To the page that asks whether to end; on the way there nothing passes any more."""
     output = Output.STOPPED if session.output is Output.STOPPED else Output.OFF
-    there = replace(_paused(session), step=Step.CLOSE, output=output, task=None)
+    there = replace(session.paused(), step=Step.CLOSE, output=output, task=None)
     orders = (Order.DISARM,) if session.running else ()
     if session.task is Order.CALIBRATE:
         orders = (*orders, Order.END_CALIBRATION)
@@ -314,99 +269,3 @@ _ACTS: dict[Act, tuple[tuple[Step, ...], _Does]] = {
     Act.NEXT_PERSON: ((Step.CLOSE, Step.REPORT), _next_person),
     Act.RESET: (_ANYWHERE, _reset),
 }
-
-
-# ------------------------------------------------------------------------ what the console is told
-
-
-def _checked(session: Session, told: n.PreflightDone) -> Outcome:
-    marks = [found.ok for found in told.findings]
-    checked = Checked.GOOD
-    if None in marks:
-        checked = Checked.DOUBTFUL
-    if False in marks or not marks:
-        checked = Checked.BAD
-    known = replace(session, checked=checked, findings=told.findings, model=told.model)
-    return Outcome(session=_free(known, Order.PREFLIGHT))
-
-
-def _calibrated(session: Session, told: n.Calibrated) -> Outcome:
-    if session.step is not Step.CALIBRATION or session.output is Output.STOPPED:
-        return Outcome(session=session)  # stopped or left meanwhile: it is recorded, that is all
-    if not told.usable:
-        there = replace(_free(session, Order.CALIBRATE), trouble="trouble_calibrate")
-        return Outcome(session=there)
-    return Outcome(session=replace(session, task=Order.FIT), orders=(Order.FIT,))
-
-
-def _fitted(session: Session, model: Model) -> Outcome:
-    known = replace(_free(session, Order.FIT), model=model, trouble="")
-    if session.step is Step.CALIBRATION:
-        known = replace(known, step=Step.DECISION)
-    return Outcome(session=known)
-
-
-def _failed(session: Session, told: n.Failed) -> Outcome:
-    known = replace(_free(session, told.order), trouble=f"trouble_{told.order}")
-    known = replace(known, trouble_detail=told.detail)
-    if told.order is Order.PREFLIGHT:
-        known = replace(known, checked=Checked.BAD)
-    if told.order is Order.ARM and known.output is Output.ASKED:
-        known = replace(known, output=Output.OFF)
-    return Outcome(session=known)
-
-
-def _learn_of_the_loop(session: Session, told: n.News) -> Outcome:
-    match told:
-        case n.LoopRuns():
-            return Outcome(session=replace(_free(session, Order.RUN), running=True, begun=True))
-        case n.LoopGone():
-            return Outcome(session=_gone(session, told.detail))
-        case n.GuardIs():
-            return Outcome(session=_guarded(session, told.state))
-        case n.ResetDone() if session.output is Output.STOPPED:
-            return Outcome(session=replace(session, output=Output.OFF))
-        case n.Ended():
-            kept = replace(_free(session, Order.END), recorded=told.folder, verified=told.verified)
-            return Outcome(session=replace(_off(kept), running=False, output=Output.OFF))
-        case n.Reported():
-            known = replace(_free(session, Order.REPORT), report=told.path, step=Step.REPORT)
-            return Outcome(session=known)
-    return Outcome(session=session)
-
-
-def _gone(session: Session, detail: str) -> Session:
-    gone = replace(_off(_paused(session)), running=False, trouble="trouble_gone")
-    waits = gone.task if gone.task in (Order.END, Order.REPORT) else None
-    return replace(gone, trouble_detail=detail, task=waits)
-
-
-def _guarded(session: Session, state: State) -> Session:
-    """The screen follows the guard, whoever moved it."""
-    if state is State.STOPPED:
-        return replace(_free(_paused(session), Order.ARM), output=Output.STOPPED)
-    if state is State.DISARMED:
-        return _off(_paused(session)) if session.output in _LIVE else session
-    if session.output is Output.STOPPED:
-        return session  # word from before the stop: only a reset leads on
-    output = Output.ON if state is State.ARMED else Output.HOLDING
-    if session.output in (Output.ON, Output.HOLDING):
-        return replace(session, output=output)
-    step = Step.FEEDBACK if session.step is Step.BREAK else session.step  # armed by somebody else
-    begun = replace(_free(session, Order.ARM), output=output, step=step)
-    begun = replace(begun, blocks=session.blocks + 1)
-    if begun.to_feedback is None:
-        return replace(begun, to_feedback=begun.actions)
-    since = begun.actions - begun.paused_at if begun.paused_at is not None else None
-    return replace(begun, to_resume=since)
-
-
-def _off(session: Session) -> Session:
-    """Nothing passes any more; a stop stays one."""
-    free = _free(session, Order.ARM)
-    return free if session.output is Output.STOPPED else replace(free, output=Output.OFF)
-
-
-def _free(session: Session, order: Order) -> Session:
-    """What was waited for is over."""
-    return replace(session, task=None) if session.task is order else session

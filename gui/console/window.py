@@ -22,12 +22,14 @@ from ..look import DARK, LIGHT, Look
 from .alarms import Alarm, Alarms, Sound
 from .chrome import Chrome
 from .hearing import Hearing
+from .learning import learn
+from .lights import light_of
 from .news import LoopRuns, News
 from .page_view import PageView
-from .script import Times, light_of, page_of
+from .script import Times, page_of
 from .session import Act, Order, Outcome, Output, Session, Step
 from .sizes import Sizes, console_style
-from .steps import act, learn, steps_of
+from .steps import act, steps_of
 from .words import NOTES, SEIZURE_NOTE, Words
 from .work import Work
 

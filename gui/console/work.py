@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -104,11 +103,12 @@ class CommandWork(QObject):
         self._commands, self._folder = dict(commands), folder
         self._connect, self._listen, self._known = connect, listen, known
         self._running: dict[str, Command] = {}
+        self._leaving: list[Command] = []
         self._values: dict[str, str] = {"recordings": str(folder)}
         self._controls: Controls | None = None
         self._feed: Feed | None = None
         self._session_folder: Path | None = None
-        self._began_ns = 0
+        self._old_doors: set[Path] = set()
         self._ending = False
         self._waiting_notes: list[str] = []
         self._door = QTimer(self)
@@ -157,7 +157,7 @@ class CommandWork(QObject):
         """Let go of everything; commands that still run are ended in good order."""
         self._door.stop()
         self._let_go()
-        for command in self._running.values():
+        for command in (*self._running.values(), *self._leaving):
             command.abandon()
         self._running.clear()
 
@@ -241,22 +241,25 @@ class CommandWork(QObject):
     # ------------------------------------------------------------------------------- the session
 
     def _run(self) -> None:
-        self._ending, self._began_ns = False, time.time_ns()
+        self._ending, self._old_doors = False, self._doors()
         if self._start("run", self._over):
             self._door.start()
 
+    def _doors(self) -> set[Path]:
+        return set(self._folder.glob(f"*/{DOOR}"))
+
     def _look_for_door(self) -> None:
         """The session is there when it has left word of how to control it."""
-        found = [p for p in self._folder.glob(f"*/{DOOR}") if p.stat().st_mtime_ns > self._began_ns]
-        if not found:
+        new = self._doors() - self._old_doors
+        if not new:
             return
         self._door.stop()
-        folder = max(found, key=lambda path: path.stat().st_mtime_ns).parent
+        folder = max(new).parent
         self._session_folder = folder
         try:
             self._feed = Feed(self._listen(folder), self.heard.emit, lambda: None)
         except DiverloopError as error:
-            self.news.emit(n.Failed(order=Order.RUN, detail=str(error)))
+            self._give_up(str(error))
             return
         self._feed.start()
         self._controls = Controls(lambda: self._connect(folder))
@@ -265,6 +268,15 @@ class CommandWork(QObject):
             self._controls.ask(Action.NOTE, text=text)
         self._waiting_notes.clear()
         self.news.emit(n.LoopRuns())
+
+    def _give_up(self, why: str) -> None:
+        """A session that cannot be watched is not left running unwatched."""
+        command = self._running.pop("run")
+        command.forget()
+        command.end()
+        self._leaving.append(command)
+        self._session_folder = None
+        self.news.emit(n.Failed(order=Order.RUN, detail=why))
 
     def _over(self, told: Told) -> None:
         self._door.stop()

@@ -15,7 +15,7 @@ from diverloop.gui.console.alarms import (
 
 
 def standing(*alarms: Alarm, now_s: float = 0.0) -> Alarms:
-    return Alarms().update(dict.fromkeys(alarms, {}), now_s)
+    return Alarms().update({key: {} for key in alarms}, now_s)
 
 
 def test_every_alarm_has_a_priority_and_every_priority_its_flash_and_tones():
@@ -39,13 +39,15 @@ def test_the_most_urgent_is_shown_first_in_whatever_order_they_came():
 def test_a_high_alarm_stays_until_it_is_acknowledged_and_the_others_leave_with_their_cause():
     alarms = standing(Alarm.LOOP_GONE, Alarm.LATE).update({}, 1.0)
     assert [one.alarm for one in alarms.standing] == [Alarm.LOOP_GONE]
-    assert alarms.unseen and not alarms.high  # not so any more, but nobody has seen it
+    assert alarms.unseen
+    assert not alarms.high
     assert alarms.acknowledge().standing == ()
 
 
 def test_an_acknowledged_alarm_stays_steady_while_its_cause_does_and_comes_anew_after_it():
     alarms = standing(Alarm.SEIZURE).acknowledge().update({Alarm.SEIZURE: {}}, 1.0)
-    assert not alarms.unseen and alarms.high
+    assert not alarms.unseen
+    assert alarms.high
     assert all(alarms.standing[0].lit(moment / 10) for moment in range(20))
     again = alarms.update({}, 2.0).update({Alarm.SEIZURE: {}}, 3.0)
     assert again.unseen
@@ -54,7 +56,8 @@ def test_an_acknowledged_alarm_stays_steady_while_its_cause_does_and_comes_anew_
 def test_what_nobody_has_seen_is_shown_before_what_was_seen():
     alarms = standing(Alarm.SEIZURE).acknowledge()
     alarms = alarms.update({Alarm.SEIZURE: {}, Alarm.RECORDER: {}}, 1.0)
-    assert alarms.first is not None and alarms.first.alarm is Alarm.RECORDER
+    assert alarms.first is not None
+    assert alarms.first.alarm is Alarm.RECORDER
 
 
 def test_an_unseen_high_alarm_is_bright_half_of_the_time():

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from diverloop.gui.console.script import Light, Times, how_it_goes, light_of, page_of
-from diverloop.gui.console.session import Act, Checked, Found, Model, Order, Output, Session, Step
+from diverloop.gui.console.script import Times, how_it_goes, page_of
+from diverloop.gui.console.session import Act, Checked, Found, Model, Output, Session, Step
 from diverloop.gui.console.steps import act
 from diverloop.gui.console.words import LANGUAGES, Words
 
@@ -20,7 +20,8 @@ EN = Words("en")
 def test_every_state_has_a_page_that_says_what_happens(language):
     for session in reached():
         page = page_of(replace(session, trouble=""), Words(language))
-        assert page.head and page.now
+        assert page.head
+        assert page.now
         assert "{" not in page.now + page.todo
 
 
@@ -54,13 +55,15 @@ def test_go_or_no_go_says_how_good_the_model_is_in_numbers_of_a_hundred():
         "Right in 86 of 100 trials",
         "Surely between 73 and 95; guessing gives 50",
     ]
-    assert page.main is not None and page.main.act is Act.APPROVE
+    assert page.main is not None
+    assert page.main.act is Act.APPROVE
 
 
 def test_a_poor_model_makes_another_calibration_the_next_thing_and_going_on_a_decision():
     poor = Model(accuracy=0.55, low=0.4, high=0.7, chance=0.5, trials=20)
     page = page_of(replace(through(Session(), *FITTED), model=poor), EN)
-    assert page.main is not None and page.main.act is Act.TO_CALIBRATION
+    assert page.main is not None
+    assert page.main.act is Act.TO_CALIBRATION
     assert Act.APPROVE in [choice.act for choice in page.others]
 
 
@@ -106,25 +109,8 @@ def test_the_close_says_whether_the_recording_was_proven(verified):
     session = Session(step=Step.CLOSE, person="P-017", recorded="kept", verified=verified)
     page = page_of(session, EN)
     words = {True: "complete", False: "fault", None: "not checked"}
-    assert words[verified] in page.now and page.todo
-
-
-@pytest.mark.parametrize(
-    ("session", "alarmed", "light"),
-    [
-        (Session(), False, Light.READY),
-        (Session(task=Order.FIT), False, Light.WORKING),
-        (Session(task=Order.WATCH), False, Light.READY),
-        (Session(output=Output.ON, running=True), False, Light.FEEDBACK),
-        (Session(output=Output.HOLDING, running=True), False, Light.PAUSED),
-        (Session(step=Step.BREAK, running=True), False, Light.PAUSED),
-        (Session(output=Output.STOPPED), True, Light.STOPPED),
-        (Session(output=Output.ON, running=True), True, Light.FAULT),
-        (Session(checked=Checked.BAD), False, Light.FAULT),
-    ],
-)
-def test_the_light_tells_the_state(session, alarmed, light):
-    assert light_of(session, alarmed=alarmed) is light
+    assert words[verified] in page.now
+    assert page.todo
 
 
 @pytest.mark.parametrize(

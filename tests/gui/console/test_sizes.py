@@ -14,7 +14,8 @@ def test_capitals_of_what_matters_are_seven_millimetres_high(name):
 
 
 def test_the_status_word_is_largest():
-    assert Sizes().status >= 48 and Sizes().main >= 28
+    assert Sizes().status >= 48
+    assert Sizes().main >= 28
 
 
 def test_words_grow_with_the_window_and_never_shrink():

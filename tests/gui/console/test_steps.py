@@ -9,8 +9,9 @@ from functools import cache
 import pytest
 
 from diverloop.gui.console import news as n
+from diverloop.gui.console.learning import learn
 from diverloop.gui.console.session import Act, Found, Model, Order, Output, Session, Step
-from diverloop.gui.console.steps import act, learn, model_of_today, steps_of
+from diverloop.gui.console.steps import act, model_of_today, steps_of
 from diverloop.runtime.limits import State
 
 GOOD = Model(accuracy=0.86, low=0.73, high=0.95, chance=0.5, trials=20, fits_signal=True)
@@ -138,7 +139,8 @@ def test_from_every_step_one_act_leads_to_the_close():
         if session.step in (Step.IDENTIFY, Step.CLOSE, Step.REPORT):
             continue
         there = act(session, Act.END)
-        assert there.refused is None and there.session.step is Step.CLOSE
+        assert there.refused is None
+        assert there.session.step is Step.CLOSE
 
 
 def test_what_is_refused_changes_nothing_orders_nothing_and_says_why():
@@ -146,7 +148,8 @@ def test_what_is_refused_changes_nothing_orders_nothing_and_says_why():
         for what in Act:
             outcome = act(session, what, "P 017")
             if outcome.refused:
-                assert outcome.session == session and not outcome.orders
+                assert outcome.session == session
+                assert not outcome.orders
                 assert outcome.refused.key.startswith("refuse_")
 
 
@@ -218,7 +221,8 @@ def test_a_stop_during_the_calibration_ends_it_and_what_it_left_is_not_fitted():
     outcome = act(through(Session(), *SEEN, Act.TO_CALIBRATION, Act.CALIBRATE), Act.STOP)
     assert outcome.orders == (Order.STOP, Order.END_CALIBRATION)
     after = learn(outcome.session, n.Calibrated())
-    assert after.orders == () and after.session.step is Step.CALIBRATION
+    assert after.orders == ()
+    assert after.session.step is Step.CALIBRATION
 
 
 def test_a_loop_that_goes_can_be_started_again():
@@ -247,4 +251,6 @@ def test_who_is_not_allowed_to_arm_is_told_and_nothing_is_on():
 
 def test_the_strip_knows_what_lies_behind():
     behind = dict(steps_of(through(Session(), *FITTED)))
-    assert behind[Step.SIGNAL] and not behind[Step.DECISION] and not behind[Step.FEEDBACK]
+    assert behind[Step.SIGNAL]
+    assert not behind[Step.DECISION]
+    assert not behind[Step.FEEDBACK]

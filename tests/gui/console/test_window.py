@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
+from diverloop.gui.console import window as module
 from diverloop.gui.console.alarms import Alarm, Alarms
 from diverloop.gui.console.rehearsal import Fault
 from diverloop.gui.console.session import Act, Order, Output, Step
@@ -205,7 +206,8 @@ def test_escape_leaves_a_note_and_nothing_is_noted(qtbot):
     hand.press("N")
     hand.type("no")
     hand.press(Qt.Key.Key_Escape)
-    assert walk.work.notes == [] and not walk.console.chrome.notes.writing
+    assert walk.work.notes == []
+    assert not walk.console.chrome.notes.writing
     hand.main()
     assert walk.session.step is Step.SIGNAL
 
@@ -229,7 +231,8 @@ def test_a_suspected_seizure_stops_and_alarms_until_it_is_seen(qtbot):
     walk.pass_time(1)
     assert walk.session.output is Output.STOPPED
     first = walk.console.alarms.first
-    assert first is not None and first.alarm is Alarm.SEIZURE
+    assert first is not None
+    assert first.alarm is Alarm.SEIZURE
     hand.press("A")
     walk.pass_time(1)
     assert Alarm.SEIZURE not in [one.alarm for one in walk.console.alarms.standing]
@@ -281,7 +284,8 @@ def test_what_goes_wrong_in_feedback_is_an_alarm_of_the_highest_priority(qtbot, 
     go_to(walk, hand, Step.FEEDBACK)
     walk.pass_time(10)
     first = walk.console.alarms.first
-    assert first is not None and first.alarm is alarm
+    assert first is not None
+    assert first.alarm is alarm
     assert walk.console.chrome.alarms.text.text() == Words("en")(alarm)
     assert walk.console.chrome.light.word.text() in ("Fault", "STOPPED")
 
@@ -363,7 +367,8 @@ def test_enter_does_nothing_while_there_is_nothing_to_do(qtbot):
     hand.main()
     for _ in range(3):
         hand.main()
-    assert walk.work.orders == [Order.PREFLIGHT] and walk.work.notes == []
+    assert walk.work.orders == [Order.PREFLIGHT]
+    assert walk.work.notes == []
 
 
 def test_the_window_does_not_close_while_a_session_runs(qtbot):
@@ -379,10 +384,12 @@ def test_a_closed_console_hears_no_keys_any_more(qtbot):
     field = QLineEdit()
     qtbot.addWidget(field)
     qtbot.keyClick(field, Qt.Key.Key_Space)
-    assert field.text() == " " and walk.work.orders == []
+    assert field.text() == " "
+    assert walk.work.orders == []
 
 
-def test_tones_sound_for_an_alarm_until_it_is_seen(qtbot):
+def test_tones_sound_for_an_alarm_until_it_is_seen(qtbot, monkeypatch):
+    monkeypatch.setattr(module, "_TONE_MS", 0)
     walk = Walk(qtbot)
     ByKeys(qtbot, walk).stop()
     walk.console.refresh()
@@ -442,6 +449,8 @@ def settle(walk: Walk) -> None:
     for _ in range(3):
         QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
         QApplication.processEvents()
+        for widget in (walk.console, walk.console.chrome.alarms, walk.console.page):
+            widget.layout().activate()
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES))
@@ -456,6 +465,18 @@ def test_every_alarm_fits_on_its_line(qtbot, language):
         if bar.text.fontMetrics().horizontalAdvance(bar.text.text()) > bar.text.width():
             wide.append(bar.text.text())
     assert wide == []
+
+
+def test_facts_that_change_every_second_keep_their_labels_and_are_seen_at_once(qtbot):
+    walk = Walk(qtbot)
+    go_to(walk, ByKeys(qtbot, walk), Step.FEEDBACK)
+    settle(walk)
+    before = walk.console.page.facts.findChildren(QLabel)
+    walk.clock.now_s += 1.0
+    walk.console.refresh()
+    shown = [label.text() for label in before if label.isVisible()]
+    assert "0 min 13 s" in shown
+    assert "How it goes" in shown
 
 
 def test_the_light_and_the_stop_stay_where_they_are(qtbot):

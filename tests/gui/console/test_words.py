@@ -8,7 +8,7 @@ import string
 import pytest
 
 from diverloop.gui.console.alarms import Alarm
-from diverloop.gui.console.script import Light
+from diverloop.gui.console.lights import Light
 from diverloop.gui.console.session import Act, Order, Step
 from diverloop.gui.console.words import LANGUAGES, NOTES, Words
 from diverloop.runtime.errors import ConfigError
@@ -33,7 +33,8 @@ def test_both_languages_know_every_sentence():
 @pytest.mark.parametrize("key", list(ENGLISH))
 def test_a_sentence_has_the_same_places_in_both_languages_and_says_something(key):
     assert places(ENGLISH[key]) == places(KOREAN[key])
-    assert ENGLISH[key].strip() and KOREAN[key].strip()
+    assert ENGLISH[key].strip()
+    assert KOREAN[key].strip()
 
 
 def test_there_is_no_engineering_text():
