@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Mapping
 from datetime import date
@@ -24,7 +25,15 @@ _PROGRAM = (sys.executable, "-m", "diverloop")
 _LOOK_S = "3"
 
 
-def work_of(guide: Path, session: Path, recordings: Path, key: Path | None) -> CommandWork:
+def work_of(
+    guide: Path,
+    session: Path,
+    recordings: Path,
+    key: Path | None = None,
+    *,
+    language: str = "en",
+    screen: bool = True,
+) -> CommandWork:
     """Everything that a console orders, for one pair of files.
 
     Parameters
@@ -37,6 +46,10 @@ def work_of(guide: Path, session: Path, recordings: Path, key: Path | None) -> C
         Where calibrations, models and sessions go.
     key : Path, optional
         The operator's key file; this user's own without it.
+    language : str
+        Of the participant's screen.
+    screen : bool
+        Whether this machine also shows the participant's screen.
 
     Returns
     -------
@@ -62,8 +75,11 @@ def work_of(guide: Path, session: Path, recordings: Path, key: Path | None) -> C
         door = read_door(folder)
         return TelemetrySubscriber(door.watch, key=person.key, server=door.server)
 
+    ordered = dict(commands(checked, guide, session))
+    if screen:
+        ordered |= with_screen(ordered, guide, session, language)
     return CommandWork(
-        commands(checked, guide, session),
+        ordered,
         recordings,
         connect=connect,
         listen=listen,
@@ -111,6 +127,37 @@ def commands(checked: GuideConfig, guide: Path, session: Path) -> Mapping[str, t
     return found
 
 
+def with_screen(
+    ordered: Mapping[str, tuple[str, ...]], guide: Path, session: Path, language: str
+) -> Mapping[str, tuple[str, ...]]:
+    """The participant's screen beside the calibration, and beside the feedback.
+
+    Parameters
+    ----------
+    ordered : mapping of str to tuple of str
+        From `commands`.
+    guide, session : Path
+        The two files.
+    language : str
+        Of the screen.
+
+    Returns
+    -------
+    commands : mapping of str to tuple of str
+        A calibration that says what to show, and two screens.
+    """
+    address = f"tcp://127.0.0.1:{_free_port()}"
+    shown = ("--language", language)
+    return {
+        "calibrate": (*ordered["calibrate"], "--watch", address),
+        "screen_calibrate": (*_PROGRAM, "screen", str(guide), "--at", address, *shown),
+        "screen_run": (
+            *_PROGRAM, "screen", str(session), "--set", "model.bundle={bundle}",
+            "--at", "{session}", *shown,
+        ),
+    }  # fmt: skip
+
+
 def model_of_today(recordings: Path, participant: str, today: date) -> tuple[Model, Path] | None:
     """The newest model that was fitted today for a participant; None if there is none.
 
@@ -136,3 +183,8 @@ def model_of_today(recordings: Path, participant: str, today: date) -> tuple[Mod
         except BundleError:  # half written, or of another version: an older one may do
             continue
     return None
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import NOTICE, err, out, plain_errors
+from .console import NOTICE, err, out, overrides_of, plain_errors
 from .hardware.montage import scalp_position_m
 from .hardware.ten_five import LABELS
 from .runtime.access import Action
@@ -75,7 +75,7 @@ def monitor(
     The session does not notice: the window may be opened late, hang, or be closed at any time.
     """
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
-        from .gui.application import application, kept_settings
+        from .gui.application import application, kept_settings, until_closed
         from .gui.controls import Controls
         from .gui.dashboard import Dashboard
 
@@ -96,7 +96,7 @@ def monitor(
         )
         window.show()
         window.start()
-        app.exec()
+        until_closed(app)
 
 
 def screen(
@@ -129,6 +129,9 @@ def screen(
     unlock_flicker: Annotated[
         str, typer.Option(help="Why flicker is shown that the profile refuses.")
     ] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value, as model.bundle=today.bundle.")
+    ] = None,
 ) -> None:
     """Show the participant what a session asks for and answers; F11 fills the screen.
 
@@ -138,7 +141,7 @@ def screen(
     from .showing import Asked, picture_for
 
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
-        from .gui.application import application
+        from .gui.application import application, until_closed
         from .gui.controls import Controls
         from .gui.participant.flips import FlipConfig, FlipRecord
         from .gui.participant.stage import Stage
@@ -153,7 +156,7 @@ def screen(
             refresh_hz=rate_hz,
             unlock=unlock_flicker,
         )
-        picture = picture_for(session, asked)
+        picture = picture_for(session, asked, overrides_of(settings))
         found = watched(at, key) if at else Watched(title=session.name)
         controls = Controls(found.link)
         stack.callback(controls.close)
@@ -183,7 +186,7 @@ def screen(
         out.print(_keys_of(picture, stops=controls.connected), highlight=False)
         stack.enter_context(realtime(RealtimeConfig(fifo_priority=_PRIORITY, lock_memory=True)))
         stage.show(filled)
-        app.exec()
+        until_closed(app)
         out.print(stage.record.sentence(), highlight=False)
 
 
@@ -198,6 +201,10 @@ def console(
     key: Key = None,
     language: Spoken = Language.EN,
     light: Light = False,
+    participant_screen: Annotated[
+        bool,
+        typer.Option("--screen/--no-screen", help="This machine also shows the participant's."),
+    ] = True,
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Practise: nobody is connected.")
     ] = False,
@@ -210,7 +217,7 @@ def console(
     from .console_work import work_of
 
     with plain_errors(json_wanted=False), _windows():
-        from .gui.application import application
+        from .gui.application import application, until_closed
         from .gui.console.rehearsal import RehearsedWork
         from .gui.console.window import Console
         from .gui.console.work import Work
@@ -224,7 +231,14 @@ def console(
         app = application()
         work: Work = RehearsedWork()
         if guide and session and not rehearse:
-            work = work_of(guide, session, recordings.resolve(), key)
+            work = work_of(
+                guide,
+                session,
+                recordings.resolve(),
+                key,
+                language=language,
+                screen=participant_screen,
+            )
         window = Console(
             work,
             QualityMap(_look(light), positions=standard_places()),
@@ -233,7 +247,7 @@ def console(
             rehearsal=rehearse,
         )
         window.show()
-        app.exec()
+        until_closed(app)
         work.close()
 
 
@@ -287,6 +301,7 @@ def standard_places() -> dict[str, tuple[float, float, float]]:
 
 
 def teller_of(found: Watched) -> Teller:
+    """Where a window's messages come from: the session, or its recording."""
     from .gui.recorded import Recorded, SessionTape, SignalTape
     from .hardware.recordings import read_recording
 

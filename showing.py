@@ -53,7 +53,7 @@ class Asked:
     unlock: str = ""
 
 
-def picture_for(path: Path, asked: Asked) -> Picture:
+def picture_for(path: Path, asked: Asked, overrides: Mapping[str, str] | None = None) -> Picture:
     """Make the picture for a session file, or for the file of a guided calibration.
 
     Parameters
@@ -62,6 +62,8 @@ def picture_for(path: Path, asked: Asked) -> Picture:
         A TOML file; one with a table ``calibration`` is a guide.
     asked : Asked
         What was chosen.
+    overrides : mapping of str to str, optional
+        Other values for the file's, as ``session.name``.
 
     Returns
     -------
@@ -76,8 +78,8 @@ def picture_for(path: Path, asked: Asked) -> Picture:
     from .gui.participant.instruction import Instruction
 
     if _is_guide(path):
-        return Instruction(read_guide(path).plan)
-    session = read_session(path)
+        return Instruction(read_guide(path, overrides).plan)
+    session = read_session(path, overrides)
     return picture_of(session, load_bundle(session.model).card, asked)
 
 

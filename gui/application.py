@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 from PySide6.QtCore import QSettings
@@ -39,6 +40,22 @@ def application() -> QApplication:
     made.setApplicationName("diverloop")
     QGuiApplication.setApplicationDisplayName("diverloop")
     return made
+
+
+def until_closed(app: QApplication) -> None:
+    """Live until the window is closed, or until Ctrl-C or a termination.
+
+    Parameters
+    ----------
+    app : QApplication
+        With a window whose timers let Python hear of signals.
+    """
+    before = {n: signal.signal(n, lambda *_: app.quit()) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        app.exec()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def kept_settings(window: str) -> QSettings:

@@ -19,7 +19,7 @@ from diverloop.gui.dashboard import Dashboard
 from diverloop.gui.look import LIGHT
 from diverloop.screen_commands import standard_places
 
-from .gui.taped_session import taped
+from .gui.taped_session import write_session
 
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "calibrations" / "simulated-motor-imagery.toml"
@@ -55,7 +55,7 @@ def run(*arguments: object):
 
 
 def test_a_recorded_session_is_monitored(opened, tmp_path):
-    done = run("monitor", taped(tmp_path / "s"), "--light")
+    done = run("monitor", write_session(tmp_path), "--light")
     assert done.exit_code == 0, done.output
     (window,) = (one for one in opened if isinstance(one, Dashboard))
     assert window.look is LIGHT
@@ -63,7 +63,7 @@ def test_a_recorded_session_is_monitored(opened, tmp_path):
 
 
 def test_a_recording_has_no_web_view(opened, tmp_path):
-    done = run("monitor", taped(tmp_path / "s"), "--web", "127.0.0.1:0")
+    done = run("monitor", write_session(tmp_path), "--web", "127.0.0.1:0")
     assert done.exit_code != 0
     assert "--web shows a running session" in " ".join(done.output.split())
     assert opened == []

@@ -76,7 +76,8 @@ class CommandWork(QObject):
         Filled in are ``{participant}``, ``{recording}`` (a file for calibrate and fit, a folder for
         verify and report), ``{bundle}``, ``{recordings}``, ``{task}``, ``{classes}`` and
         ``{stop_s}``. Without ``signal`` nothing is looked at before the loop runs; without
-        ``verify`` nothing is proven at the end.
+        ``verify`` nothing is proven at the end. ``screen_calibrate`` and ``screen_run`` are the
+        participant's screen meanwhile, if there is one; ``{session}`` is the session's folder.
     folder : Path
         Where calibrations, models, notes and the session's folder go.
     connect : callable
@@ -213,12 +214,14 @@ class CommandWork(QObject):
         self._values["recording"] = str(self._folder / f"{stem}.xdf")
         self._values["bundle"] = str(self._folder / f"{stem}.bundle")
         self._start("calibrate", self._calibrated)
+        self._open_screen("screen_calibrate")
 
     def _end_calibration(self) -> None:
         if command := self._running.get("calibrate"):
             command.end()
 
     def _calibrated(self, told: Told) -> None:
+        self._close_screen()
         if not told.facts or not told.ok:
             self.news.emit(n.Failed(order=Order.CALIBRATE, detail=told.message))
             return
@@ -237,6 +240,20 @@ class CommandWork(QObject):
             self.news.emit(n.Fitted(model=model_of(told.facts.get("scores", {}))))
         else:
             self.news.emit(n.Failed(order=Order.FIT, detail=told.message))
+
+    # ------------------------------------------------------------------------------- the screen
+
+    def _open_screen(self, name: str) -> None:
+        """Show the participant what is asked for, if there is a screen for it."""
+        self._close_screen()
+        if name in self._commands:
+            arguments = filled(self._commands[name], self._values)
+            self._running["screen"] = Command(arguments, lambda told: None)
+
+    def _close_screen(self) -> None:
+        if command := self._running.pop("screen", None):
+            command.end()
+            self._leaving.append(command)  # it ends by itself, and nobody waits for it
 
     # ------------------------------------------------------------------------------- the session
 
@@ -262,6 +279,8 @@ class CommandWork(QObject):
             self._give_up(str(error))
             return
         self._feed.start()
+        self._values["session"] = str(folder)
+        self._open_screen("screen_run")
         self._controls = Controls(lambda: self._connect(folder))
         self._controls.answered.connect(self._answered)
         for text in self._waiting_notes:
@@ -280,6 +299,7 @@ class CommandWork(QObject):
 
     def _over(self, told: Told) -> None:
         self._door.stop()
+        self._close_screen()
         folder = str(told.facts.get("recording") or self._session_folder or "")
         began = self._session_folder is not None
         self._let_go()
