@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .gui.feed import Teller
     from .gui.look import Look
     from .gui.panels.panel import Panel
+    from .gui.participant.flips import FlipRecord
     from .gui.participant.picture import Picture
 
 _PRIORITY = 50  # of the participant's screen: without one, a busy machine loses frames
@@ -141,13 +142,6 @@ def screen(
     from .showing import Asked, picture_for
 
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
-        from .gui.application import application, until_closed
-        from .gui.controls import Controls
-        from .gui.participant.flips import FlipConfig, FlipRecord
-        from .gui.participant.stage import Stage
-        from .gui.participant.which_clock import clock_for
-        from .hardware.flip_outlet import FlipOutlet
-
         asked = Asked(
             language=language,
             style=style,
@@ -158,36 +152,65 @@ def screen(
         )
         picture = picture_for(session, asked, overrides_of(settings))
         found = watched(at, key) if at else Watched(title=session.name)
-        controls = Controls(found.link)
-        stack.callback(controls.close)
-        outlet = FlipOutlet(markers, MonotonicClock()) if markers else None
-        if outlet:
-            stack.callback(outlet.close)
-        app = application()
+        record = _flip_record(stack, session.name, log, markers, display_ms)
         filled = False if window else None
-        stage = Stage(
-            picture,
-            clock_for(clock, rate_hz, full_screen=filled, tell=_tell),
-            record=FlipRecord(
-                log,
-                outlet.send if outlet else None,
-                config=FlipConfig(display_ms=display_ms),
-                tell=_tell,
-                about={"session": session.name},
-            ),
-            teller=found.teller,
-            look=_look(light),
-            tell=_tell,
-            stop=lambda: controls.ask(Action.STOP),
-        )
-        stack.callback(stage.close)
-        stage.closed.connect(app.quit)
-        out.print(NOTICE)
-        out.print(_keys_of(picture, stops=controls.connected), highlight=False)
-        stack.enter_context(realtime(RealtimeConfig(fifo_priority=_PRIORITY, lock_memory=True)))
-        stage.show(filled)
-        until_closed(app)
-        out.print(stage.record.sentence(), highlight=False)
+        _show_stage(stack, picture, found, record, _look(light), (clock, rate_hz, filled))
+
+
+def _flip_record(
+    stack: ExitStack, name: str, log: Path | None, markers: str, display_ms: float
+) -> FlipRecord:
+    """Where flips go: a file, a stream, both or neither."""
+    from .gui.participant.flips import FlipConfig, FlipRecord
+    from .hardware.flip_outlet import FlipOutlet
+
+    outlet = FlipOutlet(markers, MonotonicClock()) if markers else None
+    if outlet:
+        stack.callback(outlet.close)
+    return FlipRecord(
+        log,
+        outlet.send if outlet else None,
+        config=FlipConfig(display_ms=display_ms),
+        tell=_tell,
+        about={"session": name},
+    )
+
+
+def _show_stage(
+    stack: ExitStack,
+    picture: Picture,
+    found: Watched,
+    record: FlipRecord,
+    look: Look,
+    timing: tuple[str, float, bool | None],
+) -> None:
+    """Run the picture until the screen is closed."""
+    from .gui.application import application, until_closed
+    from .gui.controls import Controls
+    from .gui.participant.stage import Stage
+    from .gui.participant.which_clock import clock_for
+
+    app = application()
+    controls = Controls(found.link)
+    stack.callback(controls.close)
+    kind, rate_hz, filled = timing
+    stage = Stage(
+        picture,
+        clock_for(kind, rate_hz, full_screen=filled, tell=_tell),
+        record=record,
+        teller=found.teller,
+        look=look,
+        tell=_tell,
+        stop=lambda: controls.ask(Action.STOP),
+    )
+    stack.callback(stage.close)
+    stage.closed.connect(app.quit)
+    out.print(NOTICE)
+    out.print(_keys_of(picture, stops=controls.connected), highlight=False)
+    stack.enter_context(realtime(RealtimeConfig(fifo_priority=_PRIORITY, lock_memory=True)))
+    stage.show(filled)
+    until_closed(app)
+    out.print(record.sentence(), highlight=False)
 
 
 def console(

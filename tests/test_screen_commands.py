@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "calibrations" / "simulated-motor-imagery.toml"
 N_TURNS = 40
 
+pytestmark = pytest.mark.live  # the participant's screen takes a real-time priority
+
 
 @pytest.fixture
 def opened(qapp, monkeypatch, tmp_path):

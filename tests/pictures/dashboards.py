@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
 
 from diverloop.gui.controls import Controls
 from diverloop.gui.dashboard import Dashboard
@@ -122,7 +123,7 @@ def door_in(recordings: Path) -> Path:
     while time.monotonic() < end_s:
         for door in recordings.glob(f"*/{DOOR}"):
             return door.parent
-        time.sleep(0.2)
+        QTest.qWait(200)
     raise TimeoutError(f"No session began in {recordings}.")
 
 
@@ -133,10 +134,7 @@ def command(*arguments: str) -> None:
 
 def run_for(seconds: float) -> None:
     """Let the windows live."""
-    end_s = time.monotonic() + seconds
-    while time.monotonic() < end_s:
-        QApplication.processEvents()
-        time.sleep(0.002)
+    QTest.qWait(round(seconds * 1e3))
 
 
 def shot(window: QWidget, path: Path) -> Path:
