@@ -400,6 +400,7 @@ def test_tones_sound_for_an_alarm_until_it_is_seen(qtbot, monkeypatch):
     assert len(walk.tones) == 3
 
 
+@pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize(
     ("size", "look"), [((1280, 800), DARK), ((1920, 1080), LIGHT)], ids=["small", "large"]
 )
@@ -453,6 +454,7 @@ def settle(walk: Walk) -> None:
             widget.layout().activate()
 
 
+@pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize("language", list(LANGUAGES))
 def test_every_alarm_fits_on_its_line(qtbot, language):
     walk = Walk(qtbot, language)
@@ -479,6 +481,7 @@ def test_facts_that_change_every_second_keep_their_labels_and_are_seen_at_once(q
     assert "How it goes" in shown
 
 
+@pytest.mark.usefixtures("fonts")
 def test_the_light_and_the_stop_stay_where_they_are(qtbot):
     walk = Walk(qtbot)
     hand = ByKeys(qtbot, walk)

@@ -38,6 +38,7 @@ def test_no_words_draw_nothing(qapp: Any) -> None:
     assert inked("", QRectF(0, 0, 400, 300), 40).isEmpty()
 
 
+@pytest.mark.usefixtures("fonts")
 def test_letters_are_as_large_as_they_were_asked_for(qapp: Any) -> None:
     assert QFontInfo(font_of(40)).pixelSize() == 40
     capitals = QFontMetricsF(font_of(48)).capHeight()
@@ -50,6 +51,7 @@ def test_an_arrow_ends_at_its_tip_and_has_a_head(qapp: Any) -> None:
     assert shape.height() == pytest.approx(26)
 
 
+@pytest.mark.usefixtures("fonts")
 def test_fonts_can_be_loaded_ahead(qapp: Any) -> None:
     warm_up("#ffffff")
     assert QFontInfo(font_of(20, bold=True)).bold()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from diverloop.gui.participant.instruction import Instruction
 from diverloop.runtime.paradigms.guided import GuidedCalibration
 from diverloop.runtime.paradigms.guided_course import Scene
@@ -16,6 +18,7 @@ PLAN = GuidedPlan(
 )
 
 
+@pytest.mark.usefixtures("fonts")
 def test_each_scene_looks_different(qapp: Any) -> None:
     shown, seen = Shown(Instruction(PLAN)), set()
     for kind in ("wait", "rest", "cue", "trial", "pause", "over"):

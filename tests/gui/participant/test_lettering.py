@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
@@ -26,6 +27,7 @@ def test_between_two_colours_lie_their_mixtures():
     assert between("#102030", "#304050", 0.5) == "#203040"
 
 
+@pytest.mark.usefixtures("fonts")
 def test_a_long_line_is_written_smaller_and_stays_within_its_area(qapp):
     area = QRectF(100, 50, 80, 40)
     _rows, columns = ink(lambda p: write(p, area, "a line much too long for it", "#ffffff", 30))
@@ -33,6 +35,7 @@ def test_a_long_line_is_written_smaller_and_stays_within_its_area(qapp):
     assert 98 <= columns.min() <= columns.max() <= 182
 
 
+@pytest.mark.usefixtures("fonts")
 def test_the_foot_leaves_the_corners_to_a_photodiode_and_the_lowest_strip_to_the_stage(qapp):
     area = QRectF(0, 0, 300, 200)
     rows, columns = ink(lambda p: foot(p, area, DARK, "guard is disarmed " * 9))
