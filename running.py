@@ -190,7 +190,6 @@ def run_session(
         unclosed = stack.enter_context(ExitStack())
         publisher = TelemetryPublisher() if options.view else None
         scorer = scorer_for(model.card)
-        scorer.on_change = _to_view(publisher)
         watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
         for watcher in watchers:
             unclosed.callback(watcher.close)
@@ -199,6 +198,8 @@ def run_session(
             unclosed.callback(watchers[-1].close)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
+        doors = keeping.doors if keeping else None
+        scorer.on_change = _to_views(publisher, doors.publisher if doors else None)
         loop = assemble(
             session,
             clock=clock,
@@ -353,18 +354,18 @@ def _written(report: RunReport, path: Path) -> RunReport:
     return report
 
 
-def _to_view(publisher: TelemetryPublisher | None) -> Callable[[Judgement], None] | None:
-    if publisher is None:
-        return None
+def _to_views(*publishers: TelemetryPublisher | None) -> Callable[[Judgement], None]:
+    """Tell everybody who looks how often it was right."""
 
     def post(report: Judgement) -> None:
-        publisher.post(
-            Score(
-                hits=report.n_correct,
-                trials=report.n,
-                interval=report.interval,
-                meaning=report.meaning,
-            )
+        score = Score(
+            hits=report.n_correct,
+            trials=report.n,
+            interval=report.interval,
+            meaning=report.meaning,
         )
+        for publisher in publishers:
+            if publisher:
+                publisher.post(score)
 
     return post

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ...runtime.quality import Quality
 from .session import Found, Model
 
+_OF_PROGRAM = ("package ", "diverloop")
 _SCORES = ("nested_choice", "cross_validation", "leave_one_recording_out")
 
 
@@ -21,6 +22,30 @@ def found_of(finding: Mapping[str, Any]) -> Found:
         ok=finding.get("ok"),
         detail=": ".join(part for part in told if part),
     )
+
+
+def findings_of(findings: Sequence[Mapping[str, Any]]) -> tuple[Found, ...]:
+    """What `diverloop doctor` found, as few lines as staff can use.
+
+    Parameters
+    ----------
+    findings : sequence of mapping
+        As it printed them.
+
+    Returns
+    -------
+    found : tuple of Found
+        What concerns staff, one by one; versions and packages as one, ``"program"``, which is good
+        unless one is bad: what is merely not installed is not needed here.
+    """
+    found = [found_of(one) for one in findings]
+    program = [one for one in found if one.name == "Python" or one.name.startswith(_OF_PROGRAM)]
+    bad = [one for one in program if one.ok is False]
+    rest = tuple(one for one in found if one not in program)
+    if not program:
+        return rest
+    detail = "; ".join(one.detail for one in bad)
+    return (*rest, Found(name="program", ok=not bad, detail=detail))
 
 
 def model_of(scores: Mapping[str, Any]) -> Model:

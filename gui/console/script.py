@@ -13,6 +13,7 @@ _EARLY = 8  # trials before anything is said of how it goes
 _GOES = ((0.6, "goes_very_well"), (0.3, "goes_well"), (0.1, "goes_slightly"))
 _FOUND = (
     "session", "settings", "model", "mapping", "signature", "flicker", "free_disk", "machine",
+    "lsl", "program",
 )  # fmt: skip
 _ENDS = tuple(s for s in Step if s not in (Step.IDENTIFY, Step.CLOSE, Step.REPORT))
 _MARKS = {True: "mark_good", None: "mark_doubtful", False: "mark_bad"}
@@ -180,7 +181,7 @@ class _Writer:
 
     def found(self, one: Found) -> Fact:
         """A line about what was looked at."""
-        name = one.name.replace(" ", "_")
+        name = one.name.replace(" ", "_").lower()
         return Fact(
             sign=_SIGNS[one.ok],
             name=self.words(f"find_{name}" if name in _FOUND else "find_other"),

@@ -169,6 +169,8 @@ ENGLISH: dict[str, str] = {
     "find_flicker": "Flicker protection",
     "find_free_disk": "Room for the recording",
     "find_machine": "Computer",
+    "find_lsl": "Link to the amplifier",
+    "find_program": "Program",
     "find_other": "Another check",
     # refused
     "refuse_stopped": "Everything is stopped: release the stop first.",

@@ -169,6 +169,8 @@ KOREAN: dict[str, str] = {
     "find_flicker": "깜빡임 보호",
     "find_free_disk": "기록할 저장 공간",
     "find_machine": "컴퓨터",
+    "find_lsl": "증폭기 연결",
+    "find_program": "프로그램",
     "find_other": "기타 점검",
     # refused
     "refuse_stopped": "모두 정지되어 있습니다. 먼저 정지를 해제해 주세요.",

@@ -20,7 +20,7 @@ from ..controls import Answer, ControlLink, Controls
 from ..feed import Feed, Teller
 from . import news as n
 from .command import Command, Told, filled
-from .reading import found_of, model_of, quality_of
+from .reading import findings_of, model_of, quality_of
 from .session import Model, Order, Session
 
 NOTES = "console-notes.jsonl"
@@ -186,7 +186,7 @@ class CommandWork(QObject):
         known = self._known(self._values["participant"])
         if known:
             self._values["bundle"] = str(known[1])
-        found = tuple(found_of(one) for one in told.facts["findings"])
+        found = findings_of(told.facts["findings"])
         self.news.emit(n.PreflightDone(findings=found, model=known[0] if known else None))
 
     def _watch(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diverloop.gui.console.reading import found_of, model_of, quality_of
+from diverloop.gui.console.reading import findings_of, found_of, model_of, quality_of
 
 
 def test_a_finding_keeps_its_mark_and_its_detail():
@@ -36,3 +36,17 @@ def test_electrodes_are_read_from_a_looked_at_stream():
 
 def test_where_nothing_was_seen_there_is_no_quality():
     assert quality_of({"error": "x"}) is None
+
+
+def test_packages_are_one_line_for_staff_and_what_is_merely_not_installed_is_good():
+    told = [
+        {"name": "Python", "ok": True, "got": "3.11"},
+        {"name": "package a", "ok": None, "got": "not installed"},
+        {"name": "free disk", "ok": None, "got": "12 GB", "advice": "Make room."},
+    ]
+    disk, program = findings_of(told)
+    assert (disk.name, disk.ok, disk.detail) == ("free disk", None, "12 GB: Make room.")
+    assert (program.name, program.ok, program.detail) == ("program", True, "")
+    worse = findings_of([*told, {"name": "package b", "ok": False, "got": "1.0", "advice": "2."}])
+    assert (worse[-1].ok, worse[-1].detail) == (False, "1.0: 2.")
+    assert findings_of([{"name": "LSL", "ok": True}])[0].name == "LSL"
