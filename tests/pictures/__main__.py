@@ -7,6 +7,7 @@
 ``replay``       the dashboard on the recording of the first
 ``console``      each page of the bedside console, rehearsed, in both languages
 ``participant``  each picture of the participant's screen
+``colours``      the first picture of the dashboard, as people with other colour vision see it
 
 Run it from the root of a checkout. Without a display, ``QT_QPA_PLATFORM=offscreen`` draws the same
 windows into memory.
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from diverloop.gui.application import application
 
-from . import bedside, dashboards, participants
+from . import bedside, colour_vision, dashboards, participants
 
 PARTS = {
     "live": dashboards.live,
@@ -29,6 +30,7 @@ PARTS = {
     "replay": dashboards.replayed,
     "console": bedside.pages,
     "participant": participants.pictures,
+    "colours": colour_vision.compared,
 }
 
 
