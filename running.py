@@ -198,8 +198,7 @@ def run_session(
             unclosed.callback(watchers[-1].close)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
-        doors = keeping.doors if keeping else None
-        scorer.on_change = _to_views(publisher, doors.publisher if doors else None)
+        scorer.on_change = _to_views(publisher, keeping)
         loop = assemble(
             session,
             clock=clock,
@@ -354,8 +353,12 @@ def _written(report: RunReport, path: Path) -> RunReport:
     return report
 
 
-def _to_views(*publishers: TelemetryPublisher | None) -> Callable[[Judgement], None]:
-    """Tell everybody who looks how often it was right."""
+def _to_views(
+    view: TelemetryPublisher | None, keeping: Keeping | None
+) -> Callable[[Judgement], None]:
+    """Tell everybody who looks, here or with a key, how often it was right."""
+    doors = keeping.doors if keeping else None
+    publishers = (view, doors.publisher if doors else None)
 
     def post(report: Judgement) -> None:
         score = Score(
