@@ -81,6 +81,10 @@ class Drawing(QWidget):
         self.size_pt = size_pt
         self.update()
 
+    def renew(self) -> None:
+        """Draw what is known now."""
+        self.update()
+
     def paint(self, painter: QPainter) -> None:
         """Draw everything; the surface is filled already."""
 

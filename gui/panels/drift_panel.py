@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
-from PySide6.QtWidgets import QVBoxLayout
 
 from ...runtime.messages import StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, pen
+from ..drawing import MIDDLE, RIGHT, Drawing, blend, pen
 from ..drift import LIKE, MOVED, Drift, Verdict
 from ..drift_reference import Reference
 from ..look import DARK, Look
-from ..pace import Pace
-from .panel import Panel
+from .chart_panel import ChartPanel
 
 _EVERY_S = 0.25
 _HALF, _MOST = 1.177, 2.448  # radii that hold 50 and 95 % of a Gaussian in the plane
@@ -22,7 +20,7 @@ _AGES = 6  # steps in which points fade
 _SPAN_S = 900.0
 
 
-class DriftPanel(Panel):
+class DriftPanel(ChartPanel):
     """Embeddings seen from the calibration, and how far they have moved.
 
     Parameters
@@ -38,17 +36,10 @@ class DriftPanel(Panel):
     title = "Drift"
 
     def __init__(self, look: Look = DARK, *, reference: Reference | None = None) -> None:
-        super().__init__(look)
         self.drift = Drift(reference)
         self.chart = DriftChart(self.drift, look)
-        self.pace = Pace(_EVERY_S)
         self._rate_hz = 1.0
-        self._stale = True
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(4, 4, 4, 4)
-        whole.addWidget(self.chart)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        ground(self, look)
+        super().__init__(look, self.chart, _EVERY_S)
 
     def take(self, message: Telegram) -> None:
         """Learn from a message."""
@@ -59,24 +50,12 @@ class DriftPanel(Panel):
                 at_s = decision.stop_sample / self._rate_hz
                 self.drift.take(embedding.values, decision.label, at_s)
                 self.chart.classes = decision.classes
-                self._stale = True
-
-    def draw(self) -> None:
-        """Show what is new."""
-        if self._stale and self.pace.due():
-            self._stale = False
-            self.chart.renew()
-
-    def wear(self, look: Look) -> None:
-        """Change colours."""
-        super().wear(look)
-        ground(self, look)
-        self.chart.wear(look)
+                self.stale = True
 
     def forget(self) -> None:
         """Know nothing but the reference any more."""
         self.drift.forget()
-        self._stale = True
+        self.stale = True
 
 
 class DriftChart(Drawing):

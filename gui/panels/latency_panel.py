@@ -7,17 +7,15 @@ import math
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QVBoxLayout
 
 from ...runtime.latency import LatencyReport
 from ...runtime.messages import Event, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, pen
+from ..drawing import MIDDLE, RIGHT, Drawing, blend, pen
 from ..latency_history import BIN_S, PER_DECADE, STEPS, LatencyHistory, edges_ms
 from ..look import DARK, Look
-from ..pace import Pace
 from ..view_state import count_text, ms_text
-from .panel import Panel
+from .chart_panel import ChartPanel
 
 _EVERY_S = 0.2  # figures that change more often cannot be read
 _UNMEASURED = (
@@ -26,7 +24,7 @@ _UNMEASURED = (
 )
 
 
-class LatencyPanel(Panel):
+class LatencyPanel(ChartPanel):
     """Stages of a turn, histogram from sample to act, misses over time.
 
     Parameters
@@ -41,45 +39,26 @@ class LatencyPanel(Panel):
     title = "Latency"
 
     def __init__(self, look: Look = DARK, *, deadline_ms: float | None = None) -> None:
-        super().__init__(look)
         self.history = LatencyHistory()
         self.chart = LatencyChart(self.history, look, deadline_ms=deadline_ms)
-        self.pace = Pace(_EVERY_S)
-        self._stale = False
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(4, 4, 4, 4)
-        whole.addWidget(self.chart)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        ground(self, look)
+        super().__init__(look, self.chart, _EVERY_S)
 
     def take(self, message: Telegram) -> None:
         """Learn from a message."""
         match message:
             case Turn():
                 self.history.take(message)
-                self._stale = True
+                self.stale = True
             case Event():
-                self._stale |= self.history.take_event(message)
+                self.stale |= self.history.take_event(message)
             case LatencyReport():
                 self.history.report = message
-                self._stale = True
-
-    def draw(self) -> None:
-        """Show what is new."""
-        if self._stale and self.pace.due():
-            self._stale = False
-            self.chart.renew()
-
-    def wear(self, look: Look) -> None:
-        """Change colours."""
-        super().wear(look)
-        ground(self, look)
-        self.chart.wear(look)
+                self.stale = True
 
     def forget(self) -> None:
         """Know nothing any more."""
         self.history.forget()
-        self._stale = True
+        self.stale = True
 
 
 class LatencyChart(Drawing):

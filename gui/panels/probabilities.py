@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QHelpEvent, QImage, QKeyEvent, QPainter
-from PySide6.QtWidgets import QToolTip, QVBoxLayout
+from PySide6.QtWidgets import QToolTip
 
 from ...runtime.messages import Chunk, Event, StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ground, ink_on, pen
+from ..drawing import MIDDLE, RIGHT, Drawing, blend, ink_on, pen
 from ..look import DARK, Look
-from ..pace import Pace
 from ..probability_history import NEUTRAL, NOTHING, Columns, ProbabilityHistory, Stretch
-from .panel import Panel
+from .chart_panel import ChartPanel
 
 SPANS_S = (30.0, 60.0, 120.0)
 """What can be looked back on."""
@@ -27,7 +26,7 @@ _HATCH_PX = 7
 _SOLID = Qt.PenStyle.SolidLine
 
 
-class Probabilities(Panel):
+class Probabilities(ChartPanel):
     """Stacked probabilities over the last 30 to 120 s; ``[`` and ``]`` look back less or more.
 
     Parameters
@@ -40,52 +39,32 @@ class Probabilities(Panel):
     title = "Decoder"
 
     def __init__(self, look: Look = DARK) -> None:
-        super().__init__(look)
         self.history = ProbabilityHistory()
         self.chart = ProbabilityChart(self.history, look)
-        self._stale = False
-        self.pace = Pace(_EVERY_S)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(4, 4, 4, 4)
-        whole.addWidget(self.chart)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        ground(self, look)
+        super().__init__(look, self.chart, _EVERY_S)
 
     def take(self, message: Telegram) -> None:
         """Learn from a message."""
         match message:
             case Turn():
                 self.history.take(message)
-                self._stale = True
+                self.stale = True
             case Chunk():
-                self._stale |= self.history.take_markers(message)
+                self.stale |= self.history.take_markers(message)
             case StreamSpec():
                 self.history.rate_hz = message.rate_hz
             case Event():
                 self.history.take_event(message)
 
-    def draw(self) -> None:
-        """Show what is new."""
-        if self._stale and self.pace.due():
-            self._stale = False
-            self.chart.renew()
-
-    def wear(self, look: Look) -> None:
-        """Change colours."""
-        super().wear(look)
-        ground(self, look)
-        self.chart.wear(look)
-        self._stale = True
-
     def forget(self) -> None:
         """Know nothing any more."""
         self.history.forget()
-        self._stale = True
+        self.stale = True
 
     def look_back(self, span_s: float) -> None:
         """Show so many seconds."""
         self.chart.span_s = span_s
-        self._stale = True
+        self.stale = True
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Look back less or more."""
