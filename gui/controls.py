@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import PriorityQueue
+from queue import Queue
 from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
@@ -52,13 +53,13 @@ class Answer:
 
 
 class Controls(QObject):
-    """Asks on a thread of its own; what makes things safer goes before everything else.
+    """Asks on threads of its own: what makes things safer waits for nothing that was asked before.
 
     Parameters
     ----------
     connect : callable, optional
-        Opens a link; called on that thread, and again after a link broke. Without it nothing can
-        be asked, and every answer says so.
+        Opens a link; called on those threads, for each its own, and again after a link broke.
+        Without it nothing can be asked, and every answer says so.
     """
 
     answered = Signal(object)
@@ -67,10 +68,9 @@ class Controls(QObject):
     def __init__(self, connect: Callable[[], ControlLink] | None = None) -> None:
         super().__init__()
         self._connect = connect
-        self._asked: PriorityQueue[tuple[int, int, Action | None, str, str]] = PriorityQueue()
-        self._n = 0
-        self._thread = threading.Thread(target=self._serve, name="controls", daemon=True)
-        self._thread.start()
+        # The first stop is not to wait for a handshake, so its link is opened at once.
+        self._safer = _Lane(self._opened, self.answered.emit, eager=connect is not None)
+        self._other = _Lane(self._opened, self.answered.emit)
 
     @property
     def connected(self) -> bool:
@@ -89,36 +89,58 @@ class Controls(QObject):
         text : str
             Of a note.
         """
-        self._n += 1
-        self._asked.put((action not in SAFER, self._n, action, code, text))
+        lane = self._safer if action in SAFER else self._other
+        lane.asked.put((action, code, text))
 
     def close(self) -> None:
-        """End the thread once what was asked is answered."""
-        self._asked.put((2, self._n + 1, None, "", ""))
-        self._thread.join(5.0)
-
-    def _serve(self) -> None:
-        link: ControlLink | None = None
-        while True:
-            _, _, action, code, text = self._asked.get()
-            if action is None:
-                break
-            try:
-                link = link or self._opened()
-                reply = link.ask(action, code=code, text=text)
-                answer = Answer(
-                    action=action, done=reply.done, text=reply.text, facts=dict(reply.facts)
-                )
-            except AccessError as error:
-                if link:
-                    link.close()
-                link = None  # the next question begins with a new one
-                answer = Answer(action=action, done=False, text=str(error), facts={})
-            self.answered.emit(answer)
-        if link:
-            link.close()
+        """End the threads once what was asked is answered."""
+        for lane in (self._safer, self._other):
+            lane.asked.put(None)
+        for lane in (self._safer, self._other):
+            lane.thread.join(5.0)
 
     def _opened(self) -> ControlLink:
         if self._connect is None:
             raise AccessError(_NOT_CONNECTED)
         return self._connect()
+
+
+class _Lane:
+    """One thread with one link, and what waits for it, in order."""
+
+    def __init__(
+        self,
+        connect: Callable[[], ControlLink],
+        tell: Callable[[Answer], object],
+        *,
+        eager: bool = False,
+    ) -> None:
+        self.asked: Queue[tuple[Action, str, str] | None] = Queue()
+        self._connect, self._tell = connect, tell
+        self._link: ControlLink | None = None
+        self.thread = threading.Thread(
+            target=self._serve, args=(eager,), name="controls", daemon=True
+        )
+        self.thread.start()
+
+    def _serve(self, eager: bool) -> None:
+        if eager:
+            with suppress(AccessError):  # whoever asks will be told
+                self._link = self._connect()
+        while (asked := self.asked.get()) is not None:
+            self._tell(self._answer(*asked))
+        self._leave()
+
+    def _answer(self, action: Action, code: str, text: str) -> Answer:
+        try:
+            self._link = self._link or self._connect()
+            reply = self._link.ask(action, code=code, text=text)
+        except AccessError as error:
+            self._leave()  # the next question begins with a new link
+            return Answer(action=action, done=False, text=str(error), facts={})
+        return Answer(action=action, done=reply.done, text=reply.text, facts=dict(reply.facts))
+
+    def _leave(self) -> None:
+        if self._link:
+            self._link.close()
+        self._link = None
