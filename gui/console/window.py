@@ -18,12 +18,14 @@ from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from ...runtime.messages import StreamSpec
 from ...runtime.quality import Quality
 from ...runtime.telemetry import Telegram
+from ..electrode_state import MapWords
 from ..look import DARK, LIGHT, Look
 from .alarms import Alarm, Alarms, Sound
 from .chrome import Chrome
 from .hearing import Hearing
 from .learning import learn
 from .lights import light_of
+from .map_words import map_words
 from .news import LoopRuns, News
 from .page_view import PageView
 from .script import Times, page_of
@@ -50,6 +52,9 @@ class QualityView(Protocol):
 
     def wear(self, look: Look) -> None:
         """Change colours."""
+
+    def set_words(self, words: MapWords) -> None:
+        """Change the language."""
 
 
 class Console(QWidget):
@@ -347,6 +352,7 @@ class Console(QWidget):
         if shown == self._shown:
             return
         self._shown = shown
+        self._quality_view.set_words(map_words(words))  # type: ignore[attr-defined]
         self.page.show_page(page, session.step, words, self._refused)
         self.chrome.show_frame(words, session, light, steps_of(session), live=self._can_stop())
         self.chrome.show_noted(self._noted)

@@ -48,7 +48,7 @@ _SPREADS = (
     np.array([[0.3], [0.3], [0.3], [0.25], [0.3]]),
     np.array([[0.4], [0.4], [0.45], [0.5], [0.45]]),
 )
-_CAUSES = (
+CAUSES = (
     "flat",
     "clipped",
     "disconnected",
@@ -61,10 +61,11 @@ _CAUSES = (
     "steps",
     "not a number",
 )
+"""What can be wrong with an electrode, in plain words."""
 # how much a criterion says about the cause when several are failed
 _TELLING = np.array([[9.0], [4.0], [2.0], [0.7], [2.0], [1.0], [2.0], [0.5], [0.5], [6.0], [99.0]])
 # what a common event can make of good channels: all but the first two and the last
-_SHARED = np.array([cause not in ("flat", "clipped", "not a number") for cause in _CAUSES])
+_SHARED = np.array([cause not in ("flat", "clipped", "not a number") for cause in CAUSES])
 _BRAIN = ("eeg", "ecog", "seeg", "lfp")
 
 
@@ -300,7 +301,7 @@ class BadChannels:
         usable = (self._usable & ~on) | off
         if not (usable.all() and self._usable.all()):
             self._causes = tuple(
-                "" if good else (_CAUSES[cause] if sick else before or _CAUSES[cause])
+                "" if good else (CAUSES[cause] if sick else before or CAUSES[cause])
                 for good, sick, cause, before in zip(usable, bad, worst, self._causes, strict=True)
             )
         changed = bool((usable != self._usable).any())

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel
 from diverloop.gui.console.rehearsal import Fault, RehearsedWork
 from diverloop.gui.console.session import Session, Step
 from diverloop.gui.console.window import Console
+from diverloop.gui.electrode_state import MapWords
 from diverloop.gui.look import DARK, Look
 from diverloop.runtime.messages import StreamSpec
 from diverloop.runtime.quality import Quality
@@ -29,6 +30,9 @@ class Electrodes(QLabel):
     def show_quality(self, quality: Quality) -> None:
         """Keep it."""
         self.quality = quality
+
+    def set_words(self, words: MapWords) -> None:
+        self.words = words
 
     def wear(self, look: Look) -> None:
         """Keep it."""
