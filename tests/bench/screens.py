@@ -1,11 +1,12 @@
 """What the dashboard costs, how often it draws, and how old a sample is when it is painted.
 
-    python -m diverloop.tests.bench.screens [--seconds 20] [--case 64x1000] [--alone]
+    python -m diverloop.tests.bench.screens [--seconds 20] [--case 64x1000] [--piece-ms 50]
     python -m diverloop.tests.bench.screens --loop [--seconds 20] [--pairs 4]
 
 A process sends what a session sends, at its real rate, through a real `TelemetryPublisher`; another
-has every panel that there is in one window of 1280 by 900, fed by a `TelemetrySubscriber` and a
-`Feed`. Offscreen: Qt draws each pixel, and nobody shows it.
+is the dashboard, 1280 by 900, in its first layout: what lies behind another tab is not drawn.
+Offscreen: Qt draws each pixel, and nobody shows it. The traces are painted once for each piece of
+signal that came (``--piece-ms``), sixty times a second at most.
 
 **From sample to pixel** is the time from `Chunk.arrived_ns`, at which the chunk's last sample
 was in the session's process, to the end of the paint of the traces that first has this sample in
@@ -19,11 +20,8 @@ and without, in turns, and compares the 99th percentiles of its latencies.
 from __future__ import annotations
 
 import argparse
-import importlib
-import inspect
 import json
 import os
-import pkgutil
 import subprocess
 import sys
 import threading
@@ -120,7 +118,7 @@ class Ticking:
         """Nothing to release."""
 
 
-def tell(n_channels: int, rate_hz: float) -> None:
+def tell(n_channels: int, rate_hz: float, piece_s: float) -> None:
     """The sending process: prints its address, and sends until standard input ends."""
     publisher, clock = TelemetryPublisher(), MonotonicClock()
     print(publisher.address, flush=True)
@@ -129,14 +127,15 @@ def tell(n_channels: int, rate_hz: float) -> None:
     source = Ticking(n_channels, rate_hz, clock)
     publisher.watch(source.spec)
     source.open()
-    step, n = round(STEP_S * rate_hz), 0
+    step, n, turns = round(piece_s * rate_hz), 0, round(STEP_S / piece_s)
     while not ended.is_set():
         chunk = source.read(step, clock.now_ns() + 1_000_000_000)
         if chunk is None:
             continue
         publisher.watch(chunk)
-        publisher.watch(_turn(chunk, n))
-        if n % 20 == 0:
+        if n % max(turns, 1) == 0:
+            publisher.watch(_turn(chunk, n))
+        if n % round(1 / piece_s) == 0:
             publisher.watch(_quality(source.spec, chunk))
         n += 1
     publisher.close()
@@ -217,31 +216,8 @@ class _Weights:
         """Nothing to release."""
 
 
-def panels(only: str = "") -> tuple[list[Any], list[str]]:
-    """Every panel that there is, sharing one store of the signal, and what could not be made."""
-    import diverloop.gui.panels as folder
-    from diverloop.gui.look import DARK
-    from diverloop.gui.panels.panel import Panel
-    from diverloop.gui.trace_store import TraceStore
-
-    store, made, failed = TraceStore(), [], []
-    for found in pkgutil.iter_modules(folder.__path__):
-        module = importlib.import_module(f"{folder.__name__}.{found.name}")
-        for kind in vars(module).values():
-            if not (inspect.isclass(kind) and issubclass(kind, Panel) and kind is not Panel):
-                continue
-            if kind.__module__ != module.__name__ or only not in ("", kind.name):
-                continue
-            shared = {"store": store} if "store" in inspect.signature(kind).parameters else {}
-            try:
-                made.append(kind(DARK, **shared))
-            except TypeError as error:
-                failed.append(f"{found.name}: {error}")
-    return made, failed
-
-
 class Watch:
-    """Takes the time of everything the window does.
+    """Takes the time of what the window does, from outside.
 
     Parameters
     ----------
@@ -250,37 +226,37 @@ class Watch:
     """
 
     def __init__(self, shown: list[Any]) -> None:
-        self._panels = shown
         self.drawn_ms: dict[str, list[float]] = {panel.name: [] for panel in shown}
-        self.take_ms: list[float] = []
         self.to_pixel_ms: list[float] = []
         self.n_painted = 0
         self._waiting: deque[tuple[int, int]] = deque()
         for panel in shown:
+            panel.draw = self._timed(panel.name, panel.draw)
             if panel.name == "traces":
+                panel.take = self._noticed(panel.take)
                 panel.canvas.painted.connect(self._painted)
-
-    def take(self, message: Any) -> None:
-        """Tell every panel."""
-        began = time.perf_counter()
-        for panel in self._panels:
-            panel.take(message)
-        self.take_ms.append(1e3 * (time.perf_counter() - began))
-        if isinstance(message, Chunk):
-            self._waiting.append((message.stop_sample, message.arrived_ns))
-
-    def frame(self) -> None:
-        """Have every panel drawn."""
-        for panel in self._panels:
-            began = time.perf_counter()
-            panel.draw()
-            self.drawn_ms[panel.name].append(1e3 * (time.perf_counter() - began))
 
     def forget(self) -> None:
         """Begin to count: everything has settled."""
-        for times in (*self.drawn_ms.values(), self.take_ms, self.to_pixel_ms):
+        for times in (*self.drawn_ms.values(), self.to_pixel_ms):
             times.clear()
         self.n_painted = 0
+
+    def _timed(self, name: str, draw: Callable[[], None]) -> Callable[[], None]:
+        def timed() -> None:
+            began = time.perf_counter()
+            draw()
+            self.drawn_ms[name].append(1e3 * (time.perf_counter() - began))
+
+        return timed
+
+    def _noticed(self, take: Callable[[Any], None]) -> Callable[[Any], None]:
+        def noticed(message: Any) -> None:
+            take(message)
+            if isinstance(message, Chunk):
+                self._waiting.append((message.stop_sample, message.arrived_ns))
+
+        return noticed
 
     def _painted(self, stop_sample: int) -> None:
         now_ns = time.monotonic_ns()
@@ -289,24 +265,23 @@ class Watch:
             self.to_pixel_ms.append((now_ns - self._waiting.popleft()[1]) / 1e6)
 
 
-def show(address: str, seconds: float, only: str, picture: str) -> dict[str, Any]:
+def show(address: str, seconds: float, picture: str) -> dict[str, Any]:
     """The window's process: draw for a while, then say what it cost."""
     from PySide6.QtCore import QTimer
-    from PySide6.QtWidgets import QGridLayout, QWidget
 
-    from diverloop.gui.application import application, dress
-    from diverloop.gui.feed import Feed
+    from diverloop.gui.application import application
+    from diverloop.gui.controls import Controls
+    from diverloop.gui.dashboard import Dashboard
     from diverloop.gui.look import DARK
+    from diverloop.screen_commands import panels
 
-    qt = application()
-    shown, failed = panels(only)
-    window, watch = QWidget(), Watch(shown)
-    window.setObjectName("window")
-    _lay_out(QGridLayout(window), shown)
-    dress(window, DARK)
+    qt, controls = application(), Controls()
+    shown = panels(DARK, controls, frozenset())
+    watch = Watch(shown)
+    window = Dashboard(shown, TelemetrySubscriber(address), controls, session="bench")
     window.resize(WIDTH, HEIGHT)
     window.show()
-    feed = Feed(TelemetrySubscriber(address), watch.take, watch.frame)
+    feed = window.feed
     begun: dict[str, float] = {}
 
     def begin() -> None:
@@ -322,12 +297,13 @@ def show(address: str, seconds: float, only: str, picture: str) -> dict[str, Any
 
     QTimer.singleShot(round(SETTLE_S * 1e3), begin)
     QTimer.singleShot(round((SETTLE_S + seconds) * 1e3), end)
-    feed.start()
+    window.start()
     qt.exec()
     if picture:
         window.grab().save(picture)
-    feed.stop()
-    if not watch.take_ms:
+    window.close()
+    controls.close()
+    if not watch.to_pixel_ms:
         raise SystemExit("Nothing came from the sender: what it said is above.")
     return {
         "seconds": round(begun["wall"], 1),
@@ -335,25 +311,9 @@ def show(address: str, seconds: float, only: str, picture: str) -> dict[str, Any
         "paints_of_traces_per_s": round(watch.n_painted / begun["wall"], 1),
         "share_of_a_core": round(begun["cpu"] / begun["wall"], 3),
         "sample_to_pixel_ms": _figures(watch.to_pixel_ms),
-        "take_ms": _figures(watch.take_ms),
         "draw_ms": {name: _figures(times) for name, times in watch.drawn_ms.items()},
         "messages_lost": feed.teller.lost,
-        "not_made": failed,
     }
-
-
-def _lay_out(grid: Any, shown: list[Any]) -> None:
-    """The traces over the left half, the others in two columns beside them."""
-    others = [panel for panel in shown if panel.name != "traces"]
-    rows = max(-(-len(others) // 2), 1)
-    for panel in shown:
-        if panel.name == "traces":
-            grid.addWidget(panel, 0, 0, rows, 1)
-    for n, panel in enumerate(others):
-        panel.setMinimumSize(1, 1)
-        grid.addWidget(panel, n // 2, 1 + n % 2)
-    for column, share in enumerate((2, 1, 1)):
-        grid.setColumnStretch(column, share)
 
 
 def _figures(times_ms: list[float]) -> dict[str, float | int]:
@@ -392,12 +352,12 @@ class _Child:
         return last
 
 
-def measure(case: str, seconds: float, only: str = "", picture: str = "") -> dict[str, Any]:
+def measure(case: str, seconds: float, piece_ms: float, picture: str = "") -> dict[str, Any]:
     """One window beside one sender."""
-    sender = _Child("--part", "tell", "--case", case)
+    sender = _Child("--part", "tell", "--case", case, "--piece-ms", str(piece_ms))
     address = sender.line()
     window = _Child(
-        "--part", "show", "--address", address, "--seconds", str(seconds), "--only", only,
+        "--part", "show", "--address", address, "--seconds", str(seconds),
         "--picture", picture,
     )  # fmt: skip
     said: dict[str, Any] = json.loads(window.line())
@@ -442,8 +402,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--case", choices=CASES)
-    parser.add_argument("--alone", action="store_true", help="each panel by itself as well")
-    parser.add_argument("--only", default="", help="the name of one panel")
+    parser.add_argument("--piece-ms", type=float, default=50.0)
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--picture", default="", help="where to save how it looked in the end")
@@ -451,10 +410,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--address", default="", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     parts: dict[str | None, Callable[[], Any]] = {
-        "tell": lambda: tell(*CASES[chosen.case]),
+        "tell": lambda: tell(*CASES[chosen.case], chosen.piece_ms / 1e3),
         "loop": lambda: run_loop(*CASES[chosen.case]),
         "show": lambda: print(
-            json.dumps(show(chosen.address, chosen.seconds, chosen.only, chosen.picture)),
+            json.dumps(show(chosen.address, chosen.seconds, chosen.picture)),
             flush=True,
         ),
         None: lambda: print(json.dumps(_everything(chosen), indent=2)),
@@ -466,13 +425,7 @@ def _everything(chosen: argparse.Namespace) -> dict[str, Any]:
     if chosen.loop:
         return compare(chosen.case or "64x1000", chosen.seconds, chosen.pairs)
     cases = [chosen.case] if chosen.case else list(CASES)
-    found = {case: measure(case, chosen.seconds, chosen.only, chosen.picture) for case in cases}
-    if chosen.alone:
-        for case, figures in found.items():
-            figures["share_of_a_core_alone"] = {
-                name: measure(case, chosen.seconds, name)["share_of_a_core"]
-                for name in figures["draw_ms"]
-            }
+    found = {case: measure(case, chosen.seconds, chosen.piece_ms, chosen.picture) for case in cases}
     return {"load_average": os.getloadavg()[0], **found}
 
 
