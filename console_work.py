@@ -18,8 +18,8 @@ from .runtime.session import read_session
 from .runtime.telemetry import TelemetrySubscriber
 
 if TYPE_CHECKING:
+    from .gui.console.command_work import CommandWork
     from .gui.console.session import Model
-    from .gui.console.work import CommandWork
 
 _PROGRAM = (sys.executable, "-m", "diverloop")
 _LOOK_S = "3"
@@ -61,7 +61,7 @@ def work_of(
     ConfigError
         If a file or the key cannot be used.
     """
-    from .gui.console.work import CommandWork
+    from .gui.console.command_work import CommandWork
 
     checked = read_guide(guide)
     read_session(session)

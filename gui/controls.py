@@ -11,10 +11,11 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
-from ..runtime.access import SAFER, Action
+from ..runtime.access import SAFER, Action, Why
 from ..runtime.control_wire import Fact, Reply
 from ..runtime.errors import AccessError
 
+_CODE_HELPS = frozenset({Why.LOCKED, Why.CODE_MISSING, Why.CODE_WRONG, Why.CODE_USED})
 _NOT_CONNECTED = (
     "Nobody could be asked: this window has no control link. Press the stop at the machine."
 )
@@ -44,12 +45,20 @@ class Answer:
         One sentence for a person.
     facts : mapping
         Of a status.
+    why : str
+        Why it was refused, one of `Why`; empty if it was not, or nobody answered.
     """
 
     action: Action
     done: bool
     text: str
     facts: Mapping[str, Fact]
+    why: str = ""
+
+    @property
+    def wants_code(self) -> bool:
+        """Whether the same, with a one-time code that shows now, may be done."""
+        return self.why in _CODE_HELPS
 
 
 class Controls(QObject):
@@ -138,7 +147,8 @@ class _Lane:
         except AccessError as error:
             self._leave()  # the next question begins with a new link
             return Answer(action=action, done=False, text=str(error), facts={})
-        return Answer(action=action, done=reply.done, text=reply.text, facts=dict(reply.facts))
+        facts = dict(reply.facts)
+        return Answer(action=action, done=reply.done, text=reply.text, facts=facts, why=reply.why)
 
     def _leave(self) -> None:
         if self._link:

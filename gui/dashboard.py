@@ -49,6 +49,7 @@ _REPLAY_HINT = "A recording: nothing runs, so there is nothing to stop · F1 sho
 _STEP_S = 5.0
 _CATCH_UP_S = 0.04
 _LONGEST_NAME = 40
+_LONGEST_CODE = 8
 
 
 @runtime_checkable
@@ -293,6 +294,12 @@ class Dashboard(QMainWindow):
         name = str(answer.action).replace("_", " ").capitalize()
         done = "done" if answer.done else "not done"
         self.foot.say(f"{name}, {done}: {answer.text}", bad=not answer.done)
+        if answer.wants_code:
+            self.foot.writing.write(
+                f"One-time code to {name.lower()}",
+                lambda code: self._controls.ask(answer.action, code=code),
+                _LONGEST_CODE,
+            )
 
     @Slot()
     def _forget(self) -> None:

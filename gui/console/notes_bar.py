@@ -32,7 +32,7 @@ class NotesBar(QStackedWidget):
 
     def __init__(self, noted: Callable[[int], None], written: Callable[[str], None]) -> None:
         super().__init__()
-        self._written = written
+        self._written = self._done = written
         self.buttons = {number: self._button(number, noted) for number in NOTES}
         self.free = QPushButton()
         self.free.setProperty("words", "small")
@@ -41,6 +41,7 @@ class NotesBar(QStackedWidget):
         self.line = QLineEdit()
         self.line.setProperty("words", "fact")
         self.line.setMaxLength(200)
+        self._hint = ""
         self._lay_out()
 
     @property
@@ -53,24 +54,44 @@ class NotesBar(QStackedWidget):
         for number, button in self.buttons.items():
             button.setText(f"{number}  {words(f'note_{number}')}")
         self.free.setText(f"N  {words('note_free')}")
-        self.line.setPlaceholderText(words("note_hint_live" if live else "note_hint"))
+        self._hint = words("note_hint_live" if live else "note_hint")
+        if self._done == self._written:
+            self.line.setPlaceholderText(self._hint)
 
     def write(self) -> None:
-        """Open the line."""
+        """Open the line for a note."""
+        self._open(self._written, self._hint)
+
+    def ask(self, hint: str, done: Callable[[str], None]) -> None:
+        """Open the line for something else than a note.
+
+        Parameters
+        ----------
+        hint : str
+            What to write.
+        done : callable
+            Told what was written.
+        """
+        self._open(done, hint)
+
+    def _open(self, done: Callable[[str], None], hint: str) -> None:
+        self._done = done
+        self.line.setPlaceholderText(hint)
         self.setCurrentIndex(1)
         self.line.setFocus()
 
     def leave(self) -> None:
         """Close the line without a note."""
         self.line.clear()
+        self._done = self._written
         self.setCurrentIndex(0)
 
     def submit(self) -> None:
         """Put what was written on record, and close the line."""
-        text = self.line.text().strip()
+        text, done = self.line.text().strip(), self._done
         self.leave()
         if text:
-            self._written(text)
+            done(text)
 
     def _button(self, number: int, noted: Callable[[int], None]) -> QPushButton:
         button = QPushButton()

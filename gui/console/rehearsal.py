@@ -68,6 +68,7 @@ class RehearsedWork(QObject):
 
     news = Signal(object)
     heard = Signal(object)
+    code_wanted = Signal()
     lost = 0
 
     def __init__(
@@ -131,6 +132,9 @@ class RehearsedWork(QObject):
             The note.
         """
         self.notes.append(text)
+
+    def code(self, text: str) -> None:
+        """Nothing: nobody is locked in a rehearsal."""
 
     def close(self) -> None:
         """Play no more."""

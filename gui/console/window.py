@@ -108,6 +108,7 @@ class Console(QWidget):
         self.chrome.alarms.button.clicked.connect(self.acknowledge)
         work.news.connect(self.learn)
         work.heard.connect(self.take)
+        work.code_wanted.connect(self.ask_code)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.refresh)
         self._timer.start(_FRAME_MS)
@@ -152,6 +153,10 @@ class Console(QWidget):
         """Put a note in words on record."""
         self.work.note(text)
         self._tell_noted(text)
+
+    def ask_code(self) -> None:
+        """Ask for the one-time code of a person who was locked after a quarter of an hour."""
+        self.chrome.notes.ask(self.words("code_hint"), self.work.code)
 
     def acknowledge(self) -> None:
         """Say that the alarms were seen."""

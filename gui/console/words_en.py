@@ -229,6 +229,7 @@ ENGLISH: dict[str, str] = {
     "note_free": "Write a note",
     "note_hint": "Note, then Enter. F12 stops here, too.",
     "note_hint_live": "Space still STOPS. Use Shift+Space between words.",
+    "code_hint": "Code from your phone, then Enter.",
     "noted": "Noted at {time}: {text}",
     "key_language": "F2 language",
     "key_look": "F3 light or dark",

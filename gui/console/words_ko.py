@@ -229,6 +229,7 @@ KOREAN: dict[str, str] = {
     "note_free": "메모 쓰기",
     "note_hint": "메모를 쓰고 Enter를 눌러 주세요. F12로도 정지합니다.",
     "note_hint_live": "스페이스는 정지입니다. 띄어쓰기는 Shift+스페이스입니다.",
+    "code_hint": "휴대전화의 인증 번호를 입력하고 Enter를 누르세요.",
     "noted": "{time} 메모: {text}",
     "key_language": "F2 언어",
     "key_look": "F3 밝게/어둡게",

@@ -39,10 +39,12 @@ class Link:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Action, str]] = []
+        self.codes: list[str] = []
 
     def ask(self, action: Action, *, code: str = "", text: str = "") -> Reply:
         """Do it."""
         self.asked.append((action, text))
+        self.codes += [code] if code else []
         return Reply(n=len(self.asked), done=True, text=f"{action} it is.")
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QWidget
 
-from diverloop.gui.controls import Controls
+from diverloop.gui.controls import Answer, Controls
 from diverloop.gui.dashboard import Dashboard
 from diverloop.gui.layouts import Kept
 from diverloop.gui.look import DARK, LIGHT
@@ -19,7 +19,7 @@ from diverloop.gui.panels.adaptation import Adaptation
 from diverloop.gui.panels.events import Events
 from diverloop.gui.panels.guard_panel import GuardPanel
 from diverloop.gui.recorded import Recorded, SessionTape
-from diverloop.runtime.access import RIGHTS, Action, Role
+from diverloop.runtime.access import RIGHTS, Action, Role, Why
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.messages import Chunk, Event, EventKind, Turn
 
@@ -143,6 +143,21 @@ def test_a_note_is_written_without_covering_the_stop(qtbot, opened):
         qtbot.keyClick(line, Qt.Key.Key_Return)
     assert one.link.asked == [(Action.NOTE, "blinks a lot")]
     assert one.window.header.stop.isVisible()
+
+
+def test_who_is_locked_types_a_code_and_the_same_is_asked_again(qtbot, opened):
+    one = opened()
+    refused = Answer(
+        action=Action.ARM, done=False, text="You are locked.", facts={}, why=str(Why.LOCKED)
+    )
+    one.controls.answered.emit(refused)
+    line = one.window.foot.writing.line
+    qtbot.waitUntil(line.hasFocus)
+    qtbot.keyClicks(line, "123456")
+    with qtbot.waitSignal(one.controls.answered):
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert one.link.codes == ["123456"]
+    assert asked(one) == [Action.ARM]
 
 
 def test_without_a_control_link_it_looks_on_and_says_so(opened):

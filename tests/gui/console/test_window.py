@@ -192,6 +192,23 @@ def test_while_feedback_is_on_the_space_bar_stops_in_a_note_and_shift_writes_a_s
     assert walk.work.notes == ["felt ill"]
 
 
+def test_a_code_that_is_wanted_is_typed_where_notes_are_and_is_no_note(qtbot):
+    walk = Walk(qtbot)
+    hand = ByKeys(qtbot, walk)
+    given = []
+    walk.work.code = given.append
+    go_to(walk, hand, Step.PREFLIGHT)
+    walk.work.code_wanted.emit()
+    assert walk.console.chrome.notes.line.placeholderText() == walk.console.words("code_hint")
+    hand.type("123456")
+    hand.main()
+    assert (given, walk.work.notes) == (["123456"], [])
+    hand.press("N")
+    hand.type("tired")
+    hand.main()
+    assert (given, walk.work.notes) == (["123456"], ["tired"])
+
+
 def test_f12_stops_too_whatever_is_being_written(qtbot):
     walk = Walk(qtbot)
     hand = ByKeys(qtbot, walk)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from diverloop.gui.console import news as n
+from diverloop.gui.console.command_work import NOTES, CommandWork
 from diverloop.gui.console.session import Found, Model, Order, Session
-from diverloop.gui.console.work import NOTES, CommandWork
-from diverloop.runtime.access import Action
+from diverloop.runtime.access import Action, Why
 from diverloop.runtime.control_wire import Reply
 from diverloop.runtime.errors import AccessError
 from diverloop.runtime.limits import State
@@ -40,11 +40,13 @@ def says(facts: dict, *arguments: str) -> tuple[str, ...]:
 class Link:
     """A control link that does everything, or nothing."""
 
-    def __init__(self, asked: list, deaf: bool = False) -> None:
-        self.asked, self.deaf = asked, deaf
+    def __init__(self, asked: list, deaf: bool = False, code: str = "") -> None:
+        self.asked, self.deaf, self.code = asked, deaf, code
 
     def ask(self, action, *, code="", text=""):
         self.asked.append((action, text))
+        if code != self.code and action is Action.ARM:
+            return Reply(1, False, "You are locked.", why=str(Why.LOCKED))
         if self.deaf:
             raise AccessError("Nobody answered.")
         return Reply(1, True, "The guard is armed." if action is Action.ARM else "Done.")
@@ -56,12 +58,14 @@ class Link:
 class Bench:
     """A work with commands that only print, and what it told."""
 
-    def __init__(self, folder: Path, *, deaf: bool = False, known=None, **commands) -> None:
+    def __init__(
+        self, folder: Path, *, deaf: bool = False, code: str = "", known=None, **commands
+    ) -> None:
         self.news, self.heard, self.asked = [], [], []
         self.work = CommandWork(
             commands,
             folder,
-            connect=lambda _: Link(self.asked, deaf),
+            connect=lambda _: Link(self.asked, deaf, code),
             listen=lambda _: Told(a_session(0.5)),
             known=lambda person: known,
         )
@@ -197,6 +201,20 @@ def test_a_session_that_does_not_begin_is_a_failure_with_its_sentence(qtbot, ben
     broken = "import sys; sys.exit('no model')"
     told = bench(run=(sys.executable, "-c", broken))
     assert told.do(qtbot, Order.RUN) == n.Failed(order=Order.RUN, detail="no model")
+
+
+def test_who_is_locked_is_asked_for_a_code_and_the_same_is_tried_again(qtbot, bench):
+    told = bench(run=(sys.executable, "-c", RUN, "{recordings}"), code="123456")
+    wanted = []
+    told.work.code_wanted.connect(lambda: wanted.append(1))
+    told.work.code("nobody asked")
+    told.do(qtbot, Order.RUN)
+    assert told.do(qtbot, Order.ARM) == n.Failed(order=Order.ARM, detail="You are locked.")
+    assert wanted == [1]
+    before = len(told.news)
+    told.work.code("123456")
+    qtbot.waitUntil(lambda: len(told.news) > before, timeout=20_000)
+    assert told.news[-1] == n.GuardIs(state=State.ARMED)
 
 
 def test_with_no_session_a_stop_is_left_at_once_and_nothing_is_armed(qtbot, bench):
