@@ -7,7 +7,7 @@ there, and the distance of the two Gaussians is that of Wasserstein, in closed f
 
     d^2 = |m|^2 + tr(S + I - 2 S^(1/2))
 
-It is 0 for the same distribution, |m| for a pure shift, and sees a change of scale as well. The
+It is 0 for the same distribution, ``|m|`` for a pure shift, and sees a change of scale as well. The
 covariance of so short a time is shrunk towards the calibration's, so that little data says little.
 
 References
