@@ -78,7 +78,7 @@ class Dashboard(QMainWindow):
     may : collection of Action
         What the person's role allows.
     store : Store, optional
-        Where layouts are kept, such as a `QSettings`; in memory if not given.
+        Where layouts are kept, such as a ``QSettings``; in memory if not given.
     clock : Clock, optional
         To notice silence; the monotonic one by default.
     """

@@ -56,7 +56,7 @@ class Reference:
     freedom : float
         How many equal directions the others are worth (Welch and Satterthwaite's degrees).
     strays : float
-        How far the calibration is from itself, in pieces: the unit of `Drift.index`.
+        How far the calibration is from itself, in pieces: the unit of ``Drift.index``.
     cloud : ndarray, shape (n_samples, 2)
         Samples along the first two directions, in standard deviations; may be empty.
     """

@@ -9,7 +9,7 @@ from .guard_words import SIGNS, WORDS, state_in
 from .view_state import ViewState, count_text, label_of, ms_text, velocity_text
 
 GOOD, DOUBTFUL, BAD, PLAIN = "good", "doubtful", "bad", "plain"
-"""How a cell is meant: names of the colours of a `Look`."""
+"""How a cell is meant: names of the colours of a `diverloop.gui.look.Look`."""
 
 SILENT_S = 2.0
 """A session that says nothing for so long is asked about."""

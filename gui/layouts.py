@@ -25,7 +25,7 @@ _SLOTS = (
 
 
 class Store(Protocol):
-    """What keeps layouts: a `QSettings`, or a stand-in."""
+    """What keeps layouts: a ``QSettings``, or a stand-in."""
 
     def value(self, key: str, /) -> Any:
         """What was kept; None if nothing was."""

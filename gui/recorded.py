@@ -199,7 +199,7 @@ class _Anchor:
 
 
 class Recorded:
-    """A `Teller` that plays a recording. For one thread.
+    """A `diverloop.gui.feed.Teller` that plays a recording. For one thread.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ _SCORES = ("nested_choice", "cross_validation", "leave_one_recording_out")
 
 
 def found_of(finding: Mapping[str, Any]) -> Found:
-    """One finding of `diverloop doctor`."""
+    """One finding of ``diverloop doctor``."""
     told = (str(finding.get("got", "")), str(finding.get("advice", "")))
     return Found(
         name=str(finding.get("name", "")),
@@ -25,7 +25,7 @@ def found_of(finding: Mapping[str, Any]) -> Found:
 
 
 def findings_of(findings: Sequence[Mapping[str, Any]]) -> tuple[Found, ...]:
-    """What `diverloop doctor` found, as few lines as staff can use.
+    """What ``diverloop doctor`` found, as few lines as staff can use.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def model_of(scores: Mapping[str, Any]) -> Model:
     Parameters
     ----------
     scores : mapping
-        As `diverloop fit --json` prints them.
+        As ``diverloop fit --json`` prints them.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def model_of(scores: Mapping[str, Any]) -> Model:
 
 
 def quality_of(facts: Mapping[str, Any]) -> Quality | None:
-    """The electrodes as `diverloop doctor --stream` saw them; None if it saw none.
+    """The electrodes as ``diverloop doctor --stream`` saw them; None if it saw none.
 
     Parameters
     ----------

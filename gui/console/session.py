@@ -89,7 +89,7 @@ class Found:
     Parameters
     ----------
     name : str
-        What, as `diverloop doctor` calls it.
+        What, as ``diverloop doctor`` calls it.
     ok : bool, optional
         None if a session can do without.
     detail : str

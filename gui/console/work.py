@@ -15,7 +15,7 @@ class Work(Protocol):
     Attributes
     ----------
     news : Signal
-        Of `News`.
+        Of ``News``.
     heard : Signal
         Of telegrams.
     lost : int

@@ -20,7 +20,7 @@ class BareWindow(QWindow):
     """
 
     pressed = Signal(int)
-    """A key, as `Qt.Key` numbers it."""
+    """A key, as ``Qt.Key`` numbers it."""
     closed = Signal()
     """It is going away."""
 

@@ -121,7 +121,7 @@ class Stage(QObject):
         Parameters
         ----------
         key : int
-            As `Qt.Key` numbers it.
+            As ``Qt.Key`` numbers it.
         """
         if key == Qt.Key.Key_Space:
             self._stop()
