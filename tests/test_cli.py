@@ -93,7 +93,8 @@ def test_help_tells_that_this_is_no_medical_device():
 def test_every_command_has_help_and_all_that_end_by_themselves_have_json(command):
     click_command = typer.main.get_command(cli.app).commands[command]
     options = {option for parameter in click_command.params for option in parameter.opts}
-    assert ("--json" in options) is (command not in ("watch", "hold"))
+    for_as_long_as_wanted = ("watch", "hold", "monitor", "console", "screen")
+    assert ("--json" in options) is (command not in for_as_long_as_wanted)
     assert call(command, "--help").exit_code == 0
 
 
