@@ -22,6 +22,7 @@ from diverloop.gui.recorded import Recorded, SessionTape
 from diverloop.runtime.access import RIGHTS, Action, Role, Why
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.messages import Chunk, Event, EventKind, Turn
+from diverloop.runtime.telemetry import TelemetryPublisher, TelemetrySubscriber
 
 from .seen import Counting, Link
 from .taped_session import write_session
@@ -93,6 +94,22 @@ def test_opened_late_it_shows_everything_in_its_first_frames(opened):
     assert cells["view"].text == "live"
     assert one.traces.drawn >= 1
     assert one.window.foot.disclaimer.isVisible()
+
+
+def test_closed_and_opened_again_in_mid_session_it_knows_stream_and_guard_at_once(qtbot, opened):
+    publisher = TelemetryPublisher()
+    publisher.watch(a_stream())
+    publisher.watch(ARMED)
+    for n in (1, 2):
+        one = opened(teller=TelemetrySubscriber(publisher.address))
+        one.window.start()
+        assert publisher.wait_for_subscriber(20_000)
+        publisher.watch(a_turn(250 * n))
+        qtbot.waitUntil(lambda one=one: one.window.state.turn is not None, timeout=20_000)
+        assert one.window.state.spec == a_stream()
+        assert "armed" in one.window.state.guard
+        one.close()
+    publisher.close()
 
 
 def test_the_stop_is_one_key_away_and_its_answer_is_told(qtbot, opened):
