@@ -76,11 +76,12 @@ def monitor(
     The session does not notice: the window may be opened late, hang, or be closed at any time.
     """
     with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
-        from .gui.application import application, kept_settings, until_closed
+        from .gui.application import application, kept_settings, step_back, until_closed
         from .gui.controls import Controls
         from .gui.dashboard import Dashboard
 
         found = watched(where, key)
+        step_back()
         if web:
             stack.enter_context(_web_view(web, where, key))
         app = application()

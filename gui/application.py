@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QApplication, QWidget
 from ..runtime.errors import ConfigError
 from .look import Look, style_sheet
 
+_NICE = 10
+
 DISCLAIMER = "investigational, not a medical device"
 """At the foot of every window, in the language of the window."""
 
@@ -40,6 +42,12 @@ def application() -> QApplication:
     made.setApplicationName("diverloop")
     QGuiApplication.setApplicationDisplayName("diverloop")
     return made
+
+
+def step_back() -> None:
+    """Let everything else on this machine go first: who only looks on must not slow a loop."""
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
 
 
 def until_closed(app: QApplication) -> None:

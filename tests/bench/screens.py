@@ -1,7 +1,7 @@
 """What the dashboard costs, how often it draws, and how old a sample is when it is painted.
 
     python -m diverloop.tests.bench.screens [--seconds 20] [--case 64x1000] [--piece-ms 50]
-    python -m diverloop.tests.bench.screens --loop [--seconds 20] [--pairs 4]
+    python -m diverloop.tests.bench.screens --loop [--seconds 20] [--pairs 4] [--priority 20]
 
 A process sends what a session sends, at its real rate, through a real `TelemetryPublisher`; another
 is the dashboard, 1280 by 900, in its first layout: what lies behind another tab is not drawn.
@@ -179,7 +179,7 @@ def _quality(spec: StreamSpec, chunk: Chunk) -> Quality:
     )
 
 
-def run_loop(n_channels: int, rate_hz: float) -> None:
+def run_loop(n_channels: int, rate_hz: float, priority: int) -> None:
     """The process with a real loop: prints its address, and its latencies in the end."""
     publisher, clock = TelemetryPublisher(), MonotonicClock()
     print(publisher.address, flush=True)
@@ -196,7 +196,7 @@ def run_loop(n_channels: int, rate_hz: float) -> None:
         fanout=FanOut((publisher,)),
     )
     threading.Thread(target=lambda: (sys.stdin.read(), loop.stop()), daemon=True).start()
-    with realtime(RealtimeConfig()):  # as a session runs
+    with realtime(RealtimeConfig(fifo_priority=priority)):
         report = loop.run()
     print(json.dumps(report.to_json()), flush=True)
 
@@ -269,12 +269,13 @@ def show(address: str, seconds: float, picture: str) -> dict[str, Any]:
     """The window's process: draw for a while, then say what it cost."""
     from PySide6.QtCore import QTimer
 
-    from diverloop.gui.application import application
+    from diverloop.gui.application import application, step_back
     from diverloop.gui.controls import Controls
     from diverloop.gui.dashboard import Dashboard
     from diverloop.gui.look import DARK
     from diverloop.screen_commands import panels
 
+    step_back()  # as `diverloop monitor` does
     qt, controls = application(), Controls()
     shown = panels(DARK, controls, frozenset())
     watch = Watch(shown)
@@ -366,13 +367,13 @@ def measure(case: str, seconds: float, piece_ms: float, picture: str = "") -> di
     return said
 
 
-def compare(case: str, seconds: float, pairs: int) -> dict[str, Any]:
+def compare(case: str, seconds: float, pairs: int, priority: int) -> dict[str, Any]:
     """The loop with a dashboard beside it, and without, in turns."""
     found: dict[str, list[dict[str, float]]] = {"without": [], "with": []}
     for turn in range(2 * pairs):
         # The one that goes first changes from pair to pair: load that grows favours neither.
         with_window = (turn % 2 == 1) != (turn // 2 % 2 == 1)
-        loop = _Child("--part", "loop", "--case", case)
+        loop = _Child("--part", "loop", "--case", case, "--priority", str(priority))
         address = loop.line()
         if with_window:
             window = _Child("--part", "show", "--address", address, "--seconds", str(seconds))
@@ -387,7 +388,13 @@ def compare(case: str, seconds: float, pairs: int) -> dict[str, Any]:
         key: round(_middle(found["with"], key) / _middle(found["without"], key), 3)
         for key in found["with"][0]
     }
-    return {"case": case, "seconds": seconds, **found, "ratio_of_medians": ratio}
+    return {
+        "case": case,
+        "seconds": seconds,
+        "priority": priority,
+        **found,
+        "ratio_of_medians": ratio,
+    }
 
 
 _QUANTILES = ("p50_ms", "p99_ms")
@@ -405,13 +412,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--piece-ms", type=float, default=50.0)
     parser.add_argument("--loop", action="store_true")
     parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--priority", type=int, default=0, help="of the loop, under SCHED_FIFO")
     parser.add_argument("--picture", default="", help="where to save how it looked in the end")
     parser.add_argument("--part", choices=("tell", "show", "loop"), help=argparse.SUPPRESS)
     parser.add_argument("--address", default="", help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     parts: dict[str | None, Callable[[], Any]] = {
         "tell": lambda: tell(*CASES[chosen.case], chosen.piece_ms / 1e3),
-        "loop": lambda: run_loop(*CASES[chosen.case]),
+        "loop": lambda: run_loop(*CASES[chosen.case], chosen.priority),
         "show": lambda: print(
             json.dumps(show(chosen.address, chosen.seconds, chosen.picture)),
             flush=True,
@@ -423,7 +431,7 @@ def main(arguments: list[str]) -> None:
 
 def _everything(chosen: argparse.Namespace) -> dict[str, Any]:
     if chosen.loop:
-        return compare(chosen.case or "64x1000", chosen.seconds, chosen.pairs)
+        return compare(chosen.case or "64x1000", chosen.seconds, chosen.pairs, chosen.priority)
     cases = [chosen.case] if chosen.case else list(CASES)
     found = {case: measure(case, chosen.seconds, chosen.piece_ms, chosen.picture) for case in cases}
     return {"load_average": os.getloadavg()[0], **found}
