@@ -39,6 +39,7 @@ from .console import (
 from .faults import commands as fault_commands
 from .running import RunOptions, RunReport, run_session
 from .runtime.errors import ConfigError
+from .screening import telemetry_at
 from .viewing import press
 
 app = typer.Typer(
@@ -263,18 +264,12 @@ def watch(
     """Watch a running loop in this terminal; the loop does not notice."""
     from .gui.stop_key import stop_key
     from .gui.terminal import TerminalView
-    from .runtime.telemetry import TelemetrySubscriber
 
     # A terminated view still puts the terminal back as it was.
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     with plain_errors(json_wanted=False):
-        person = control_commands.person_key(key) if key else None
-        subscriber = TelemetrySubscriber(
-            address,
-            key=person.key if person else None,
-            server=person.server if person else "",
-        )
+        subscriber = telemetry_at(address, key)
         try:
             view = TerminalView(subscriber, out, session=session)
             if stop_line < 0:

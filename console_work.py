@@ -9,13 +9,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .control_commands import person_key
+from .control_commands import linked, person_key
 from .runtime.bundle import load_bundle
 from .runtime.control_client import ControlClient, read_door
 from .runtime.errors import BundleError
 from .runtime.guide_file import GuideConfig, read_guide
 from .runtime.session import read_session
 from .runtime.telemetry import TelemetrySubscriber
+from .screening import telemetry_of
 
 if TYPE_CHECKING:
     from .gui.console.command_work import CommandWork
@@ -68,12 +69,10 @@ def work_of(
     person = person_key(key)
 
     def connect(folder: Path) -> ControlClient:
-        door = read_door(folder)
-        return ControlClient(door.address, door.server, person.key)
+        return linked(read_door(folder), person)
 
     def listen(folder: Path) -> TelemetrySubscriber:
-        door = read_door(folder)
-        return TelemetrySubscriber(door.watch, key=person.key, server=door.server)
+        return telemetry_of(folder, read_door(folder), person)
 
     ordered = dict(commands(checked, guide, session))
     if screen:

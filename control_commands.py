@@ -128,8 +128,26 @@ def _ask(
 def _connected(folder: Path | None, key: Path | None, at: str) -> Iterator[ControlClient]:
     person = person_key(key)
     door = Door(address=at, server=person.server) if at else read_door(folder or newest_session())
-    with ControlClient(door.address, door.server, person.key) as client:
+    with linked(door, person) as client:
         yield client
+
+
+def linked(door: Door, person: PersonKey) -> ControlClient:
+    """Connect a person to a session's control link.
+
+    Parameters
+    ----------
+    door : Door
+        Of the session.
+    person : PersonKey
+        Who asks.
+
+    Returns
+    -------
+    client : ControlClient
+        Open; a context manager.
+    """
+    return ControlClient(door.address, door.server, person.key)
 
 
 def person_key(path: Path | None) -> PersonKey:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 from .guiding import Guiding
@@ -17,6 +16,7 @@ from .runtime.guide_file import GuideConfig
 from .runtime.paradigms.guided_course import Scene
 from .runtime.stages import Clock
 from .runtime.telemetry import TelemetryPublisher
+from .runtime.termination import ended_by_signals
 
 
 def run_guide(
@@ -69,17 +69,5 @@ def run_guide(
             submit = pool.submit
         tell = publisher.watch if publisher else lambda message: None
         guiding = Guiding(guide, clock, seed=seed, show=shown, submit=submit, tell=tell)
-        stack.enter_context(_stopped_by(guiding))
+        stack.enter_context(ended_by_signals(guiding.stop))
         return guiding.run(path)
-
-
-@contextmanager
-def _stopped_by(guiding: Guiding) -> Iterator[None]:
-    """Let Ctrl-C and a termination stop it in good order."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: guiding.stop()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

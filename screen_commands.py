@@ -83,7 +83,7 @@ def monitor(
         found = watched(where, key)
         step_back()
         if web:
-            stack.enter_context(_web_view(web, where, key))
+            stack.enter_context(_web_view(web, found))
         app = application()
         controls = Controls(found.link)
         stack.callback(controls.close)
@@ -199,7 +199,7 @@ def _show_stage(
         picture,
         clock_for(kind, rate_hz, full_screen=filled, tell=_tell),
         record=record,
-        teller=found.teller,
+        teller=found.listen() if found.listen else None,
         look=look,
         tell=_tell,
         stop=lambda: controls.ask(Action.STOP),
@@ -330,8 +330,8 @@ def teller_of(found: Watched) -> Teller:
     from .hardware.recordings import read_recording
 
     if found.recording is None:
-        assert found.teller is not None
-        return found.teller
+        assert found.listen is not None
+        return found.listen()
     if found.recording.is_dir():
         return Recorded(SessionTape(found.recording), MonotonicClock())
     recording = read_recording(found.recording)
@@ -375,19 +375,18 @@ def _windows() -> Iterator[None]:
 
 
 @contextmanager
-def _web_view(address: str, where: str, key: Path | None) -> Iterator[None]:
+def _web_view(address: str, found: Watched) -> Iterator[None]:
     """Serve the key figures, from a connection of its own."""
     from .gui.web_view import WebView
 
     host, _, port = address.rpartition(":")
-    found = watched(where, key)
-    if found.teller is None or not port.isdigit():
+    if found.listen is None or not port.isdigit():
         raise ConfigError(
             f"--web shows a running session at HOST:PORT, such as 127.0.0.1:8000, got {address!r} "
             f"for {found.title}: name both, or leave it out."
         )
     with WebView(
-        found.teller, session=found.title, host=host or "127.0.0.1", port=int(port)
+        found.listen(), session=found.title, host=host or "127.0.0.1", port=int(port)
     ) as view:
         out.print(f"For a second room, to look only: {view.url}", highlight=False, soft_wrap=True)
         yield

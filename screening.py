@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .control_commands import newest_session, person_key
+from .control_commands import linked, newest_session, person_key
 from .runtime.access import RIGHTS, Action, Role
-from .runtime.control_client import DOOR, ControlClient, read_door
+from .runtime.control_client import DOOR, ControlClient, Door, read_door
 from .runtime.errors import ConfigError
+from .runtime.keys import PersonKey
 from .runtime.telemetry import TelemetrySubscriber
 
 _SCHEMES = ("tcp://", "ipc://", "inproc://")
@@ -23,8 +24,8 @@ class Watched:
     ----------
     title : str
         For its header.
-    teller : TelemetrySubscriber, optional
-        Of a running session.
+    listen : callable, optional
+        Opens the telemetry of a running session; each connection belongs to one thread.
     recording : Path, optional
         Of a session that is over, instead.
     link : callable, optional
@@ -34,7 +35,7 @@ class Watched:
     """
 
     title: str
-    teller: TelemetrySubscriber | None = None
+    listen: Callable[[], TelemetrySubscriber] | None = None
     recording: Path | None = None
     link: Callable[[], ControlClient] | None = None
     may: frozenset[Action] = field(default_factory=frozenset)
@@ -54,7 +55,7 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
     Returns
     -------
     found : Watched
-        Connected, if it runs.
+        Its session answers, if it runs; nothing is listened to yet.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
         If it lets this person in no further, or is gone.
     """
     if where.startswith(_SCHEMES):
-        return _at_address(where, key)
+        return Watched(title=where, listen=lambda: telemetry_at(where, key))
     folder = Path(where) if where else newest_session()
     if (folder / DOOR).exists():
         return _running(folder, key)
@@ -76,26 +77,64 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
     return Watched(title=folder.name, recording=folder)
 
 
-def _at_address(address: str, key: Path | None) -> Watched:
+def telemetry_at(address: str, key: Path | None) -> TelemetrySubscriber:
+    """Listen at an address; with a key if the session asks for one.
+
+    Parameters
+    ----------
+    address : str
+        Of the telemetry.
+    key : Path, optional
+        The person's key file.
+
+    Returns
+    -------
+    subscriber : TelemetrySubscriber
+        Connected.
+    """
     person = person_key(key) if key else None
-    teller = TelemetrySubscriber(
+    return TelemetrySubscriber(
         address, key=person.key if person else None, server=person.server if person else ""
     )
-    return Watched(title=address, teller=teller)
 
 
-def _running(folder: Path, key: Path | None) -> Watched:
-    door, person = read_door(folder), person_key(key)
+def telemetry_of(folder: Path, door: Door, person: PersonKey) -> TelemetrySubscriber:
+    """Listen to the session of a folder, as a person.
 
-    def link() -> ControlClient:
-        return ControlClient(door.address, door.server, person.key)
+    Parameters
+    ----------
+    folder : Path
+        Of the session.
+    door : Door
+        Of it.
+    person : PersonKey
+        Who listens.
 
-    with link() as client:
-        role = Role(str(client.must(Action.STATUS).facts["role"]))
+    Returns
+    -------
+    subscriber : TelemetrySubscriber
+        Connected.
+
+    Raises
+    ------
+    ConfigError
+        If the session tells nobody what it sees.
+    """
     if not door.watch:
         raise ConfigError(
             f"The session of {folder} tells nobody what it sees: leave control.watch out of its "
             f"file, so that people with a key can watch it on this machine."
         )
-    teller = TelemetrySubscriber(door.watch, key=person.key, server=door.server)
-    return Watched(title=folder.name, teller=teller, link=link, may=RIGHTS[role])
+    return TelemetrySubscriber(door.watch, key=person.key, server=door.server)
+
+
+def _running(folder: Path, key: Path | None) -> Watched:
+    door, person = read_door(folder), person_key(key)
+    with linked(door, person) as client:
+        role = Role(str(client.must(Action.STATUS).facts["role"]))
+    return Watched(
+        title=folder.name,
+        listen=lambda: telemetry_of(folder, door, person),
+        link=lambda: linked(door, person),
+        may=RIGHTS[role],
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from .console import restore_terminal
 from .runtime.guard import Signal
 from .runtime.loop import Loop
 from .runtime.messages import Event, EventKind
+from .runtime.termination import ended_by_signals
 
 PRESSED = "The emergency stop was pressed in the terminal of the session."
 
@@ -105,17 +105,15 @@ def stopped_by(loop: Loop, seconds: float) -> Iterator[None]:
         After how long it ends; 0 for never.
     """
     timer = threading.Timer(seconds, loop.stop) if seconds else None
-    before = {n: signal.signal(n, lambda *_: loop.stop()) for n in (signal.SIGINT, signal.SIGTERM)}
     if timer:
         timer.daemon = True
         timer.start()
     try:
-        yield
+        with ended_by_signals(loop.stop):
+            yield
     finally:
         if timer:
             timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

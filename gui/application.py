@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from PySide6.QtCore import QSettings
@@ -11,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QWidget
 
 from ..runtime.errors import ConfigError
+from ..runtime.termination import ended_by_signals
 from .look import Look, style_sheet
 
 _NICE = 10
@@ -58,12 +58,8 @@ def until_closed(app: QApplication) -> None:
     app : QApplication
         With a window whose timers let Python hear of signals.
     """
-    before = {n: signal.signal(n, lambda *_: app.quit()) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with ended_by_signals(app.quit):
         app.exec()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def kept_settings(window: str) -> QSettings:

@@ -28,26 +28,6 @@ MIDDLE = int(Qt.AlignmentFlag.AlignCenter | _OVER)
 """Where text stands in its box."""
 
 
-@lru_cache(maxsize=256)
-def blend(under: str, over: str, share: float) -> str:
-    """A colour between two.
-
-    Parameters
-    ----------
-    under, over : str
-        Colours, ``"#rrggbb"``.
-    share : float
-        0 is `under`, 1 is `over`.
-
-    Returns
-    -------
-    colour : str
-        ``"#rrggbb"``.
-    """
-    parts = [(int(under[k : k + 2], 16), int(over[k : k + 2], 16)) for k in (1, 3, 5)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
-
-
 class Drawing(QWidget):
     """A widget that paints itself on the surface of its look.
 

@@ -9,8 +9,8 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPainterPath
 
 from ..runtime.messages import StreamSpec
-from .drawing import MIDDLE, Drawing, blend, pen
-from .look import DARK, Look
+from .drawing import MIDDLE, Drawing, pen
+from .look import DARK, Look, blend
 from .map_plan import MapPlan, Place, Spot, plans_of
 
 _STEPS = {

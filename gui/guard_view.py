@@ -7,7 +7,7 @@ from collections import Counter, deque
 from ..runtime.limits import BAD_NUMBERS, EXPOSED, TOO_LATE, TOO_MANY, State
 from ..runtime.messages import Event, EventKind, Turn
 from ..runtime.telemetry import Telegram
-from .guard_words import state_in
+from .guard_words import guard_state
 
 MINUTE_NS = 60_000_000_000
 
@@ -82,7 +82,7 @@ class GuardView:
     def _take_event(self, event: Event) -> None:
         self.now_ns = max(self.now_ns, event.at_ns)
         if event.kind is EventKind.GUARD:
-            self.state = state_in(event.text) or self.state
+            self.state = guard_state(event.text) or self.state
             self.changed, self.changed_ns = event.text, event.at_ns
             if self.state is not State.ARMED and self.state is not State.HOLDING:
                 self.break_due = ""

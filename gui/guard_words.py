@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ..runtime.limits import State
 
 SIGNS = {State.DISARMED: "○", State.ARMED: "▶", State.HOLDING: "‖", State.STOPPED: "■"}
@@ -16,19 +18,22 @@ WORDS = {
 """What a state means."""
 
 
-def state_in(text: str) -> State | None:
-    """The state that an event of the guard speaks of last: where it is from then on.
+_AT_ITS_END = re.compile(rf"\b({'|'.join(State)})\.?$")
+
+
+def guard_state(text: str) -> State | None:
+    """The guard's state, from what the loop says of it.
 
     Parameters
     ----------
     text : str
-        ``"The guard went from disarmed to armed."``
+        Of a guard event, ``"The guard went from armed to stopped."``, or a command's reason,
+        ``"guard is disarmed"``.
 
     Returns
     -------
     state : State or None
-        None if it names none.
+        None if it speaks of something else.
     """
-    words = text.lower().replace(".", " ").replace(",", " ").split()
-    named = [word for word in words if word in set(State)]
-    return State(named[-1]) if named else None
+    found = _AT_ITS_END.search(text) if "guard" in text.lower() else None
+    return None if found is None else State(found.group(1))

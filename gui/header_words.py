@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..runtime.limits import State
-from .guard_words import SIGNS, WORDS, state_in
+from .guard_words import SIGNS, WORDS, guard_state
 from .view_state import ViewState, count_text, label_of, ms_text, velocity_text
 
 GOOD, DOUBTFUL, BAD, PLAIN = "good", "doubtful", "bad", "plain"
@@ -85,7 +85,7 @@ def decided(state: ViewState) -> Cell:
 
 def guard(state: ViewState) -> Cell:
     """Where the guard is, in words and as a sign."""
-    now = state_in(state.guard)
+    now = guard_state(state.guard)
     if now is None:
         detail = "waiting for its word" if state.heard_at_ns else "nothing heard yet"
         return Cell(name="guard", title="guard", text="? unknown", detail=detail, level=DOUBTFUL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 FONTS = "'Noto Sans', 'Noto Sans CJK KR', 'Malgun Gothic', 'DejaVu Sans', sans-serif"
 """With Hangul, wherever one of them is installed."""
@@ -108,6 +109,26 @@ def contrast(one: str, other: str) -> float:
     """
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
+
+
+@lru_cache(maxsize=256)
+def blend(under: str, over: str, share: float) -> str:
+    """A colour between two.
+
+    Parameters
+    ----------
+    under, over : str
+        Colours, ``"#rrggbb"``.
+    share : float
+        0 is `under`, 1 is `over`.
+
+    Returns
+    -------
+    colour : str
+        ``"#rrggbb"``.
+    """
+    parts = [(int(under[k : k + 2], 16), int(over[k : k + 2], 16)) for k in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
 
 
 def style_sheet(look: Look, size_pt: int = 10) -> str:

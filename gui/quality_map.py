@@ -9,10 +9,10 @@ from PySide6.QtGui import QColor, QPainter
 
 from ..runtime.messages import StreamSpec
 from ..runtime.quality import Quality
-from .drawing import MIDDLE, blend, pen
+from .drawing import MIDDLE, pen
 from .electrode_map import ElectrodeMap
 from .electrode_state import IMPEDANCE_KOHM, Electrodes, MapWords, State
-from .look import DARK, Look
+from .look import DARK, Look, blend
 from .map_plan import MapPlan, Place, Spot
 
 _SHAPES = {State.UNKNOWN: 0, State.GOOD: 0, State.DOUBTFUL: 1, State.BAD: 2}

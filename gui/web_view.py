@@ -25,7 +25,7 @@ from ..runtime.messages import Event, EventKind
 from ..runtime.quality import Quality
 from ..runtime.stages import Clock
 from ..runtime.telemetry import Telegram
-from .participant.permission import guard_state
+from .guard_words import guard_state
 from .view_state import (
     SEIZURE,
     ViewState,

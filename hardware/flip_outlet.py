@@ -6,6 +6,7 @@ import pylsl
 
 from ..runtime.clock import MonotonicClock
 from ..runtime.errors import ConfigError
+from ..runtime.stages import Clock
 
 
 class FlipOutlet:
@@ -58,13 +59,13 @@ class FlipOutlet:
         self._outlet = None
 
 
-def lsl_ahead_s(clock: MonotonicClock) -> float:
+def lsl_ahead_s(clock: Clock) -> float:
     """LSL's clock minus another of this machine, from the quickest of some looks.
 
     Parameters
     ----------
-    clock : MonotonicClock
-        The other.
+    clock : Clock
+        The other; one that goes on by itself.
 
     Returns
     -------

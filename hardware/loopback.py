@@ -22,6 +22,7 @@ from ..runtime.stages import Clock
 from ..runtime.timing import TimingReport, Tolerances
 from ..runtime.timing_capture import TimingCapture
 from ..runtime.timing_figures import Spread, spread_of
+from .flip_outlet import lsl_ahead_s
 from .loopback_sender import CHANNEL, LABEL, READY, LoopbackConfig
 from .lsl_inlet import LslConfig, LslSource
 
@@ -103,9 +104,9 @@ def measure_loopback(
         source.open()
         try:
             capture = TimingCapture(source.spec, CHANNEL, LABEL)
-            lsl_ahead_s = pylsl.local_clock() - clock.now_ns() / 1e9
+            ahead_s = lsl_ahead_s(clock)
             begin(pylsl.local_clock() + _SOON_S)
-            taken = _Taken(capture, lsl_ahead_s)
+            taken = _Taken(capture, ahead_s)
             stop_ns = clock.now_ns() + round((_SOON_S + config.seconds + _AFTER_S) * 1e9)
             size = max(1, round(config.chunk_s * config.rate_hz))
             while (now_ns := clock.now_ns()) < stop_ns:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from diverloop import viewing
 from diverloop.assembly import open_model
 from diverloop.control_commands import person_key
 from diverloop.demo import CLASSES, SPAN
@@ -113,7 +112,7 @@ def test_a_run_ends_after_so_many_seconds_of_the_clock_on_the_wall():
 
 
 def test_a_live_run_can_be_stopped_from_outside_and_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(viewing.signal, "signal", lambda *_: None)  # they belong to another thread
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # they belong to another thread
     model = open_model(fitted())
     options = RunOptions(recordings=tmp_path, seconds=1.5, armed=True)
     thread = threading.Thread(target=run_session, args=(simulated(30.0), options, model))

@@ -15,9 +15,12 @@ from typer.testing import CliRunner
 from diverloop.cli import app
 from diverloop.gui import application
 from diverloop.gui.console.window import Console
+from diverloop.gui.console.words import LANGUAGES
 from diverloop.gui.dashboard import Dashboard
 from diverloop.gui.look import LIGHT
-from diverloop.screen_commands import standard_places
+from diverloop.gui.participant.imagery import STYLES
+from diverloop.gui.participant.which_clock import CLOCKS
+from diverloop.screen_commands import Clocks, Language, Style, standard_places
 
 from .gui.taped_session import write_session
 
@@ -113,3 +116,9 @@ def test_standard_places_are_on_a_head():
     places = standard_places()
     assert {"Cz", "Fp1", "TP9"} <= set(places)
     assert all(0.05 < sum(part**2 for part in place) ** 0.5 < 0.15 for place in places.values())
+
+
+def test_what_the_commands_offer_is_what_the_windows_know():
+    assert tuple(Language) == tuple(LANGUAGES)
+    assert set(Style) == set(STYLES)
+    assert set(Clocks) == set(CLOCKS)

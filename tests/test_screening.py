@@ -44,13 +44,14 @@ def running(folder, **control):
 def test_a_running_session_is_watched_and_controlled_with_the_rights_of_a_role(tmp_path):
     with running(tmp_path / "s") as publisher:
         found = watched(str(tmp_path / "s"))
+        teller = found.listen()
         assert found.may == RIGHTS[Role.OPERATOR]
         assert publisher.wait_for_subscriber(LIMIT_MS)
         publisher.watch(EVENT)
-        assert found.teller.poll(LIMIT_MS) == EVENT
+        assert teller.poll(LIMIT_MS) == EVENT
         with found.link() as client:
             assert client.ask(Action.STOP).done
-        found.teller.close()
+        teller.close()
 
 
 def test_a_session_that_tells_nobody_is_refused_in_words(tmp_path):
@@ -58,17 +59,18 @@ def test_a_session_that_tells_nobody_is_refused_in_words(tmp_path):
         running(tmp_path / "s", watch=""),
         pytest.raises(ConfigError, match=r"leave control\.watch out"),
     ):
-        watched(str(tmp_path / "s"))
+        watched(str(tmp_path / "s")).listen()
 
 
 def test_an_address_is_watched_without_controls():
     publisher = TelemetryPublisher()
     found = watched(publisher.address)
+    teller = found.listen()
     assert publisher.wait_for_subscriber(LIMIT_MS)
     publisher.watch(EVENT)
-    assert found.teller.poll(LIMIT_MS) == EVENT
+    assert teller.poll(LIMIT_MS) == EVENT
     assert (found.link, found.may) == (None, frozenset())
-    found.teller.close()
+    teller.close()
     publisher.close()
 
 

@@ -10,6 +10,7 @@ from ...runtime.limits import State
 from ...runtime.messages import Event, EventKind, Turn
 from ...runtime.quality import Quality
 from ...runtime.telemetry import Score, Telegram
+from ..guard_words import guard_state
 from .alarms import Alarm
 from .news import GuardIs, Judged, News, ResetDone, SignalSeen
 from .session import Output, Session
@@ -117,8 +118,7 @@ class Hearing:
             if so:
                 found[alarm] = {}
         if session.too_many_bad:
-            names = ", ".join(session.bad[:4]) + (" …" if len(session.bad) > 4 else "")
-            found[Alarm.ELECTRODES] = {"count": str(len(session.bad)), "names": names}
+            found[Alarm.ELECTRODES] = {"count": str(len(session.bad)), "names": session.named_bad}
         return found
 
     def begin_block(self, now_s: float) -> None:
@@ -165,10 +165,10 @@ class Hearing:
 
     def _guard(self, text: str) -> tuple[News, ...]:
         """The guard's last word: ``"The guard went from stopped to disarmed."``."""
-        state = text.rstrip(".").rpartition(" ")[2]
-        if state not in tuple(State):
+        state = guard_state(text)
+        if state is None:
             return ()
-        news: tuple[News, ...] = (GuardIs(state=State(state)),)
+        news: tuple[News, ...] = (GuardIs(state=state),)
         if f"from {State.STOPPED}" in text:  # only a person leads it out of there
             self.seizure = False
             return (ResetDone(), *news)

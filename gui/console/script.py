@@ -191,11 +191,10 @@ class _Writer:
     def signal(self) -> Page:
         """The electrodes."""
         session = self.session
-        names = ", ".join(session.bad[:4]) + (" …" if len(session.bad) > 4 else "")
         if not session.electrodes and session.watchable:
             return self.page("_wait", None, self.end)
         if session.too_many_bad:
-            page = self.page("_bad", None, self.end, names=names)
+            page = self.page("_bad", None, self.end, names=session.named_bad)
             return replace(page, wait="wait_electrodes")
         skip = model_of_today(session) is not None
         calibrate = self.choice(Act.TO_CALIBRATION, "C" if skip else "Return")
@@ -204,7 +203,7 @@ class _Writer:
         page = self.page(part, *choices, self.end)
         if not session.bad:
             return page
-        return replace(page, now=self.words("signal_now_some", names=names))
+        return replace(page, now=self.words("signal_now_some", names=session.named_bad))
 
     def calibration(self) -> Page:
         """Calibration and fit."""

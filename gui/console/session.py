@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+_MOST_NAMED = 4
+
 
 class Step(StrEnum):
     """Where a session is, in order; feedback and break may come again."""
@@ -227,6 +229,11 @@ class Session:
     def too_many_bad(self) -> bool:
         """Whether too few electrodes are good."""
         return len(self.bad) > self.limits.allowed(self.electrodes)
+
+    @property
+    def named_bad(self) -> str:
+        """The first of the bad electrodes by name, and whether there are more."""
+        return ", ".join(self.bad[:_MOST_NAMED]) + (" …" if len(self.bad) > _MOST_NAMED else "")
 
     def free(self, order: Order) -> Session:
         """The same, not waiting for this any more."""

@@ -135,8 +135,9 @@ def _signal_refusal(session: Session) -> Outcome | None:
     if session.watchable and not session.electrodes:
         return _refuse(session, "refuse_no_signal")
     if session.too_many_bad:
-        names = ", ".join(session.bad[:4]) + (" …" if len(session.bad) > 4 else "")
-        return _refuse(session, "refuse_electrodes", count=str(len(session.bad)), names=names)
+        return _refuse(
+            session, "refuse_electrodes", count=str(len(session.bad)), names=session.named_bad
+        )
     return None
 
 

@@ -117,6 +117,7 @@ class Console(QWidget):
         application.installEventFilter(self)
         self._sizes = Sizes()
         self._dress()
+        self._speak()
         self.resize(1280, 800)
         self._show()
         self.page.focus()
@@ -167,6 +168,7 @@ class Console(QWidget):
     def change_language(self) -> None:
         """Speak the other language."""
         self.words = self.words.other
+        self._speak()
         self._show()
 
     def change_look(self) -> None:
@@ -357,11 +359,13 @@ class Console(QWidget):
         if shown == self._shown:
             return
         self._shown = shown
-        self._quality_view.set_words(map_words(words))  # type: ignore[attr-defined]
         self.page.show_page(page, session.step, words, self._refused)
         self.chrome.show_frame(words, session, light, steps_of(session), live=self._can_stop())
         self.chrome.show_noted(self._noted)
         self.setWindowTitle(f"{words('title')} - {words('notice')}")
+
+    def _speak(self) -> None:
+        self._quality_view.set_words(map_words(self.words))  # type: ignore[attr-defined]
 
     def _dress(self) -> None:
         self.setStyleSheet(console_style(self.look, self._sizes))

@@ -8,10 +8,10 @@ from PySide6.QtGui import QColor, QPainter, QPolygonF
 
 from ...runtime.messages import StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, pen
+from ..drawing import MIDDLE, RIGHT, Drawing, pen
 from ..drift import LIKE, MOVED, Drift, Verdict
 from ..drift_reference import Reference
-from ..look import DARK, Look
+from ..look import DARK, Look, blend
 from .chart_panel import ChartPanel
 
 _EVERY_S = 0.25

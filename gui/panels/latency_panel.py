@@ -11,9 +11,9 @@ from PySide6.QtGui import QColor, QPainter
 from ...runtime.latency import LatencyReport
 from ...runtime.messages import Event, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, pen
+from ..drawing import MIDDLE, RIGHT, Drawing, pen
 from ..latency_history import BIN_S, PER_DECADE, STEPS, LatencyHistory, edges_ms
-from ..look import DARK, Look
+from ..look import DARK, Look, blend
 from ..view_state import count_text, ms_text
 from .chart_panel import ChartPanel
 

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QToolTip
 
 from ...runtime.messages import Chunk, Event, StreamSpec, Turn
 from ...runtime.telemetry import Telegram
-from ..drawing import MIDDLE, RIGHT, Drawing, blend, ink_on, pen
-from ..look import DARK, Look
+from ..drawing import MIDDLE, RIGHT, Drawing, ink_on, pen
+from ..look import DARK, Look, blend
 from ..probability_history import NEUTRAL, NOTHING, Columns, ProbabilityHistory, Stretch
 from .chart_panel import ChartPanel
 

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
-from ..look import FONTS
+from .lettering import pixel_font
 
 LARGE, MIDDLE, SMALL = 0.075, 0.045, 0.028
 """Size of letters, as a share of the height of the screen."""
 
-_FAMILIES = [name.strip(" '") for name in FONTS.split(",")]
 _SMALLEST = 0.4  # to this share letters shrink before words are cut
 
 
@@ -45,21 +44,16 @@ class Writing:
 
 
 def font_of(height: float, *, bold: bool = False, slanted: bool = False) -> QFont:
-    """A font that has Hangul, where one is installed.
+    """A font for letters of a height.
 
     Parameters
     ----------
     height : float
-        Of the letters, in pixels.
+        Of the letters, in pixels; 6 at least.
     bold, slanted : bool
         Of the letters.
     """
-    font = QFont()
-    font.setFamilies(_FAMILIES)
-    font.setPixelSize(max(6, round(height)))
-    font.setBold(bold)
-    font.setItalic(slanted)
-    return font
+    return pixel_font(max(6, round(height)), bold=bold, slanted=slanted)
 
 
 def warm_up(colour: str) -> None:

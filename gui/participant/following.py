@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +14,7 @@ from ...runtime.limits import State
 from ...runtime.messages import Event, EventKind, Turn
 from ...runtime.telemetry import Telegram
 from ...runtime.velocity import NOT_FINITE, STANDING
+from ..guard_words import guard_state
 
 DIRECTIONS: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
@@ -37,7 +37,6 @@ flash."""
 _IN_ORDER = ((-1.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.0, -1.0))
 _AT_REST = (IDLE, STANDING, NOT_FINITE)
 _RESTING = ("rest", "idle", "relax")
-_GUARD = re.compile(rf"\b(?:is|to) ({'|'.join(State)})\b")
 
 
 class Mood(StrEnum):
@@ -129,8 +128,8 @@ class Following:
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
         if isinstance(message, Event) and message.kind is EventKind.GUARD:
-            if state := _GUARD.search(message.text):
-                self._held = state[1] != State.ARMED
+            if state := guard_state(message.text):
+                self._held = state is not State.ARMED
         elif isinstance(message, Turn):
             self._fresh = True
             self._follow(message)

@@ -1,4 +1,4 @@
-"""Words on a picture: fonts by pixels, colours between two, text that fits."""
+"""Words on a picture: fonts by pixels, and text that fits."""
 
 from __future__ import annotations
 
@@ -19,18 +19,13 @@ _FOOT = 0.03
 
 
 @lru_cache(maxsize=64)
-def font_of(pixels: int, *, bold: bool = False) -> QFont:
-    """The font of all pictures, so many pixels high."""
+def pixel_font(pixels: int, *, bold: bool = False, slanted: bool = False) -> QFont:
+    """The font of all pictures, so many pixels high; it has Hangul, where one is installed."""
     font = QFont(_FAMILIES)
     font.setPixelSize(max(1, pixels))
     font.setBold(bold)
+    font.setItalic(slanted)
     return font
-
-
-def between(one: str, other: str, share: float) -> str:
-    """A colour that is a share of the way from one to another, ``"#rrggbb"``."""
-    pairs = [(int(one[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def write(
@@ -65,7 +60,7 @@ def write(
 @lru_cache(maxsize=512)
 def _written(text: str, colour: str, pixels: int, bold: bool, ratio: float) -> QImage:
     """A line as an image: laying out text takes longer than a frame has, and it rarely changes."""
-    font = font_of(pixels, bold=bold)
+    font = pixel_font(pixels, bold=bold)
     metrics = QFontMetricsF(font)
     size = QSizeF(metrics.horizontalAdvance(text) + 2, metrics.height())
     image = QImage((size * ratio).toSize(), QImage.Format.Format_ARGB32_Premultiplied)

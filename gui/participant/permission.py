@@ -5,11 +5,10 @@ No Qt here, and no clock: silence is counted in frames.
 
 from __future__ import annotations
 
-import re
-
 from ...runtime.limits import State
 from ...runtime.messages import Event, EventKind, Turn
 from ...runtime.telemetry import Telegram
+from ..guard_words import guard_state
 
 SILENT_S = 2.0
 """After so long without a message nothing runs: who would stop it?"""
@@ -19,26 +18,7 @@ SILENT = f"nothing has come from the session for {SILENT_S:g} s"
 UNARMED = "the guard has not been armed yet"
 ENDED = "the session can decode nothing any more"
 
-_AT_ITS_END = re.compile(rf"\b({'|'.join(State)})\.?$")
 _ON = (State.ARMED, State.HOLDING)
-
-
-def guard_state(text: str) -> State | None:
-    """The guard's state, from what the loop says of it.
-
-    Parameters
-    ----------
-    text : str
-        Of a guard event, ``"The guard went from armed to stopped."``, or a command's reason,
-        ``"guard is disarmed"``.
-
-    Returns
-    -------
-    state : State or None
-        None if it speaks of something else.
-    """
-    found = _AT_ITS_END.search(text) if "guard" in text.lower() else None
-    return None if found is None else State(found.group(1))
 
 
 class Permission:

@@ -14,8 +14,8 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from ...runtime.paradigms.speller import BACKSPACE, SPACE, is_flash
 from ...runtime.telemetry import Telegram
-from ..look import DARK, Look
-from .lettering import LEFT, RIGHT, between, foot, write
+from ..look import DARK, Look, blend
+from .lettering import LEFT, RIGHT, foot, write
 from .picture import Shown
 from .spelling_course import Phase, SpellingConfig, SpellingCourse, SpellingFrame
 from .stimulus_words import words_of
@@ -164,7 +164,7 @@ class SpellerPicture:
         if area != self._laid_out:
             self._laid_out, self.cells = area, item_cells(self.config.plan.positions, area)
         cells = self.cells
-        rest, cell = between(look.faint, look.ground, UNLIT), cells[0]
+        rest, cell = blend(look.faint, look.ground, UNLIT), cells[0]
         # All items as large as the longest can be, so that none stands out by its size.
         pixels = min(_LETTER * cell.height(), cell.width() / (0.8 * self._longest()))
         for n, (item, cell) in enumerate(zip(self.config.plan.items, cells, strict=True)):

@@ -31,7 +31,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from contextlib import ExitStack, nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -40,18 +39,6 @@ from typing import Any
 import numpy as np
 
 SIZE = (1280, 800)
-LSL_CONFIG = """\
-[multicast]
-ResolveScope = machine
-ListenAddress = 127.0.0.1
-[ports]
-IPv6 = disable
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = flips-{run}
-[log]
-level = -2
-"""
 PRIORITY = {"screen": 50, "display": 55, "witness": 60}
 STALL_NS = 5_000_000  # a witness that polls every 0.1 ms and did not get to run for so long
 AROUND_NS = 34_000_000  # a frame is told as lost at the flip behind it
@@ -283,10 +270,11 @@ def main() -> None:
     parser.add_argument("--realtime", action="store_true")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
+    from diverloop.faults.lsl import confined
+
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory_folder())))
-        (folder / "lsl.cfg").write_text(LSL_CONFIG.format(run=uuid.uuid4().hex))
-        os.environ["LSLAPICFG"] = str(folder / "lsl.cfg")
+        stack.enter_context(confined(folder))
         os.environ["DIVERLOOP_HOME"] = str(folder / "home")
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
         decoder = Beside(decode, 60 * arguments.minutes + 5)

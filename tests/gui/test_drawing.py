@@ -6,8 +6,8 @@ from PySide6.QtCore import QPointF, QRectF
 from PySide6.QtWidgets import QMainWindow, QWidget
 
 from diverloop.gui.application import dress
-from diverloop.gui.drawing import Drawing, blend, ground
-from diverloop.gui.look import DARK, LIGHT
+from diverloop.gui.drawing import Drawing, ground
+from diverloop.gui.look import DARK, LIGHT, blend
 
 
 def test_a_colour_between_two_is_between_them():

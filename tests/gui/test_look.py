@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from diverloop.gui.look import LOOKS, contrast, style_sheet
+from diverloop.gui.look import LOOKS, blend, contrast, style_sheet
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=lambda look: look.name)
@@ -35,3 +35,9 @@ def test_the_style_sheet_wears_the_look():
     for look in LOOKS.values():
         assert look.ground in style_sheet(look)
         assert "font-size: 14pt" in style_sheet(look, 14)
+
+
+def test_between_two_colours_lie_their_mixtures():
+    assert blend("#000000", "#ffffff", 0.0) == "#000000"
+    assert blend("#000000", "#ffffff", 1.0) == "#ffffff"
+    assert blend("#102030", "#304050", 0.5) == "#203040"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diverloop.gui.drawing import blend
 from diverloop.gui.electrode_state import MapWords, State
-from diverloop.gui.look import DARK, LIGHT, contrast
+from diverloop.gui.look import DARK, LIGHT, blend, contrast
 from diverloop.gui.quality_map import QualityMap, label_scale
 from diverloop.hardware.montage import scalp_position_m
 

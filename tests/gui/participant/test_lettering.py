@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter
 
 from diverloop.gui.look import DARK
-from diverloop.gui.participant.lettering import between, foot, write
+from diverloop.gui.participant.lettering import foot, write
 
 
 def ink(draw):
@@ -19,12 +19,6 @@ def ink(draw):
     flat = np.frombuffer(image.constBits(), np.uint8).reshape(200, image.bytesPerLine())
     rows, columns = np.nonzero(flat[:, :300] > 40)
     return rows, columns
-
-
-def test_between_two_colours_lie_their_mixtures():
-    assert between("#000000", "#ffffff", 0.0) == "#000000"
-    assert between("#000000", "#ffffff", 1.0) == "#ffffff"
-    assert between("#102030", "#304050", 0.5) == "#203040"
 
 
 @pytest.mark.usefixtures("fonts")

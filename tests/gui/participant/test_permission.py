@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import pytest
 
+from diverloop.gui.guard_words import guard_state
 from diverloop.gui.participant.permission import (
     ENDED,
     SILENT,
     UNARMED,
     UNHEARD,
     Permission,
-    guard_state,
 )
 from diverloop.runtime.guard import Guard, Signal
-from diverloop.runtime.limits import State
 from diverloop.runtime.messages import Event, EventKind
 
 from ..told import a_stream
@@ -26,18 +25,6 @@ def heard(*messages, armed=True):
     for message in messages:
         permission.take(message)
     return permission
-
-
-@pytest.mark.parametrize("state", list(State))
-def test_every_state_is_read_from_the_words_of_the_loop(state):
-    assert guard_state(f"The guard is {state}.") is state
-    assert guard_state(f"The guard went from armed to {state}.") is state
-    assert guard_state(f"guard is {state}") is state
-
-
-def test_words_about_other_things_are_no_state_of_the_guard():
-    assert guard_state("Nothing has come for 1 s; output is neutral.") is None
-    assert guard_state("The amplifier has stopped.") is None
 
 
 def test_still_is_the_default_until_a_session_is_heard_and_the_guard_armed():

@@ -7,8 +7,7 @@ import pytest
 from PySide6.QtCore import QRectF
 
 from diverloop.adapters.speller import SpellerAdapter, SpellerConfig
-from diverloop.gui.look import DARK, LIGHT, contrast
-from diverloop.gui.participant.lettering import between
+from diverloop.gui.look import DARK, LIGHT, blend, contrast
 from diverloop.gui.participant.speller import UNLIT, SpellerPicture, item_cells
 from diverloop.gui.participant.spelling_course import SpellingConfig
 from diverloop.runtime.errors import ConfigError
@@ -76,7 +75,7 @@ def test_exactly_the_items_of_the_marker_become_bright_bold_and_larger(qapp):
 
 @pytest.mark.parametrize("look", [DARK, LIGHT])
 def test_letters_at_rest_are_readable_and_far_less_bright_than_a_flash(look):
-    rest = between(look.faint, look.ground, UNLIT)
+    rest = blend(look.faint, look.ground, UNLIT)
     assert contrast(rest, look.ground) >= 3  # large text
     assert contrast(look.text, look.ground) > 2.5 * contrast(rest, look.ground)
 
