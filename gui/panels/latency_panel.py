@@ -121,12 +121,16 @@ class LatencyChart(Drawing):
         colour = self.look.doubtful if late else self.look.faint
         self.write(painter, head.translated(0, 1.3 * line), self.late(), colour=colour)
         top, foot = 4 + 2.9 * line, 2.0 * line
-        bars = max(0.2 * (self.height() - top - foot), 2.6 * line)
-        height = self.height() - top - foot - bars - 10
+        room = self.height() - top - foot - 10
+        bars = max(0.2 * room, 2.6 * line)
+        if room - bars < (0.9 * len(STEPS) + 1) * line:
+            bars = 0.0  # the line above says how many: the stages need the place to be read
+        height = room - bars
         half = 0.52 * self.width()
         self._paint_stages(painter, QRectF(10, top, half - 20, height))
         self._paint_histogram(painter, QRectF(half + 10, top, self.width() - half - 22, height))
-        self._paint_late(painter, QRectF(10, top + height + 6, self.width() - 20, bars))
+        if bars:
+            self._paint_late(painter, QRectF(10, top + height + 6, self.width() - 20, bars))
         self._paint_foot(painter, QRectF(10, self.height() - foot - 2, self.width() - 20, foot))
 
     def _paint_stages(self, painter: QPainter, box: QRectF) -> None:
@@ -147,16 +151,17 @@ class LatencyChart(Drawing):
         longest = max(*ends, float(usual[-1]), 1e-3)
         row = plot.height() / len(STEPS)
         starts = [0.0, *ends[:-1]]
+        scale = min(0.95, max(0.6, row / self.line_height()))  # names must not overlap
         for n, step in enumerate(STEPS):
             y = plot.top() + n * row
             name = QRectF(box.left(), y, names - 8, row)
-            self.write(painter, name, step, align=RIGHT, scale=0.95)
+            self.write(painter, name, step, align=RIGHT, scale=scale)
             self._bar(painter, plot, y, row, starts[n] / longest, ends[n] / longest, filled=True)
             before = usual[n] - medians[n]
             self._bar(painter, plot, y, row, before / longest, usual[n] / longest, filled=False)
             figure = QRectF(plot.right() + 4, y, figures, row)
             text = f"{ms_text(float(medians[n]))} ms"
-            self.write(painter, figure, text, align=RIGHT, scale=0.9, colour=self.look.faint)
+            self.write(painter, figure, text, align=RIGHT, scale=scale, colour=self.look.faint)
 
     def _bar(
         self,

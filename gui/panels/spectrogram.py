@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidg
 
 from ...runtime.telemetry import Telegram
 from ..look import DARK, Look
+from ..pace import Pace
 from ..spectrum import Spectrogram
 from ..trace_store import TraceStore
 from .channel_box import ChannelBox
@@ -23,7 +24,7 @@ KEEP_S = 60.0
 
 _LEFT, _RIGHT, _BOTTOM, _TOP = 40, 58, 20, 6
 _EVERY_S = 10  # from one time to the next
-_EVERY_FRAMES = 15  # from one picture to the next, each of several new columns
+_RENEW_S = 0.25  # from one picture to the next, each of several new columns
 _SLOWLY = 0.2  # of the way that the colours go to fit, at each update
 _LEAST_RANGE_DB = 10.0
 
@@ -53,7 +54,8 @@ class TimeFrequency(Panel):
             self.reach.addItem(f"to {hz} Hz", hz)
         self.reach.setToolTip("How far the axis goes  R")
         self.reach.setAccessibleName("How far the axis goes")
-        self._frame = self._channel = 0
+        self.pace = Pace(_RENEW_S)
+        self._channel = 0
         self._lay_out()
 
     def take(self, message: Telegram) -> None:
@@ -62,13 +64,12 @@ class TimeFrequency(Panel):
 
     def draw(self) -> None:
         """Show what is new: four times a second."""
-        self._frame += 1
         if self.store.spec:
             self.channels.offer(self.store.spec.channel_names)
             self.spectrogram.channel = max(self.channels.channel, 0)
         changed = self.spectrogram.channel != self._channel
         self._channel = self.spectrogram.channel
-        if (changed or self._frame % _EVERY_FRAMES == 0) and self.spectrogram.advance():
+        if (changed or self.pace.due()) and self.spectrogram.advance():
             self.heat.follow()
 
     def wear(self, look: Look) -> None:

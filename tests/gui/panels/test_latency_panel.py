@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from diverloop.gui.latency_history import STEPS
 from diverloop.gui.look import DARK, LIGHT
 from diverloop.gui.panels.latency_panel import LatencyPanel
 from diverloop.runtime.latency import LatencyBook
@@ -79,3 +80,24 @@ def test_forgetting_begins_anew(panel):
     panel.forget()
     panel.draw()
     assert panel.history.decided == 0
+
+
+@pytest.mark.parametrize("height", [220, 300, 500])
+def test_names_of_stages_stand_below_each_other(qtbot, monkeypatch, height):
+    panel = LatencyPanel(DARK)
+    qtbot.addWidget(panel)
+    panel.resize(640, height)
+    panel.show()
+    panel.take(a_turn(250))
+    written = {}
+
+    def write(painter, box, text, **how):
+        written[text] = box.height(), how.get("scale", 1.0)
+
+    monkeypatch.setattr(panel.chart, "write", write)
+    panel.draw()
+    panel.chart.grab()
+    line = panel.chart.line_height()
+    for step in STEPS:
+        row, scale = written[step]
+        assert scale * line <= max(row, 0.6 * line) + 1e-6, step

@@ -37,6 +37,16 @@ def test_what_is_new_is_at_the_right_and_what_never_was_is_empty(panel, qapp):
     assert image.pixelColor(image.width() - 70, y).name() != DARK.surface
 
 
+def test_the_first_drawing_shows_what_has_come_however_seldom_it_is_drawn(panel, qapp):
+    for message in a_session(20.0):
+        panel.take(message)
+    panel.draw()
+    qapp.processEvents()
+    image = panel.heat.grab().toImage()
+    y = image.height() // 2
+    assert image.pixelColor(image.width() - 70, y).name() != DARK.surface
+
+
 def test_a_rhythm_is_bright(panel, qapp):
     image = fed(panel, qapp).heat.grab().toImage()
     x = image.width() - 80
