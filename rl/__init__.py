@@ -1,1 +1,1 @@
-"""Online adaptation of the decoder. Empty in this release: see "Not there yet" in the README."""
+"""Online adaptation of the decoder, inside an envelope. Investigational, not a medical device."""

@@ -99,13 +99,13 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "brainflow", "cryptography", "evdev", "h5py", "hdmf", "matplotlib", "mne",
+    "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib", "mne",
     "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv",
     "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
     "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
-THROUGHOUT = ("torch", "PySide6", "pyqtgraph")
+THROUGHOUT = ("torch", "PySide6", "pyqtgraph", "gymnasium")
 # The loop needs numpy and nothing that has a device, a window or a training set behind it.
 FOREIGN_TO_THE_LOOP = (
     *LAZY,

@@ -1,0 +1,1 @@
+"""What holds whatever a learner proposes. Investigational, not a medical device."""

@@ -1,0 +1,1 @@
+"""Simulated people as Gymnasium environments. Investigational, not a medical device."""
