@@ -160,7 +160,8 @@ class PrototypeHead:
                 f"A head's basis must have 2 dimensions, got {given['basis'].ndim}: fit the model "
                 f"again."
             )
-        return cls(classes=classes, **{**given, "temperature": float(given["temperature"].item())})
+        temperature = float(given.pop("temperature").item())
+        return cls(classes=classes, temperature=temperature, **given)
 
     def to_arrays(self) -> dict[str, Floats]:
         """What was learnt, for a bundle, a promotion or a process beside."""

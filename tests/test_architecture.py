@@ -99,9 +99,9 @@ HOMES = {
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib", "mne",
-    "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pybv",
-    "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
+    "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib",
+    "mne", "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard",
+    "pybv", "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
     "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
