@@ -101,8 +101,8 @@ HOMES = {
 LAZY = (
     "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib",
     "mne", "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard",
-    "pybv", "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt",
-    "tensorrt_rtx", "torch", "weasyprint",
+    "pybv", "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn",
+    "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
 THROUGHOUT = ("torch", "PySide6", "pyqtgraph", "gymnasium")
