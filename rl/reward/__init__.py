@@ -1,1 +1,1 @@
-"""From what people and detectors say to rewards of trials. Investigational, not a medical device."""
+"""What people and detectors say, as rewards of trials. Investigational, not a medical device."""
