@@ -22,6 +22,7 @@ import numpy as np
 
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import ABSTAINED, UNKNOWN, Reward, Trial
+from .head_stack import HeadStack
 from .updates import Update
 
 
@@ -59,13 +60,26 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
     return known
 
 
-def quadratic_score(posterior: Floats, worth: Floats) -> float:
-    """How good a posterior was: one less Brier's score, up to a term that all heads share [3]_.
+def quadratic_scores(posteriors: Floats, worth: Floats) -> Floats:
+    """How good posteriors were: one less Brier's score, up to a term that all heads share [3]_.
 
     It is linear in what was meant, so an unbiased estimate of that gives an unbiased score; and it
     is proper, so neither bolder nor more modest probabilities than are true gain by it.
+
+    Parameters
+    ----------
+    posteriors : ndarray, shape (n_heads, n_options)
+        Each row sums to 1.
+    worth : ndarray, shape (n_options,)
+        From `worths`.
+
+    Returns
+    -------
+    scores : ndarray, shape (n_heads,)
+        The higher the better; 1 for certainty of what was meant.
     """
-    return float(2 * posterior @ worth - posterior @ posterior)
+    scores: Floats = 2 * posteriors @ worth - (posteriors**2).sum(axis=1)
+    return scores
 
 
 def whitened(trial: Trial, head: PrototypeHead) -> Trial:
@@ -129,7 +143,7 @@ class Candidates:
 
     def posteriors(self, trial: Trial) -> Floats:
         """What each head makes of a trial, shape (n_candidates, n_options)."""
-        return np.stack([trial.posterior(head) for head in self.heads.values()])
+        return HeadStack(list(self.heads.values())).posteriors(trial)
 
     def judge(self, posteriors: Floats, worth: Floats) -> Floats:
         """Credit each head with what its decision was worth.

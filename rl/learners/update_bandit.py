@@ -14,7 +14,7 @@ them the one that is never changed. Three things are kept apart:
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import Reward, Trial
 from . import updates
-from .candidates import Candidates, in_its_space, lifted, quadratic_score, whitened, worths
+from .candidates import Candidates, in_its_space, lifted, quadratic_scores, whitened, worths
 from .conservatism import Conservatism
+from .head_stack import HeadStack
 from .linucb import Policy
 from .situation import Situation
 
@@ -127,9 +128,9 @@ class _Choice:
 
     number: int
     context: Floats
-    before: PrototypeHead
-    after: dict[int, PrototypeHead]
-    gains: dict[int, float] = field(default_factory=dict)
+    actions: tuple[int, ...]
+    heads: HeadStack  # before any, then after each
+    gains: Floats
     heard: int = 0
 
 
@@ -225,7 +226,7 @@ class UpdateBandit:
             self._credit(choice, seen.trial, worth)
         while self._choices and self._choices[0].heard >= self._config.horizon:
             done = self._choices.popleft()
-            for action, gain in done.gains.items():
+            for action, gain in zip(done.actions, done.gains.tolist(), strict=True):
                 self._policy.learn(done.context, action, gain / done.heard / GAIN_UNIT)
         if self._account.trials % self._config.checkpoint == 0:
             self._check()
@@ -235,10 +236,8 @@ class UpdateBandit:
         if trial.number <= choice.number or choice.heard >= self._config.horizon:
             return
         choice.heard += 1
-        before = quadratic_score(trial.posterior(choice.before), worth)
-        for action, head in choice.after.items():
-            gain = quadratic_score(trial.posterior(head), worth) - before
-            choice.gains[action] = choice.gains.get(action, 0.0) + gain
+        scores = quadratic_scores(choice.heads.posteriors(trial), worth)
+        choice.gains += scores[1:] - scores[0]
 
     def _check(self) -> None:
         """At a checkpoint: may the mix be offered until the next one?"""
@@ -282,8 +281,9 @@ class UpdateBandit:
         if self._silent > self._config.window:
             return KEEP
         means, widths = self._policy.bounds(context)
-        upper = {LEARNT[k]: float(means[k] + widths[k]) * GAIN_UNIT for k in possible}
-        return max((upper := {KEEP: 0.0, ASK: self._worth_of_asking(), **upper}), key=upper.__getitem__)
+        upper = {KEEP: 0.0, ASK: self._worth_of_asking()}
+        upper |= {LEARNT[k]: float(means[k] + widths[k]) * GAIN_UNIT for k in possible}
+        return max(upper, key=upper.__getitem__)
 
     def _worth_of_asking(self) -> float:
         """What even the best head has lost, surely, less the price of a recalibration."""
@@ -298,9 +298,11 @@ class UpdateBandit:
         if not self._config.hindsight:
             after = {k: head for k, head in after.items() if LEARNT[k] == self._chosen}
         if after:
-            self._choices.append(
-                _Choice(number=number, context=context, before=mix, after=after)
-            )
+            stack = HeadStack([mix, *after.values()])
+            self._choices.append(_Choice(
+                number=number, context=context, actions=tuple(after), heads=stack,
+                gains=np.zeros(len(after)),
+            ))  # fmt: skip
 
 
 _SPACE = ("mean", "scale", "basis", "log_priors")
