@@ -104,9 +104,11 @@ class SimulatedEnvironment(TrialEnvironment):
         """Draw person, body, drift and calibration, always in this order."""
         signal, rng = self.signal, self.np_random
         self._drift = drift_of(options.pop("drift", None))
-        traits, config = who(options.pop("user", None), signal.n_classes, self._task, rng)
+        traits, config, theirs = who(
+            options.pop("user", None), signal.n_classes, self._task, rng
+        )
         self._body = Body.grown(
-            traits.apart, self._rest, signal.n_features, rng,
+            traits.apart, self._rest, signal.n_features, theirs,
             correlation=traits.correlation, tail=traits.tail,
         )  # fmt: skip
         self._to = Directions.drawn(self._body.means, signal.n_features, rng)
