@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.rl.envs.drift import DRIFTS, Directions, Drift, NoDrift, Rotation, drift_of
+from diverloop.rl.envs.drift import DRIFTS, Directions, Drift, NoDrift, Recorded, Rotation, drift_of
 from diverloop.runtime.errors import ConfigError
 
 MEANS = np.array([[2.0, 0, 0, 0, 0, 0], [-1.0, 1.7, 0, 0, 0, 0], [-1.0, -1.7, 0, 0, 0, 0]])
@@ -28,7 +28,7 @@ def differs(change, to):
 TOUCHES = {
     "none": set(), "shift": {"shift"}, "rotation": {"means"}, "class_selective": {"means"},
     "abrupt_recap": {"means", "shift"}, "gain": {"gain"}, "channel_death": {"dead"},
-    "strategy_switch": {"means"}, "adversarial": {"means"},
+    "strategy_switch": {"means"}, "adversarial": {"means"}, "recorded": set(),
 }  # fmt: skip
 
 
@@ -64,6 +64,13 @@ def test_a_shift_has_the_length_that_was_set_and_most_of_it_hurts(to):
     change = drift_of({"kind": "shift", "size": 2, "over": 1}).change(0, to)
     assert np.linalg.norm(change.shift) == pytest.approx(2)
     assert np.linalg.norm(change.shift[:2]) == pytest.approx(1.6)
+
+
+def test_recorded_drift_goes_as_far_as_the_person_did(to):
+    change = Recorded(common=1.5, own=0.7, over=1).change(0, to)
+    assert np.linalg.norm(change.shift) == pytest.approx(1.5)
+    lengths = np.linalg.norm(change.means - MEANS, axis=1)
+    assert np.sqrt((lengths**2).mean()) == pytest.approx(0.7)
 
 
 def test_poisoning_past_half_way_makes_each_class_look_like_the_next(to):

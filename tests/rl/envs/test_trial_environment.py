@@ -141,7 +141,8 @@ def test_every_drift_can_be_asked_for(kind):
     moved = episode(MAKERS["imagery"](), 9, drift=option)
     assert flat(still[0][3]["calibration"]) == flat(moved[0][3]["calibration"])
     same = flat(still[3][0]["features"]) == flat(moved[3][0]["features"])
-    assert same == (kind == "none")
+    # Somebody drawn by chance has no recorded drift.
+    assert same == (kind in ("none", "recorded"))
 
 
 def test_missing_features_read_rest_though_not_at_calibration():
