@@ -280,11 +280,39 @@ class Adversarial(Drift):
         return _change(to, means=to.means + self.amount(trial) * (following - to.means))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded(Drift):
+    """As far as a fitted person moved from run to run. Size is a factor on that.
+
+    Parameters
+    ----------
+    common, own : float
+        Length of the way of all classes together, and of each for itself, in standard deviations
+        of the noise; an environment takes them from the person.
+    """
+
+    kind: ClassVar[str] = "recorded"
+    size: float = 1.0
+    over: int = 100
+    common: float = 0.0
+    own: float = 0.0
+
+    def change(self, trial: int, to: Directions) -> Change:
+        """Move both ways."""
+        size = self.amount(trial)
+        usual = float(np.sqrt((to.own**2).sum(axis=1).mean()))
+        return _change(
+            to,
+            means=to.means + size * self.own / usual * to.own,
+            shift=size * self.common * to.common,
+        )
+
+
 DRIFTS: dict[str, type[Drift]] = {
     drift.kind: drift
     for drift in (
         NoDrift, Shift, Rotation, ClassSelective, AbruptRecap, Gain, ChannelDeath, StrategySwitch,
-        Adversarial,
+        Adversarial, Recorded,
     )
 }  # fmt: skip
 

@@ -24,13 +24,16 @@ from .person import PersonConfig
 IMAGERY = "motor imagery"
 FLASHES = "flashes"
 
-_DISTANCE = {IMAGERY: 2.6, FLASHES: 1.45}
-"""Median distance between classes in standard deviations of a window's noise.
+_DISTANCE = {IMAGERY: 2.6, FLASHES: 1.8}
+"""Median distance between classes, in standard deviations of a window's noise.
 
-Chosen on people 100 to 139 so that accuracy without drift is spread about as that of tangent space
-with logistic regression in BNCI2014-001 (four classes, 72.0 +- 15.5 %), and the area under the
-curve of single flashes as in BNCI2014-008 (85.6 +- 4.4 %) [1]_.
+Set on people 100 to 139: accuracy without drift should be spread about as that of tangent space
+with logistic regression in BNCI2014-001 (four classes, 72.0 +- 15.5 %), and single flashes told
+apart about as in BNCI2014-008 (area under the curve 85.6 +- 4.4 %) [1]_.
 """
+
+_SPREAD = {IMAGERY: 0.4, FLASHES: 0.15}
+"""Of the logarithm of that, over people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class Traits:
         traits : Traits
             Some classes lie closer together than others.
         """
-        size = _DISTANCE[task] * np.exp(0.25 * rng.standard_normal())
+        size = _DISTANCE[task] * np.exp(_SPREAD[task] * rng.standard_normal())
         unequal = np.exp(0.2 * rng.standard_normal((n_classes, n_classes)))
         apart = size * np.sqrt(unequal * unequal.T) * (1 - np.eye(n_classes))
         low, high = (0.3, 0.7) if task == IMAGERY else (0.0, 0.1)
@@ -140,7 +143,7 @@ def who(
     n_classes: int,
     task: str,
     rng: np.random.Generator,
-) -> tuple[Traits, PersonConfig]:
+) -> tuple[Traits, PersonConfig, np.random.Generator]:
     """The person that an option names.
 
     Parameters
@@ -162,6 +165,9 @@ def who(
         Of the features.
     config : PersonConfig
         Of the behaviour; of fitted people too it is drawn, for no recording tells it.
+    rng : numpy.random.Generator
+        What else belongs to the person comes from it: theirs if they were named, else the
+        episode's.
 
     Raises
     ------
@@ -174,6 +180,8 @@ def who(
         if chosen < 0:
             raise ConfigError(f"The number of a person must not be negative, got {chosen}.")
         rng = np.random.default_rng(int(chosen))
+    if isinstance(chosen, str):
+        rng = np.random.default_rng(list(chosen.encode()))
     config = PersonConfig.sampled(rng)
     traits = Traits.sampled(n_classes, task, rng)
     if isinstance(chosen, str):
@@ -182,7 +190,7 @@ def who(
         if not 0 <= distance <= 20:
             raise ConfigError(f"user.distance must be in [0, 20], got {distance}.")
         traits = traits.at_distance(distance)
-    return traits, config.changed(changes)
+    return traits, config.changed(changes), rng
 
 
 def _fitted(name: str, n_classes: int) -> Traits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats
 from ..trial import ABSTAINED
-from .drift import Change, Directions, drift_of
+from .drift import Change, Directions, Recorded, drift_of
 from .features import ARTEFACT, LIMIT, Body
 from .people import who
 from .person import Person
@@ -104,9 +104,13 @@ class SimulatedEnvironment(TrialEnvironment):
         """Draw person, body, drift and calibration, always in this order."""
         signal, rng = self.signal, self.np_random
         self._drift = drift_of(options.pop("drift", None))
-        traits, config = who(options.pop("user", None), signal.n_classes, self._task, rng)
+        traits, config, theirs = who(
+            options.pop("user", None), signal.n_classes, self._task, rng
+        )
+        if isinstance(self._drift, Recorded):
+            self._drift = replace(self._drift, common=traits.common, own=traits.own)
         self._body = Body.grown(
-            traits.apart, self._rest, signal.n_features, rng,
+            traits.apart, self._rest, signal.n_features, theirs,
             correlation=traits.correlation, tail=traits.tail,
         )  # fmt: skip
         self._to = Directions.drawn(self._body.means, signal.n_features, rng)
