@@ -8,12 +8,12 @@ from typing import Self
 from ...runtime.errors import ConfigError
 
 _SHARES = (
-    "step_share", "proven_step_share", "confidence", "margin", "drift_share", "drift_veto",
+    "step_share", "proven_step_share", "confidence", "margin", "drift_share",
     "reward_drop", "collapse_share", "calibration_rise", "least_quality", "doubtful_from",
     "doubtful_to", "poison_level",
 )  # fmt: skip
 _POSITIVE = (
-    "kl_per_update", "kl_per_block", "kl_most", "block_s", "drift_least", "drift_noise",
+    "kl_per_update", "kl_per_block", "kl_most", "block_s", "drift_least",
     "outlier_factor",
 )  # fmt: skip
 _COUNTS = (
@@ -36,9 +36,9 @@ class EnvelopeConfig:
         How far the probabilities of a small step may move, mean KL(new || old) over the last
         windows, in nats: from the head before, and from the head that served a block ago
         (conservative policy iteration [1]_ and trust regions [2]_; the figures are design choices).
-    kl_per_benefit, kl_most : float
-        What a proven step may move more, in nats for each unit of accuracy that the lower bound of
-        its benefit lies above 0, and the most, tuned on simulated people (seeds from 100): after an
+    kl_per_benefit, kl_per_fit, kl_most : float
+        What a proven step may move more, in nats: for each unit of accuracy that the lower bound of
+        its benefit lies above 0, for each nat by which the signal fits it better, and the most; tuned on simulated people (seeds from 100): after an
         abrupt change a right head is 1 to 4 nats away from the wrong one. The limit of a block
         grows in proportion.
     kl_windows : int
@@ -57,17 +57,16 @@ class EnvelopeConfig:
     confidence : float
         Of the one-sided lower bound of the benefit.
     margin : float
-        By how much accuracy the lower bound may lie below 0 in a small step.
+        How far the benefit may lie below 0, in accuracy, before rewards speak against a step.
     drift_share : float
         To what share a head must bring the drift index down for the signal to speak for it.
     drift_least : float
         Below this index, in squared standard deviations within classes, there is no drift to be
         halved: 0.5 is where the mean index of 30 trials without drift was never seen (seeds from
         100).
-    drift_veto : float
-        Share by which a head may raise the drift index before the signal speaks against it.
-    drift_noise : float
-        What an index may rise by chance in addition, in the same unit.
+    fit_margin : float
+        By how much the signal may fit the very head worse that would serve, in nats, and must fit
+        a learner's heads better to speak for them.
     reward_drop : float
         How far the reward rate may fall below that before the promotion, in accuracy.
     rollback_trials : int
@@ -110,6 +109,7 @@ class EnvelopeConfig:
     kl_per_update: float = 0.05
     kl_per_block: float = 0.2
     kl_per_benefit: float = 20.0
+    kl_per_fit: float = 1.0
     kl_most: float = 4.0
     kl_windows: int = 60
     block_s: float = 300.0
@@ -119,11 +119,10 @@ class EnvelopeConfig:
     shadow_trials: int = 30
     evidence_trials: int = 30
     confidence: float = 0.9
-    margin: float = 0.05
+    margin: float = 0.1
     drift_share: float = 0.5
     drift_least: float = 0.5
-    drift_veto: float = 0.1
-    drift_noise: float = 0.2
+    fit_margin: float = 0.02
     reward_drop: float = 0.1
     rollback_trials: int = 20
     collapse_share: float = 0.8
@@ -148,7 +147,7 @@ class EnvelopeConfig:
             self._check(name, 1e-9, 1e9, "a positive number")
         for name in _COUNTS:
             self._check(name, 2, 100_000, "a count from 2 to 100000")
-        for name in ("kl_per_benefit", "least_gap_s"):
+        for name in ("kl_per_benefit", "kl_per_fit", "fit_margin", "least_gap_s"):
             self._check(name, 0, 1e9, "a number from 0")
         self._check("temperature_factor", 1, 1e9, "a factor from 1")
         if self.kept_trials < max(self.evidence_trials, self.poison_trials, self.collapse_trials):

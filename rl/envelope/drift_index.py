@@ -53,6 +53,34 @@ def residual(head: PrototypeHead, trial: Trial, posterior: Floats) -> Residual:
     return Residual(sums, weights)
 
 
+def density(head: PrototypeHead, trial: Trial) -> float:
+    """How well a trial's windows fit a head, whatever was meant by them.
+
+    Mean log density of the windows under one Gaussian for each prototype, up to what heads of the
+    same space share. The difference between two heads, each from before the trial, is what tells
+    whether the signal has moved to where one of them expects it. A head whose classes are merely
+    exchanged fits as well as before: that is for rewards to tell.
+
+    Parameters
+    ----------
+    head : PrototypeHead
+        The one that is looked from.
+    trial : Trial
+        Its windows.
+
+    Returns
+    -------
+    nats : float
+        Of one window.
+    """
+    projected = head.project(trial.features)
+    logs = head.log_priors - 0.5 * (
+        (projected[:, None] - head.prototypes) ** 2
+    ).sum(axis=2)
+    highest = logs.max(axis=1)
+    return float((highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))).mean())
+
+
 def drift_index(residuals: Sequence[Residual]) -> float:
     """Mean squared distance of classes from their prototypes, with the noise taken out.
 

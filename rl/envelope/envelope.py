@@ -19,7 +19,7 @@ import numpy as np
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import ABSTAINED, Reward, Trial
 from .config import EnvelopeConfig
-from .drift_index import drift_index, residual
+from .drift_index import density, drift_index
 from .freeze_windows import FreezeWindows
 from .guard_bands import says_nothing, teaches_nothing
 from .judging import Evidence, Verdict, judge, weigh
@@ -108,8 +108,9 @@ class Envelope:
         self._kl = 0.0
         self._counts = {"promotions": 0, "rollbacks": 0}
         self._why = "nothing was proposed"
-        self._stale = True
-        self._waits = False
+        self._stale = True  # trials, rewards or the serving head changed
+        self._fresh = False  # a proposal came
+        self._waits = False  # what was found could not be acted on
 
     @property
     def serving(self) -> Version:
@@ -162,7 +163,7 @@ class Envelope:
         self._refused = unfit(proposal.head, self._calibrated.head)
         if not self._refused:
             self._proposal = proposal
-            self._stale = True
+            self._fresh = True
 
     def freeze(self, why: str) -> None:
         """From here on nothing changes, except by a person's hand."""
@@ -199,9 +200,8 @@ class Envelope:
         if not self.config.holds:
             return self._take_blindly(now_s, allowed)
         # Without news only a gate that opens can change what was found at the last look.
-        if not self._stale and not (
-            self._waits and not self._gate.closed(now_s, allowed, why_not)
-        ):
+        opened = self._waits and not self._gate.closed(now_s, allowed, why_not)
+        if not (self._stale or self._fresh or opened):
             return None
         return self._look(now_s, allowed, why_not)
 
@@ -263,12 +263,13 @@ class Envelope:
         )
 
     def _look(self, now_s: float, allowed: bool, why_not: str) -> Version | None:
-        records = tuple(self._log.records)
-        doubt = doubts(records, self.config)
-        self._evidence = weigh(records, self._drift(), doubt, self.config)
-        self._stale = False
-        if why := self._why_back(not doubt):
-            return self.roll_back(now_s, "rule", why + ".")
+        if self._stale:
+            records = tuple(self._log.records)
+            doubt = doubts(records, self.config)
+            self._evidence = weigh(records, self._drift(), doubt, self.config)
+            if why := self._why_back(not doubt):
+                return self.roll_back(now_s, "rule", why + ".")
+        self._stale = self._fresh = False
         closed = self._gate.closed(now_s, allowed, why_not)
         self._waits = bool(closed)
         if closed:
@@ -288,7 +289,7 @@ class Envelope:
         if share <= 0.01 or head.sha256 == self._serving.sha256:
             self._why = "within its limits it cannot move from what serves"
             return None
-        if against := self._against(head, verdict.least):
+        if against := self._against(head):
             self._why = against
             return None
         self._kl = divergence(head, serving, windows)
@@ -299,7 +300,7 @@ class Envelope:
         self._why = reason
         return version
 
-    def _against(self, head: PrototypeHead, least: float) -> str:
+    def _against(self, head: PrototypeHead) -> str:
         """Why the very head that would serve should not, whatever its learner did before.
 
         A learner can decide well for thirty trials and then hand over something else. So the head
@@ -309,14 +310,16 @@ class Envelope:
         if not 1 / self.config.temperature_factor <= ratio <= self.config.temperature_factor:
             return f"its temperature is {ratio:.3g} times that of calibration"
         last = tuple(self._log.records)[-self.config.evidence_trials :]
-        drift = drift_index([residual(head, one.trial, one.trial.posterior(head)) for one in last])
-        if drift > self._evidence.drift * (1 + self.config.drift_veto) + self.config.drift_noise:
-            return f"the signal fits the very head worse: its drift index is {drift:.2f}"
+        # Against both: many small steps must not add up to leave what fitted.
+        for other in (self._serving.head, self._calibrated.head):
+            fit = np.mean([density(head, one.trial) - density(other, one.trial) for one in last])
+            if fit < -self.config.fit_margin:
+                return f"looking back, the signal fits the very head worse by {-fit:.2f} nat"
         judged = [] if self._evidence.doubt else [one for one in last if one.judged]
         new = [one.trial.posterior(head) for one in judged]
         old = [one.seen_by(self._serving.head, self._serving.epoch)[0] for one in judged]
         gain = float(np.mean(replayed(judged, new, old))) if judged else 0.0
-        if gain < min(least, 0.0):
+        if gain < -self.config.margin:
             return f"looking back, the very head would have lost {-gain:.3f} of accuracy"
         return ""
 

@@ -25,8 +25,10 @@ class Evidence:
         Those of them of which something came.
     benefit, bound : float
         Mean benefit in accuracy, and its lower confidence bound.
-    support : float
-        Lower bound of how much better its heads foresaw the rewards, in nats.
+    support, support_most : float
+        Lower and upper bound of how much better its heads foresaw the rewards, in nats.
+    fit, fit_most : float
+        Lower and upper bound of how much better the signal fits its heads, in nats.
     drift, drift_beside : float
         Drift index of the serving head and of its heads.
     doubt : str
@@ -40,6 +42,9 @@ class Evidence:
     benefit: float = 0.0
     bound: float = -float("inf")
     support: float = -float("inf")
+    support_most: float = float("inf")
+    fit: float = -float("inf")
+    fit_most: float = float("inf")
     drift: float = 0.0
     drift_beside: float = 0.0
     doubt: str = ""
@@ -54,14 +59,11 @@ class Verdict:
     ----------
     limits : Limits, optional
         None if nothing may change.
-    least : float
-        What the very head that is to serve must gain on the trials that are kept, in accuracy.
     reason : str
         With the figures.
     """
 
     limits: Limits | None
-    least: float
     reason: str
 
 
@@ -87,18 +89,22 @@ def weigh(
         Without benefit where no reward is believed.
     """
     n = config.evidence_trials
-    beside = [one.seen_from for one in records if one.seen_from is not None][-n:]
+    beside = [one for one in records if one.seen_from is not None][-n:]
     counted = [] if doubt else [one for one in records if one.counts][-n:]
     gains, nats = benefits(counted), supports(counted)
-    widest = float(np.abs(gains).max(initial=1.0))
+    fits = np.array([one.fit for one in beside])
+    most = float(np.abs(nats).max(initial=0.0))
     return Evidence(
         n_trials=len(beside),
         n_rewards=len(counted),
         benefit=float(gains.mean()) if counted else 0.0,
-        bound=lower_bound(gains, config.confidence, widest),
-        support=lower_bound(nats, config.confidence, float(np.abs(nats).max(initial=0.0))),
+        bound=lower_bound(gains, config.confidence, float(np.abs(gains).max(initial=1.0))),
+        support=lower_bound(nats, config.confidence, most),
+        support_most=-lower_bound(-nats, config.confidence, most),
+        fit=lower_bound(fits, config.confidence),
+        fit_most=-lower_bound(-fits, config.confidence),
         drift=drift,
-        drift_beside=drift_index(beside),
+        drift_beside=drift_index([one.seen_from for one in beside if one.seen_from]),
         doubt=doubt,
         known=bool(counted) and all(one.reward and one.reward.meant >= 0 for one in counted),
     )
@@ -124,50 +130,53 @@ def judge(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
     if against := _against(evidence, config):
         return _no(against)
     rewarded = evidence.n_rewards >= config.shadow_trials
-    signal = _signal_agrees(evidence, config)
-    if rewarded and evidence.bound > 0 and (signal or evidence.known):
+    rewards = rewarded and max(evidence.bound, evidence.support) > 0
+    leaning = rewarded and evidence.benefit > 0 and evidence.support + evidence.support_most > 0
+    signal = evidence.fit > config.fit_margin
+    if (leaning and signal) or rewards and (signal or (evidence.known and evidence.bound > 0)):
         return _proven(evidence, config)
-    drifts = f"the drift index goes from {evidence.drift:.2f} to {evidence.drift_beside:.2f}"
-    if rewarded and evidence.support > 0:
+    if rewards:
         return _small(f"it foresees the rewards better by {evidence.support:.3f} nat", config)
-    if signal and (rewarded or config.trusts_signal_alone):
-        return _small(drifts, config)
+    if signal and (rewarded or (_halves(evidence, config) and config.trusts_signal_alone)):
+        return _small(_signal(evidence), config)
     return _no(evidence.doubt or "nothing speaks for it clearly enough")
 
 
 def _against(evidence: Evidence, config: EnvelopeConfig) -> str:
     """What forbids any step; empty if nothing does."""
-    if evidence.drift_beside > evidence.drift * (1 + config.drift_veto) + config.drift_noise:
+    if evidence.fit_most < 0:
+        return f"the signal fits it worse, by {-evidence.fit_most:.2f} nat at least"
+    if evidence.n_rewards and (evidence.benefit < -config.margin or evidence.support_most < 0):
         return (
-            f"the signal fits it worse: its drift index is {evidence.drift_beside:.2f}, not "
-            f"{evidence.drift:.2f}"
-        )
-    enough = evidence.n_rewards >= config.shadow_trials
-    if evidence.benefit < 0 or (enough and evidence.bound < -config.margin):
-        return (
-            f"rewards do not speak for it: benefit {evidence.benefit:+.3f}, at least "
-            f"{evidence.bound:+.3f}"
+            f"rewards speak against it: benefit {evidence.benefit:+.3f}, foreseen better by "
+            f"{evidence.support_most:+.3f} nat at most"
         )
     return ""
 
 
-def _signal_agrees(evidence: Evidence, config: EnvelopeConfig) -> bool:
+def _halves(evidence: Evidence, config: EnvelopeConfig) -> bool:
     return (
         evidence.drift >= config.drift_least
         and evidence.drift_beside <= config.drift_share * evidence.drift
     )
 
 
+def _signal(evidence: Evidence) -> str:
+    return (
+        f"the signal fits it better by {evidence.fit:.2f} nat at least, and the drift index goes "
+        f"from {evidence.drift:.2f} to {evidence.drift_beside:.2f}"
+    )
+
+
 def _proven(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
-    kl = min(config.kl_most, config.kl_per_update + config.kl_per_benefit * evidence.bound)
+    kl = config.kl_per_update + config.kl_per_benefit * max(0.0, evidence.bound)
+    kl = min(config.kl_most, kl + config.kl_per_fit * max(0.0, evidence.fit))
     in_block = config.kl_per_block * kl / config.kl_per_update
     return Verdict(
         limits=Limits(kl=kl, kl_block=in_block, share=config.proven_step_share),
-        least=evidence.bound,
         reason=(
             f"Benefit {evidence.benefit:+.3f}, at least {evidence.bound:+.3f}, over "
-            f"{evidence.n_rewards} trials, and the drift index goes from {evidence.drift:.2f} to "
-            f"{evidence.drift_beside:.2f}"
+            f"{evidence.n_rewards} trials, and {_signal(evidence)}"
         ),
     )
 
@@ -176,8 +185,8 @@ def _small(why: str, config: EnvelopeConfig) -> Verdict:
     limits = Limits(
         kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share
     )
-    return Verdict(limits=limits, least=0.0, reason=f"A small step: {why}")
+    return Verdict(limits=limits, reason=f"A small step: {why}")
 
 
 def _no(why: str) -> Verdict:
-    return Verdict(limits=None, least=0.0, reason=why)
+    return Verdict(limits=None, reason=why)

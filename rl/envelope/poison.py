@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ...runtime.prototype_head import Floats
 from ..trial import UNKNOWN
@@ -65,7 +65,7 @@ def _too_constant(odds: Floats, level: float) -> str:
 def _below_chance(values: Floats, chance: Floats, level: float) -> str:
     """Drift makes decisions as good as chance, hardly ever worse."""
     error = max(values.std(ddof=1), 0.1) / np.sqrt(len(values))
-    if values.mean() < chance.mean() + norm.ppf(level) * error:
+    if values.mean() < chance.mean() + ndtri(level) * error:
         return (
             f"rewards give an accuracy of {values.mean():.2f} over {len(values)} trials, below "
             f"chance"
@@ -78,7 +78,7 @@ def _against_confidence(sure: Floats, values: Floats, level: float) -> str:
     if len(values) < 30 or sure.std() < 1e-6 or values.std() < 1e-6:
         return ""
     correlation = float(np.corrcoef(sure, values)[0, 1])
-    if np.arctanh(correlation) * np.sqrt(len(values) - 3) < norm.ppf(level):
+    if np.arctanh(correlation) * np.sqrt(len(values) - 3) < ndtri(level):
         return (
             f"rewards are worse the surer the decision was, correlation {correlation:.2f} over "
             f"{len(values)} trials"

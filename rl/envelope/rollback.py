@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import ABSTAINED
@@ -121,7 +121,7 @@ def _surer(
     values, sure = _outcomes(judged)
     gaps = sure - values
     error = gaps.std(ddof=1) / np.sqrt(len(gaps))
-    clear = abs(gaps.mean()) - norm.ppf(config.confidence) * error
+    clear = abs(gaps.mean()) - ndtri(config.confidence) * error
     would = np.array([float(p[r.trial.decided]) for p, r in zip(old, judged, strict=True)])
     if before.n_trials < 10 or clear < abs(before.gap) + config.calibration_rise:
         return ""

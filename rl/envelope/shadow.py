@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from scipy.special import stdtrit
 
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import ABSTAINED, UNKNOWN, Reward, Trial
-from .drift_index import Residual, residual
+from .drift_index import Residual, density, residual
 
 WIDEST = 4.0
 """Of a reward's log odds: nothing is more certain than 98 % here, whatever it says of itself."""
@@ -41,6 +42,8 @@ class Beside:
         Posteriors of both; the second is empty where nothing had been proposed.
     seen_from : Residual, optional
         Where its windows lay, seen from the proposed head.
+    fit : float
+        How much better its windows fit the proposed head, in nats.
     reward : Reward, optional
         What came of it, once it did.
     sight : tuple, optional
@@ -52,6 +55,7 @@ class Beside:
     served: Floats
     shadow: Floats = field(default_factory=lambda: np.zeros(0))
     seen_from: Residual | None = None
+    fit: float = 0.0
     reward: Reward | None = None
     sight: tuple[int, Floats, Residual] | None = None
 
@@ -139,6 +143,7 @@ class ShadowLog:
         if proposed is not None:
             record.shadow = trial.posterior(proposed)
             record.seen_from = residual(proposed, trial, record.shadow)
+            record.fit = density(proposed, trial) - density(serving, trial)
         self.records.append(record)
 
     def hear(self, reward: Reward) -> bool:
@@ -202,7 +207,7 @@ def supports(records: Sequence[Beside]) -> Floats:
     return np.array(gains)
 
 
-def lower_bound(values: Floats, confidence: float, spread: float) -> float:
+def lower_bound(values: Floats, confidence: float, spread: float = 0.0) -> float:
     """One-sided lower confidence bound of a mean.
 
     Student's, with two trials added that differ by the most a trial can, one either way. Most
@@ -249,10 +254,9 @@ def _foreseen(record: Beside, posterior: Floats) -> float:
     if reward is None:
         return 0.0
     if reward.meant != UNKNOWN:
-        return float(np.log(max(posterior[reward.meant], np.exp(-WIDEST))))
+        return max(math.log(max(float(posterior[reward.meant]), 1e-12)), -WIDEST)
     right = float(posterior[record.trial.decided])
-    odds = np.exp(np.clip(reward.log_odds, -WIDEST, WIDEST))
-    return float(np.log(1 - right + right * odds))
+    return math.log1p(right * math.expm1(min(max(reward.log_odds, -WIDEST), WIDEST)))
 
 
 def _both(first: Reward, second: Reward) -> Reward:
