@@ -78,6 +78,8 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "recalibration": "rl.learners.recalibration:Recalibration",
             "pseudo_labels": "rl.learners.pseudo_labels:PseudoLabels",
             "entropy": "rl.learners.entropy:Entropy",
+            "bandit": "rl.learners.conservative_linucb:ConservativeLinUCB",
+            "neural_bandit": "rl.learners.neural_ucb:NeuralUCB",
             "reward": "rl.learners.rewarded:Rewarded",
         },
         # No current flows anywhere in this release: there is one entry, and it is a simulated one.

@@ -67,7 +67,7 @@ def usual_arms() -> tuple[Arm, ...]:
         arm(REWARD, "reward", ERRORS),
         arm(SHUFFLED_REWARD, "reward", SHUFFLED),
         arm(BANDIT, "bandit", ERRORS),
-        arm(ORACLE, "recalibration", TRUTH, held=False),
+        arm(ORACLE, "reward", TRUTH, held=False),
     )
 
 
