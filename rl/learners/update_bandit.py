@@ -6,7 +6,9 @@ them the one that is never changed. Three things are kept apart:
 - *which update*: a policy picks the one whose gain may be largest, from the context. The gain is
   by how much the head scores better with the update than without on the trials after it;
 - *whether the mix is offered*: only while what was offered cannot have earned less than
-  ``1 - alpha`` times what the unchanged head would have; otherwise the unchanged head is offered;
+  ``1 - alpha`` times what the unchanged head would have; otherwise the unchanged head is offered.
+  Earnings are quadratic scores on the scale of accuracy, since with a reward that is wrong in one
+  of four trials differences of right and wrong are known too late to be of use;
 - *whether to ask*: if even the best head has lost more than a recalibration costs, and no update
   promises as much, it asks for one.
 """
@@ -54,7 +56,7 @@ SAID = {
     "pull second": "pulled the prototypes of the second option after an error",
     "warm": "made the probabilities more modest",
     "cool": "made the probabilities bolder",
-    SWITCH: "moved to the head that was right most often",
+    SWITCH: "moved towards the head that earned most",
     ASK: "asks for recalibration",
 }
 
@@ -241,11 +243,11 @@ class UpdateBandit:
 
     def _check(self) -> None:
         """At a checkpoint: may the mix be offered until the next one?"""
-        lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.accuracy(KEEP)
+        lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.earning(KEEP)
         if keep.trials < self._config.enough:
             return
         if self._reference is None:
-            self._reference = keep.mean
+            self._reference = self._candidates.accuracy(KEEP).mean
         floor = self._account.floor(
             lead.mean, lead.error, min(max(keep.mean, 0.0), 1.0), self._config.checkpoint
         )
