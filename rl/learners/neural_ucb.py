@@ -26,7 +26,6 @@ from ...runtime.prototype_head import Floats, PrototypeHead
 from .situation import NAMES
 from .update_bandit import LEARNT, UpdateBandit, UpdateBanditConfig
 
-
 MOMENTUM = 0.9
 
 
@@ -190,7 +189,8 @@ def _network(
 
 
 def _layer(n_in: int, n_out: int) -> nn.Linear:
-    """Weights not drawn, since that would draw from the random numbers of everybody."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
+    """What it draws as it is made is put back: the random numbers of others stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(n_in, n_out, dtype=torch.float64)
     nn.init.zeros_(layer.bias)
     return layer

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -24,7 +25,15 @@ from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import Reward, Trial
 from . import updates
-from .candidates import Candidates, in_its_space, lifted, quadratic_scores, whitened, worths
+from .candidates import (
+    Candidates,
+    Estimate,
+    in_its_space,
+    lifted,
+    quadratic_scores,
+    whitened,
+    worths,
+)
 from .conservatism import Conservatism
 from .head_stack import HeadStack
 from .linucb import Policy
@@ -166,7 +175,7 @@ class UpdateBandit:
         self._account = Conservatism(self._config.alpha, self._config.delta, self._config.memory)
         self._waiting: dict[int, _Seen] = {}
         self._choices: deque[_Choice] = deque(maxlen=2 * self._config.horizon)
-        self._reference: float | None = None
+        self._reference: Estimate | None = None
         self._trusts_mix, self._silent, self._chosen = False, 0, KEEP
 
     @property
@@ -246,8 +255,8 @@ class UpdateBandit:
         lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.earning(KEEP)
         if keep.trials < self._config.enough:
             return
-        if self._reference is None:
-            self._reference = self._candidates.accuracy(KEEP).mean
+        if self._reference is None and keep.trials == self._config.window:
+            self._reference = self._candidates.accuracy(KEEP)
         floor = self._account.floor(
             lead.mean, lead.error, min(max(keep.mean, 0.0), 1.0), self._config.checkpoint
         )
@@ -292,7 +301,8 @@ class UpdateBandit:
         best = self._candidates.accuracy(self._candidates.best())
         if self._reference is None or not np.isfinite(best.error):
             return -np.inf
-        return self._reference - (best.mean + 2 * best.error) - self._config.price
+        lost, error = self._reference.mean - best.mean, hypot(self._reference.error, best.error)
+        return lost - 2 * error - self._config.price
 
     def _remember(
         self, number: int, context: Floats, mix: PrototypeHead, after: dict[int, PrototypeHead]
