@@ -66,7 +66,8 @@ class NeuralUCBConfig(UpdateBanditConfig):
         super().__post_init__()
         limits = {
             "hidden": (2, 256), "kept": (8, 4096), "batch": (1, 256), "every": (1, 1000),
-            "learning_rate": (1e-6, 0.2), "decay": (0, 10), "width": (0, 100), "seed": (0, 2**32 - 1),
+            "learning_rate": (1e-6, 0.2), "decay": (0, 10), "width": (0, 100),
+            "seed": (0, 2**32 - 1),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= (got := getattr(self, name)) <= high:
@@ -79,9 +80,9 @@ class NeuralUCBConfig(UpdateBanditConfig):
 class NeuralPolicy:
     """The gain of each action by a network with two hidden layers, on the CPU in float64.
 
-    It trains by a step of descent after every few gains, on gains drawn from the newest. The features
-    that a covariance is made of change while the network learns, so it is only roughly how
-    sure the network is; the bound on what is offered does not rest on it.
+    It trains by a step of descent after every few gains, on gains drawn from the newest. The
+    features that a covariance is made of change while the network learns, so it is only roughly
+    how sure the network is; the bound on what is offered does not rest on it.
 
     Parameters
     ----------

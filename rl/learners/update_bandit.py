@@ -251,7 +251,7 @@ class UpdateBandit:
         choice.gains += scores[1:] - scores[0]
 
     def _check(self) -> None:
-        """At a checkpoint: may the mix be offered until the next one?"""
+        """Say at a checkpoint whether the mix may be offered until the next one."""
         lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.earning(KEEP)
         if keep.trials < self._config.enough:
             return

@@ -1,4 +1,4 @@
-"""The linear bandit finds the better action of each context, and the cost of finding it flattens."""
+"""The linear bandit finds the better action of each context, at a cost that flattens."""
 
 from __future__ import annotations
 
