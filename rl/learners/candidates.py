@@ -47,7 +47,7 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
     worths : ndarray, shape (n_options,), or None
         Sums to 1; single ones may lie outside 0 to 1. None if nothing can be said.
     """
-    known = np.zeros(trial.n_options)
+    known: Floats = np.zeros(trial.n_options)
     if reward.meant != UNKNOWN:
         known[reward.meant] = 1.0
         return known
@@ -55,7 +55,7 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
         return None
     others = np.maximum(options, 1e-9)
     others[trial.decided] = 0.0
-    known = (1 - reward.value) * others / max(others.sum(), 1e-12)
+    known += (1 - reward.value) * others / max(others.sum(), 1e-12)
     known[trial.decided] = reward.value
     return known
 
