@@ -15,7 +15,7 @@ References
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,7 +47,7 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
     worths : ndarray, shape (n_options,), or None
         Sums to 1; single ones may lie outside 0 to 1. None if nothing can be said.
     """
-    known = np.zeros(trial.n_options)
+    known: Floats = np.zeros(trial.n_options)
     if reward.meant != UNKNOWN:
         known[reward.meant] = 1.0
         return known
@@ -55,7 +55,7 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
         return None
     others = np.maximum(options, 1e-9)
     others[trial.decided] = 0.0
-    known = (1 - reward.value) * others / max(others.sum(), 1e-12)
+    known += (1 - reward.value) * others / max(others.sum(), 1e-12)
     known[trial.decided] = reward.value
     return known
 
@@ -135,6 +135,7 @@ class Candidates:
         self.heads = dict.fromkeys(rules, head)
         self._rules = dict(rules)
         self._earned: deque[Floats] = deque(maxlen=window)
+        self._right: deque[Floats] = deque(maxlen=window)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,7 +147,7 @@ class Candidates:
         return HeadStack(list(self.heads.values())).posteriors(trial)
 
     def judge(self, posteriors: Floats, worth: Floats) -> Floats:
-        """Credit each head with what its decision was worth.
+        """Credit each head with what its decision was worth, and with how good its posterior was.
 
         Parameters
         ----------
@@ -158,10 +159,13 @@ class Candidates:
         Returns
         -------
         earned : ndarray, shape (n_candidates,)
-            Estimate for each of whether it was right.
+            Quadratic score on the scale of accuracy: 1 for certain and right, 0 for certain and
+            wrong. Heads that differ little earn nearly the same, so that their difference is far
+            less noisy than that of right and wrong.
         """
-        earned: Floats = worth[posteriors.argmax(axis=1)]
+        earned: Floats = (1 + quadratic_scores(posteriors, worth)) / 2
         self._earned.append(earned)
+        self._right.append(worth[posteriors.argmax(axis=1)])
         return earned
 
     def learn(self, trial: Trial, reward: Reward | None) -> None:
@@ -171,27 +175,30 @@ class Candidates:
 
     def accuracy(self, name: str) -> Estimate:
         """How often a head was right lately."""
-        return self._summary(np.array([1.0 * (each == name) for each in self._rules]))
+        return _summary(self._right, self._chosen(name))
+
+    def earning(self, name: str) -> Estimate:
+        """What a head earned a trial lately, as `judge` reckons it."""
+        return _summary(self._earned, self._chosen(name))
 
     def lead(self, name: str, over: str) -> Estimate:
-        """By how much a head was right more often than another on the same trials."""
-        return self._summary(np.array([1.0 * (e == name) - (e == over) for e in self._rules]))
+        """By how much a head earned more than another on the same trials."""
+        return _summary(self._earned, self._chosen(name) - self._chosen(over))
 
     def best(self) -> str:
-        """The one that was right most often lately; the first of equals."""
+        """The one that earned most lately; the first of equals."""
         if not self._earned:
             return self.names[0]
         return self.names[int(np.mean(self._earned, axis=0).argmax())]
 
-    def forget(self) -> None:
-        """Drop what was earned, keep the heads."""
-        self._earned.clear()
+    def _chosen(self, name: str) -> Floats:
+        return np.array([float(each == name) for each in self._rules])
 
-    def _summary(self, weights: Floats) -> Estimate:
-        n = len(self._earned)
-        if n < 2:
-            return Estimate(mean=0.0, error=np.inf, trials=n)
-        values = np.stack(self._earned) @ weights
-        return Estimate(
-            mean=float(values.mean()), error=float(values.std(ddof=1) / np.sqrt(n)), trials=n
-        )
+
+def _summary(trials: Sequence[Floats], weights: Floats) -> Estimate:
+    n = len(trials)
+    if n < 2:
+        return Estimate(mean=0.0, error=np.inf, trials=n)
+    values = np.stack(trials) @ weights
+    error = float(values.std(ddof=1) / np.sqrt(n))
+    return Estimate(mean=float(values.mean()), error=error, trials=n)

@@ -9,7 +9,8 @@ References
 .. [1] Zhou, Li, Gu. Neural contextual bandits with UCB-based exploration. ICML, 2020.
 .. [2] Xu, Wen, Zhao, Gu. Neural contextual bandits with deep representation and shallow
    exploration. ICLR, 2022.
-.. [3] Kingma, Ba. Adam: a method for stochastic optimization. ICLR, 2015.
+.. [3] Polyak. Some methods of speeding up the convergence of iteration methods. USSR Computational
+   Mathematics and Mathematical Physics, 1964.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
 from .situation import NAMES
 from .update_bandit import LEARNT, UpdateBandit, UpdateBanditConfig
+
+MOMENTUM = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ class NeuralUCBConfig(UpdateBanditConfig):
     every : int
         Gains from one step of training to the next.
     learning_rate : float
-        Of Adam [3]_, above 0 and at most 0.1.
+        Of gradient descent with momentum [3]_, above 0 and at most 0.2.
     decay : float
         Pulls weights to zero; 0 or more.
     width : float
@@ -54,8 +57,8 @@ class NeuralUCBConfig(UpdateBanditConfig):
     kept: int = 512
     batch: int = 64
     every: int = 6
-    learning_rate: float = 1e-2
-    decay: float = 1e-2
+    learning_rate: float = 5e-2
+    decay: float = 1e-3
     width: float = 0.5
     seed: int = 0
 
@@ -63,7 +66,8 @@ class NeuralUCBConfig(UpdateBanditConfig):
         super().__post_init__()
         limits = {
             "hidden": (2, 256), "kept": (8, 4096), "batch": (1, 256), "every": (1, 1000),
-            "learning_rate": (1e-6, 0.1), "decay": (0, 10), "width": (0, 100), "seed": (0, 2**32 - 1),
+            "learning_rate": (1e-6, 0.2), "decay": (0, 10), "width": (0, 100),
+            "seed": (0, 2**32 - 1),
         }  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= (got := getattr(self, name)) <= high:
@@ -76,9 +80,9 @@ class NeuralUCBConfig(UpdateBanditConfig):
 class NeuralPolicy:
     """The gain of each action by a network with two hidden layers, on the CPU in float64.
 
-    It trains by a step of Adam after every few gains, on gains drawn from the newest. The features
-    that a covariance is made of change while the network learns, so it is only roughly how
-    sure the network is; the bound on what is offered does not rest on it.
+    It trains by a step of descent after every few gains, on gains drawn from the newest. The
+    features that a covariance is made of change while the network learns, so it is only roughly
+    how sure the network is; the bound on what is offered does not rest on it.
 
     Parameters
     ----------
@@ -98,10 +102,8 @@ class NeuralPolicy:
         self._actions = np.zeros(config.kept, dtype=np.int64)
         self._gains = np.zeros(config.kept)
         self._count = 0
-        weights = [*self._body.parameters(), *self._last.parameters()]
-        self._optimiser = torch.optim.Adam(
-            weights, lr=config.learning_rate, weight_decay=config.decay, foreach=False
-        )
+        self._weights = [*self._body.parameters(), *self._last.parameters()]
+        self._speeds = [torch.zeros_like(weight) for weight in self._weights]
 
     def bounds(self, context: Floats) -> tuple[Floats, Floats]:
         """Expected gain of each action, and how far the truth may be from it.
@@ -147,10 +149,14 @@ class NeuralPolicy:
         actions = torch.from_numpy(self._actions[chosen])
         gains = torch.from_numpy(self._gains[chosen])
         guessed = self._last(self._body(contexts)).gather(1, actions[:, None])[:, 0]
-        self._optimiser.zero_grad()
         # Gains of single updates have heavy tails: beyond one unit an error counts linearly.
-        nn.functional.huber_loss(guessed, gains).backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
+        loss = nn.functional.huber_loss(guessed, gains)
+        slopes = torch.autograd.grad(loss, self._weights)
+        # By hand: the first step of an optimiser of torch imports its compiler, for seconds.
+        with torch.no_grad():
+            for weight, speed, slope in zip(self._weights, self._speeds, slopes, strict=True):
+                speed.mul_(MOMENTUM).add_(slope + self._config.decay * weight)
+                weight.sub_(self._config.learning_rate * speed)
 
 
 class NeuralUCB(UpdateBandit):
@@ -184,7 +190,8 @@ def _network(
 
 
 def _layer(n_in: int, n_out: int) -> nn.Linear:
-    """Weights not drawn, since that would draw from the random numbers of everybody."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, dtype=torch.float64)
+    """What it draws as it is made is put back: the random numbers of others stay as they are."""
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.Linear(n_in, n_out, dtype=torch.float64)
     nn.init.zeros_(layer.bias)
     return layer

@@ -6,7 +6,9 @@ them the one that is never changed. Three things are kept apart:
 - *which update*: a policy picks the one whose gain may be largest, from the context. The gain is
   by how much the head scores better with the update than without on the trials after it;
 - *whether the mix is offered*: only while what was offered cannot have earned less than
-  ``1 - alpha`` times what the unchanged head would have; otherwise the unchanged head is offered;
+  ``1 - alpha`` times what the unchanged head would have; otherwise the unchanged head is offered.
+  Earnings are quadratic scores on the scale of accuracy, since with a reward that is wrong in one
+  of four trials differences of right and wrong are known too late to be of use;
 - *whether to ask*: if even the best head has lost more than a recalibration costs, and no update
   promises as much, it asks for one.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 
@@ -22,7 +25,15 @@ from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import Reward, Trial
 from . import updates
-from .candidates import Candidates, in_its_space, lifted, quadratic_scores, whitened, worths
+from .candidates import (
+    Candidates,
+    Estimate,
+    in_its_space,
+    lifted,
+    quadratic_scores,
+    whitened,
+    worths,
+)
 from .conservatism import Conservatism
 from .head_stack import HeadStack
 from .linucb import Policy
@@ -54,7 +65,7 @@ SAID = {
     "pull second": "pulled the prototypes of the second option after an error",
     "warm": "made the probabilities more modest",
     "cool": "made the probabilities bolder",
-    SWITCH: "moved to the head that was right most often",
+    SWITCH: "moved towards the head that earned most",
     ASK: "asks for recalibration",
 }
 
@@ -164,7 +175,7 @@ class UpdateBandit:
         self._account = Conservatism(self._config.alpha, self._config.delta, self._config.memory)
         self._waiting: dict[int, _Seen] = {}
         self._choices: deque[_Choice] = deque(maxlen=2 * self._config.horizon)
-        self._reference: float | None = None
+        self._reference: Estimate | None = None
         self._trusts_mix, self._silent, self._chosen = False, 0, KEEP
 
     @property
@@ -240,12 +251,12 @@ class UpdateBandit:
         choice.gains += scores[1:] - scores[0]
 
     def _check(self) -> None:
-        """At a checkpoint: may the mix be offered until the next one?"""
-        lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.accuracy(KEEP)
+        """Say at a checkpoint whether the mix may be offered until the next one."""
+        lead, keep = self._candidates.lead(MIX, KEEP), self._candidates.earning(KEEP)
         if keep.trials < self._config.enough:
             return
-        if self._reference is None:
-            self._reference = keep.mean
+        if self._reference is None and keep.trials == self._config.window:
+            self._reference = self._candidates.accuracy(KEEP)
         floor = self._account.floor(
             lead.mean, lead.error, min(max(keep.mean, 0.0), 1.0), self._config.checkpoint
         )
@@ -290,7 +301,8 @@ class UpdateBandit:
         best = self._candidates.accuracy(self._candidates.best())
         if self._reference is None or not np.isfinite(best.error):
             return -np.inf
-        return self._reference - (best.mean + 2 * best.error) - self._config.price
+        lost, error = self._reference.mean - best.mean, hypot(self._reference.error, best.error)
+        return lost - 2 * error - self._config.price
 
     def _remember(
         self, number: int, context: Floats, mix: PrototypeHead, after: dict[int, PrototypeHead]

@@ -34,8 +34,8 @@ def session(seed, new, checked=True, trials=300):
 
 
 def test_the_bound_is_broken_in_no_more_sessions_than_agreed():
-    for new in (0.3, 0.5, 0.65):
-        assert np.mean([session(seed, new)[0] for seed in range(60)]) <= DELTA
+    for new in (0.3, 0.55):
+        assert np.mean([session(seed, new)[0] for seed in range(40)]) <= DELTA
 
 
 def test_without_the_check_a_worse_action_breaks_it_always():
@@ -43,8 +43,10 @@ def test_without_the_check_a_worse_action_breaks_it_always():
 
 
 def test_what_is_better_comes_to_be_played():
-    late = np.mean([session(seed, 0.95)[1] for seed in range(20)])
-    assert late > 150
+    better = np.mean([session(seed, 0.95)[1] for seed in range(12)])
+    worse = np.mean([session(seed, 0.5)[1] for seed in range(12)])
+    assert better > 75
+    assert better > 2 * worse
 
 
 def test_playing_the_baseline_fills_the_account_and_losses_drain_it():

@@ -9,15 +9,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from diverloop.rl.learners.learner import Learner  # noqa: E402
-from diverloop.rl.learners.neural_ucb import (  # noqa: E402
+from diverloop.rl.learners.learner import Learner
+from diverloop.rl.learners.neural_ucb import (
     NeuralPolicy,
     NeuralUCB,
     NeuralUCBConfig,
 )
-from diverloop.rl.trial import Reward, Trial  # noqa: E402
-from diverloop.runtime.errors import ConfigError  # noqa: E402
-from diverloop.runtime.prototype_head import PrototypeHead  # noqa: E402
+from diverloop.rl.trial import Reward, Trial
+from diverloop.runtime.errors import ConfigError
+from diverloop.runtime.prototype_head import PrototypeHead
 
 
 def head(n=8):
@@ -44,16 +44,16 @@ def session(learner, trials=40, seed=3):
 
 
 def test_it_learns_a_gain_that_no_line_describes():
-    policy = NeuralPolicy(2, 2, NeuralUCBConfig(width=0.0, learning_rate=2e-2, every=2))
+    policy = NeuralPolicy(2, 1, NeuralUCBConfig(width=0.0, learning_rate=0.1, every=1))
     rng = np.random.default_rng(0)
-    for _ in range(300):
-        context = rng.uniform(-1, 1, size=2)
+    for _ in range(200):
+        context = rng.uniform(-1, 1, size=1)
         for action in (0, 1):
-            gain = np.sign(context[0] * context[1]) * (1 if action else -1)
+            gain = np.sign(abs(context[0]) - 0.5) * (1 if action else -1)
             policy.learn(context, action, gain)
-    tests = rng.uniform(-1, 1, size=(100, 2))
+    tests = rng.uniform(-1, 1, size=(100, 1))
     chosen = np.array([policy.bounds(context)[0].argmax() for context in tests])
-    assert (chosen == (tests.prod(axis=1) > 0)).mean() > 0.85
+    assert (chosen == (abs(tests[:, 0]) > 0.5)).mean() > 0.85
 
 
 def test_doubt_shrinks_where_something_was_learnt():
