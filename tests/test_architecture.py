@@ -66,6 +66,7 @@ HOMES = {
         "control_commands.py",
         "engine_commands.py",
         "faults/commands.py",
+        "protocol_commands.py",
         "key_commands.py",
         "model_commands.py",
         "montage_commands.py",
