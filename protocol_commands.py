@@ -122,6 +122,6 @@ def _noted(
         tired=felt[0],
         frustrated=felt[1],
         ended_utc=ended or datetime.now(UTC).isoformat(timespec="seconds"),
-        report=sha256,
+        report_sha256=sha256,
     )
     return history.with_outcome(outcome)

@@ -27,7 +27,9 @@ def test_a_session_changes_the_keys_that_it_names_and_no_others():
 
 
 def test_what_belongs_to_the_model_cannot_be_changed_by_a_session():
-    with pytest.raises(ConfigError, match=r"adapter\.feature belongs to the model.*plan, threshold"):
+    with pytest.raises(
+        ConfigError, match=r"adapter\.feature belongs to the model.*plan, threshold"
+    ):
         adapter_settings(NeurofeedbackAdapter, CARD, {"feature": 0})
     with pytest.raises(ConfigError, match="may name nothing"):
         adapter_settings(LinearAdapter, CARD, {"classes": ["a", "b"]})

@@ -27,7 +27,9 @@ def plan(tmp_path):
 
     def run(*more: str) -> tuple[int, dict]:
         path, bounds = tmp_path / "private" / "p07.json", tmp_path / "bounds.toml"
-        done = CliRunner().invoke(app, ["plan", str(path), "--bounds", str(bounds), "--json", *more])
+        done = CliRunner().invoke(
+            app, ["plan", str(path), "--bounds", str(bounds), "--json", *more]
+        )
         return done.exit_code, json.loads(done.stdout)
 
     return run
@@ -57,7 +59,10 @@ def test_sessions_are_planned_noted_and_planned_again(plan, tmp_path):
         ((), "give --participant"),
         (("--participant", "P07", "--tired", "3"), "add --note"),
         (("--participant", "P07", "--note", "REPORT"), "Nothing was planned"),
-        (("--participant", "P07", "--note", "REPORT", "--difficulty", "0.6", "--block-s", "90"), "'P08'"),
+        (
+            ("--participant", "P07", "--note", "REPORT", "--difficulty", "0.6", "--block-s", "90"),
+            "'P08'",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_told_in_one_sentence(plan, tmp_path, more, words):

@@ -39,7 +39,7 @@ class Outcome:
         Signs of them, 0 to 1.
     ended_utc : str
         When, in ISO 8601.
-    report : str
+    report_sha256 : str
         Hash of the session's report, so that none is counted twice.
     """
 
@@ -48,7 +48,7 @@ class Outcome:
     fatigue: float = 0.0
     frustration: float = 0.0
     ended_utc: str = ""
-    report: str = ""
+    report_sha256: str = ""
 
     def __post_init__(self) -> None:
         if self.probe is not None and not abs(self.probe) <= 1e6:
@@ -95,7 +95,7 @@ class History:
         Raises `ConfigError` if its report was counted before, or if it ended before the last one.
         """
         for place, known in enumerate(self.outcomes, 1):
-            if outcome.report and known.report == outcome.report:
+            if outcome.report_sha256 and known.report_sha256 == outcome.report_sha256:
                 raise ConfigError(
                     f"This report was counted already, as session {place}: name the report of "
                     f"another one."

@@ -173,9 +173,7 @@ class ProgressBandit:
 
     Config = ProgressConfig
 
-    def __init__(
-        self, bounds: ProtocolBounds, config: ProgressConfig | None = None
-    ) -> None:
+    def __init__(self, bounds: ProtocolBounds, config: ProgressConfig | None = None) -> None:
         self._bounds, self.config = bounds, config or ProgressConfig()
 
     def suggest(self, outcomes: Sequence[Outcome], name: str = "") -> Suggestion:

@@ -74,7 +74,7 @@ def outcome_of(
     tired, frustrated : float
         How the person felt, 0 to 1; signs in the report may say more.
     **more : str
-        ``ended_utc`` and ``report`` of the outcome.
+        ``ended_utc`` and ``report_sha256`` of the outcome.
 
     Returns
     -------
@@ -90,7 +90,13 @@ def outcome_of(
         probe, signs = _imagery_probe(report), (0.0, 0.0)
     else:
         parts = _parts(report, participant)
-        probe, signs = _transfer_probe(parts), (_fatigue(parts), _frustration(parts, dose))
+        try:
+            probe, signs = _transfer_probe(parts), (_fatigue(parts), _frustration(parts, dose))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"The parts of neurofeedback in this report are not as they were written "
+                f"({error!r}): name an unchanged report.json."
+            ) from error
     return Outcome(
         dose=dose,
         probe=probe,

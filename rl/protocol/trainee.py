@@ -97,8 +97,7 @@ class Trainee:
     def efficiency(self, dose: Dose) -> float:
         """How much of a session counts, in [0, 1]."""
         away = sum(
-            (place - best) ** 2
-            for place, best in zip(self._places(dose), self.best, strict=True)
+            (place - best) ** 2 for place, best in zip(self._places(dose), self.best, strict=True)
         )
         return math.exp(-away / (2 * self._config.tolerance**2))
 
@@ -129,9 +128,7 @@ class Trainee:
         )
 
     @classmethod
-    def many(
-        cls, bounds: ProtocolBounds, config: TraineeConfig, seeds: range
-    ) -> tuple[Self, ...]:
+    def many(cls, bounds: ProtocolBounds, config: TraineeConfig, seeds: range) -> tuple[Self, ...]:
         """One person for each seed."""
         return tuple(cls(bounds, config, seed) for seed in seeds)
 

@@ -56,9 +56,7 @@ def toml_of(tables: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def sentences(
-    bounds: ProtocolBounds, history: History, suggestion: Suggestion
-) -> tuple[str, ...]:
+def sentences(bounds: ProtocolBounds, history: History, suggestion: Suggestion) -> tuple[str, ...]:
     """What the next session asks, and why, for the person in charge.
 
     Parameters
@@ -101,8 +99,12 @@ def _changed(bounds: ProtocolBounds, history: History, dose: Dose) -> str:
     longer = dose.block_s - last.block_s
     told = [
         word
-        for value, word in ((harder, "harder"), (-harder, "easier"), (longer, "longer blocks"),
-                            (-longer, "shorter blocks"))
+        for value, word in (
+            (harder, "harder"),
+            (-harder, "easier"),
+            (longer, "longer blocks"),
+            (-longer, "shorter blocks"),
+        )
         if value > 1e-9
     ]
     return f" ({' and '.join(told) or 'as last time'})"

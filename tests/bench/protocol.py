@@ -3,8 +3,8 @@
     .venv/bin/python tests/bench/protocol.py [--tune]
 
 Persons of seeds below 100 are reported; ``--tune`` takes seeds 100 to 199, on which the settings
-were chosen. Every person goes through the same sessions in each arm: ``usual`` keeps the clinician's
-usual settings, ``random`` draws among those that the bounds allow, ``bandit`` is `ProgressBandit`,
+were chosen. Every person goes through the same sessions in each arm: ``usual`` keeps the usual
+settings of the clinician, ``random`` draws among those that the bounds allow, ``bandit`` is `ProgressBandit`,
 ``progress only`` the same without fatigue and frustration as costs, ``known`` knows the person's
 best settings and moves there as fast as it may. What counts is what has been learnt at the end,
 without the noise of probes, and the mean of the signs of fatigue and frustration.
@@ -107,9 +107,7 @@ def _interval(differences: np.ndarray) -> list[float]:
 
 def main() -> None:
     seeds = range(100, 200) if "--tune" in sys.argv[1:] else range(100)
-    told = {
-        name: compared(people, ProgressConfig(), seeds) for name, people in PEOPLE.items()
-    }
+    told = {name: compared(people, ProgressConfig(), seeds) for name, people in PEOPLE.items()}
     print(json_text({"sessions": SESSIONS, "seeds": [seeds[0], seeds[-1]], "people": told}))
 
 

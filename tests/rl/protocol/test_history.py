@@ -10,8 +10,10 @@ from diverloop.rl.protocol.history import History, Outcome, read_history, write_
 from diverloop.runtime.errors import ConfigError
 
 DOSE = Dose(difficulty=0.65, block_s=120.0)
-FIRST = Outcome(dose=DOSE, probe=0.2, fatigue=0.1, ended_utc="2026-03-01T09:30:00+00:00", report="a")
-SECOND = Outcome(dose=DOSE, ended_utc="2026-03-02T09:30:00+00:00", report="b")
+FIRST = Outcome(
+    dose=DOSE, probe=0.2, fatigue=0.1, ended_utc="2026-03-01T09:30:00+00:00", report_sha256="a"
+)
+SECOND = Outcome(dose=DOSE, ended_utc="2026-03-02T09:30:00+00:00", report_sha256="b")
 HISTORY = History(participant="P07", task="neurofeedback", outcomes=(FIRST, SECOND), planned=DOSE)
 
 
@@ -37,7 +39,7 @@ def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "p07.json"
     write_history(path, HISTORY)
     path.write_text(text)
-    with pytest.raises(ConfigError, match="no protocol file|its hash is another"):
+    with pytest.raises(ConfigError, match=r"no protocol file|its hash is another"):
         read_history(path)
 
 
@@ -53,10 +55,10 @@ def test_another_persons_file_is_refused():
 
 def test_no_report_counts_twice_and_sessions_come_in_order():
     with pytest.raises(ConfigError, match="as session 2"):
-        HISTORY.with_outcome(replace(FIRST, report="b"))
+        HISTORY.with_outcome(replace(FIRST, report_sha256="b"))
     with pytest.raises(ConfigError, match="in order"):
-        HISTORY.with_outcome(replace(FIRST, report="c"))
-    later = replace(FIRST, report="c", ended_utc="2026-03-03T09:30:00+00:00")
+        HISTORY.with_outcome(replace(FIRST, report_sha256="c"))
+    later = replace(FIRST, report_sha256="c", ended_utc="2026-03-03T09:30:00+00:00")
     assert HISTORY.with_outcome(later).outcomes[-1] == later
 
 

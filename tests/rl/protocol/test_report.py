@@ -29,11 +29,11 @@ REPORT = {"course": {"arm": "sham", "participant": "P07", "parts": PARTS, "chang
 
 
 def test_progress_is_what_transfer_blocks_show_above_rest():
-    outcome = outcome_of(REPORT, "neurofeedback", DOSE, participant="P07", report="x")
+    outcome = outcome_of(REPORT, "neurofeedback", DOSE, participant="P07", report_sha256="x")
     assert outcome.probe == pytest.approx((2.5 - 1.0) / 2.0)
     assert outcome.fatigue == pytest.approx((3.0 - 2.0) / 2.0)
     assert outcome.frustration == pytest.approx(1 / 3)
-    assert (outcome.dose, outcome.report) == (DOSE, "x")
+    assert (outcome.dose, outcome.report_sha256) == (DOSE, "x")
 
 
 def test_what_the_person_said_counts_where_it_is_more_than_the_signs():
@@ -51,6 +51,13 @@ def test_a_session_without_probe_is_practice_without_a_figure(missing):
 def test_a_part_in_which_nothing_was_measured_counts_for_nothing():
     report = {"course": {**REPORT["course"], "parts": [*PARTS, part("transfer:3", None)]}}
     assert outcome_of(report, "neurofeedback", DOSE).probe == pytest.approx(0.75)
+
+
+def test_parts_that_were_tampered_with_are_refused():
+    for broken in ({"part": "block:1"}, 3, {"part": 7}, part("baseline:x:pre", "much")):
+        report = {"course": {**REPORT["course"], "parts": [broken, *PARTS]}}
+        with pytest.raises(ConfigError, match="unchanged"):
+            outcome_of(report, "neurofeedback", DOSE)
 
 
 def test_the_report_of_somebody_else_or_of_another_task_is_refused():

@@ -35,9 +35,9 @@ def test_most_is_learnt_at_the_persons_own_challenge_point():
 
 
 def test_long_blocks_tire_and_rare_reward_frustrates():
-    easy, hard = (Trainee(BOUNDS, TraineeConfig(sign_spread=0.0), 5) for _ in range(2))
-    calm = [easy.train(Dose(difficulty=0.8, block_s=60.0)) for _ in range(5)]
-    spent = [hard.train(Dose(difficulty=0.5, block_s=180.0)) for _ in range(5)]
+    people = [Trainee(BOUNDS, TraineeConfig(), seed) for seed in range(10)]
+    calm = [one.train(Dose(difficulty=0.8, block_s=60.0)) for one in people]
+    spent = [one.train(Dose(difficulty=0.5, block_s=180.0)) for one in people]
     for sign in ("fatigue", "frustration"):
         assert np.mean([getattr(one, sign) for one in spent]) > 0.2 + np.mean(
             [getattr(one, sign) for one in calm]
