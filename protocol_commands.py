@@ -104,7 +104,8 @@ def _asked(history: History, difficulty: float | None, block_s: float | None) ->
         difficulty = planned.difficulty
     if block_s is None and planned is not None:
         block_s = planned.block_s
-    assert difficulty is not None and block_s is not None
+    assert difficulty is not None
+    assert block_s is not None
     return Dose(difficulty=difficulty, block_s=block_s)
 
 

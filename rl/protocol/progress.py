@@ -5,8 +5,8 @@ session. Reward within training would not do, because the difficulty itself deci
 there is. Learning is greatest where a task is neither too easy nor too hard for the person, the
 challenge point [1]_, so progress is taken for a quadratic function of the settings. Progress slows
 down with practice [2]_, and the probes are noisy, so the model is of the *levels*: the probe after
-a session is where the person began and the sum of all progress until then [3]_. Settings are drawn by
-Thompson sampling [4]_: as often as they are likely to be best. Bandits on learning progress were
+a session is where the person began and the sum of all progress until then [3]_. Settings are drawn
+by Thompson sampling [4]_: as often as they are likely to be best. Bandits on learning progress were
 tried with 400 pupils [5]_.
 
 A few noisy probes tell settings apart only slowly. Signs of fatigue and frustration come with every
@@ -116,7 +116,8 @@ class ProgressConfig:
         ):
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(
-                    f"{name} must be in [{low:g}, {high:g}], got {getattr(self, name):g}: change it."
+                    f"{name} must be in [{low:g}, {high:g}], got {getattr(self, name):g}: change "
+                    f"it."
                 )
 
 
