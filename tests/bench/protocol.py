@@ -4,7 +4,7 @@
 
 Persons of seeds below 100 are reported; ``--tune`` takes seeds 100 to 199, on which the settings
 were chosen. Every person goes through the same sessions in each arm: ``usual`` keeps the usual
-settings of the clinician, ``random`` draws among those that the bounds allow, ``bandit`` is `ProgressBandit`,
+settings, ``random`` draws among those that the bounds allow, ``bandit`` is `ProgressBandit`,
 ``progress only`` the same without fatigue and frustration as costs, ``known`` knows the person's
 best settings and moves there as fast as it may. What counts is what has been learnt at the end,
 without the noise of probes, and the mean of the signs of fatigue and frustration.
