@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from .adapter_settings import adapter_settings
 from .flicker_lock import allow
 from .hardware.mapped import mapped_as
 from .hardware.side_streams import SideStreams, sides_of
@@ -142,6 +143,7 @@ def open_model(
     bundle: Bundle,
     step_s: float | None = None,
     *,
+    adapter: Mapping[str, Any] | None = None,
     engine: str = "auto",
     fallback: bool = True,
 ) -> Model:
@@ -153,6 +155,8 @@ def open_model(
         From `load_bundle` or `fit_model`.
     step_s : float, optional
         Another window step than the model's.
+    adapter : mapping, optional
+        Settings of the adapter in place of the model's, see `SessionConfig`.
     engine : str
         What runs a student: ``"auto"``, ``"NAME"`` or ``"NAME:PRECISION"``.
     fallback : bool
@@ -174,8 +178,8 @@ def open_model(
 
     choice = EngineChoice.parse(engine, fallback=fallback)
     card, encoder = bundle.card, open_encoder(bundle)
-    adapter = find("adapter", card.adapter)
-    adapter_settings = build(adapter.Config, card.adapter_config, "card.adapter_config")
+    kind = find("adapter", card.adapter)
+    settings = adapter_settings(kind, card, adapter or {})
     runs, notes = "", tuple[str, ...]()
     if card.encoder == "student":
         opened = open_engine(encoder, bundle, choice)
@@ -187,7 +191,7 @@ def open_model(
         sha256=card.sha256,
         conditioner=open_conditioner(bundle),
         encoder=encoder,
-        adapter=adapter.from_arrays(adapter_settings, bundle.part("adapter"), epoch=card.epoch),
+        adapter=kind.from_arrays(settings, bundle.part("adapter"), epoch=card.epoch),
         window=card.window.config(step_s),
         bundle=bundle,
         engine=runs,
@@ -252,6 +256,7 @@ def open_session_model(session: SessionConfig, *, live: bool = True) -> Model:
     return open_model(
         bundle,
         session.step_s,
+        adapter=session.adapter,
         engine=session.engine,
         fallback=session.engine_fallback,
     )

@@ -44,6 +44,9 @@ Accumulate = Annotated[int, typer.Option(help="Batches before an update.", min=1
 Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+FalseRate = Annotated[
+    float, typer.Option(help="Activations wished at most in a minute of rest; sets the feedback.")
+]
 Sharding = Annotated[str, typer.Option(help="With several processes: ddp or fsdp.")]
 
 
@@ -243,13 +246,8 @@ def fit(
     promise: Annotated[
         float, typer.Option(help="Share of decisions that may be wrong; unsure ones are neutral.")
     ] = 0.0,
-    false_per_minute: Annotated[
-        float,
-        typer.Option(help="Activations wished at most in a minute of rest; sets the feedback."),
-    ] = 0.0,
-    adaptive: Annotated[
-        bool, typer.Option("--adaptive", help="Read by prototypes, which can be adapted later.")
-    ] = False,
+    false_per_minute: FalseRate = 0.0,
+    adaptive: Annotated[bool, typer.Option("--adaptive", help="Can be adapted later.")] = False,
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,

@@ -52,7 +52,9 @@ def replay_exact(path: str | Path) -> tuple[Comparison, LatencyReport]:
     bundle = load_bundle(folder / BUNDLE, sha256=replay.manifest.model_sha256)
     # What decoded then decodes now, or the replay says that it cannot.
     engine = replay.manifest.engine or "auto"
-    model = open_model(bundle, session.step_s, engine=engine, fallback=False)
+    model = open_model(
+        bundle, session.step_s, adapter=session.adapter, engine=engine, fallback=False
+    )
     comparer = Comparer(replay)
     replay.guard.config = session.guard
     stages = Stages(

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from .linear import Floats
 
-# Beyond these the softmax is a hard maximum, or a coin, for any scores that a fit produces.
-_LOWEST, _HIGHEST = 0.05, 50.0
+# A discriminant of hundreds of features on a few dozen trials is too sure by factors beyond 50.
+_LOWEST, _HIGHEST = 0.05, 5000.0
 
 
 def fit_temperature(scores: Floats, targets: NDArray[np.integer]) -> float:
@@ -35,7 +35,7 @@ def fit_temperature(scores: Floats, targets: NDArray[np.integer]) -> float:
     Returns
     -------
     temperature : float
-        In [0.05, 50]. Above 1 where the scores were too sure of themselves.
+        In [0.05, 5000]. Above 1 where the scores were too sure of themselves.
     """
     from scipy.optimize import minimize_scalar
 

@@ -68,6 +68,8 @@ class NeurofeedbackAdapter:
     """
 
     Config = NeurofeedbackConfig
+    PER_SESSION = ("plan", "threshold")
+    """What a session may ask of the person in another way than the model does."""
 
     def __init__(
         self,

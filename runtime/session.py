@@ -36,8 +36,8 @@ _MODEL = {
     "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
 }  # fmt: skip
 _TABLES = (
-    "session", "source", "beside", "model", "sinks", "feedback", "loop", "realtime", "conditioning",
-    "flicker", "guard", "watchdog", "control", "security", "montage", "timing",
+    "session", "source", "beside", "model", "sinks", "feedback", "adapter", "loop", "realtime",
+    "conditioning", "flicker", "guard", "watchdog", "control", "security", "montage", "timing",
 )  # fmt: skip
 
 
@@ -143,6 +143,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         beside=_sides(_array(tables, "beside")),
         sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
+        adapter=_table(tables, "adapter"),
         loop=build(LoopConfig, tables.get("loop", {}), "loop"),
         realtime=build(RealtimeConfig, tables.get("realtime", {}), "realtime"),
         conditioning=named(ConditionConfig, tables.get("conditioning", {}), "conditioning"),
@@ -192,6 +193,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         **({"beside": [_side_table(side) for side in session.beside]} if session.beside else {}),
         "sinks": [_part_table(sink) for sink in session.sinks],
         "feedback": {name: _plain(value) for name, value in session.feedback.items()},
+        **({"adapter": dict(session.adapter)} if session.adapter else {}),
         "loop": _without_none(dataclasses.asdict(session.loop)),
         "realtime": _without_none(dataclasses.asdict(session.realtime)),
         "conditioning": {name: _plain(value) for name, value in session.conditioning.items()},
@@ -210,6 +212,13 @@ def _array(tables: Mapping[str, Any], name: str) -> list[Any]:
     if not isinstance(array, list | tuple):
         raise ConfigError(f"[[{name}]] must be an array of tables, got {array!r}.")
     return list(array)
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table: Any = tables.get(name, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"[{name}] must be a table, got {table!r}.")
+    return table
 
 
 def _sides(array: list[Any]) -> tuple[SidePart, ...]:

@@ -67,6 +67,9 @@ class SessionConfig:
     feedback : mapping
         Settings of the feedback that the session names; the rest is the model's own. ``"kind"``
         says which feedback of the catalogue it is; those without one are of ``"evidence"``.
+    adapter : mapping
+        Settings of the model's adapter that the session names, as the plan of neurofeedback; only
+        those that its class has in ``PER_SESSION``.
     loop : LoopConfig
         Deadlines and staleness.
     realtime : RealtimeConfig
@@ -110,6 +113,7 @@ class SessionConfig:
     beside: tuple[SidePart, ...] = ()
     sinks: tuple[PartConfig, ...] = ()
     feedback: Mapping[str, Any] = field(default_factory=dict)
+    adapter: Mapping[str, Any] = field(default_factory=dict)
     loop: LoopConfig = field(default_factory=LoopConfig)
     realtime: RealtimeConfig = field(default_factory=RealtimeConfig)
     conditioning: Mapping[str, Any] = field(default_factory=dict)

@@ -29,9 +29,10 @@ DOORS = (
     "controlling.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
     "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py",
     "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py", "listening.py",
-    "model_commands.py", "montage_commands.py", "proving.py", "recentring.py", "record_commands.py",
-    "rehearsal.py", "reporting.py", "running.py", "screen_commands.py", "screening.py",
-    "showing.py", "study_commands.py", "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "model_commands.py", "montage_commands.py", "protocol_commands.py", "proving.py",
+    "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py", "running.py",
+    "screen_commands.py", "screening.py", "showing.py", "study_commands.py", "study_sources.py",
+    "studying.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -69,6 +70,7 @@ HOMES = {
         "key_commands.py",
         "model_commands.py",
         "montage_commands.py",
+        "protocol_commands.py",
         "record_commands.py",
         "screen_commands.py",
         "study_commands.py",
