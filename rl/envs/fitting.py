@@ -176,7 +176,9 @@ def _moved(head: PrototypeHead, calibration: Run, runs: Sequence[Run]) -> tuple[
         together.append(float(middle @ middle) - expected / n_classes)
         own = float(((moved - middle) ** 2).sum(axis=1).mean())
         alone.append(own - expected * (1 - 1 / n_classes))
-    common, own = (float(np.sqrt(max(np.mean(squares), 0.0))) for squares in (together, alone))
+    common, own = (
+        float(np.sqrt(max(float(np.mean(squares)), 0.0))) for squares in (together, alone)
+    )
     return round(common, 3), round(own, 3)
 
 

@@ -174,7 +174,7 @@ def who(
     ConfigError
         If nobody is called so, or the person has another number of classes.
     """
-    changes = dict(wanted) if isinstance(wanted, Mapping) else {"who": wanted}
+    changes: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else {"who": wanted}
     chosen, distance = changes.pop("who", None), changes.pop("distance", None)
     if isinstance(chosen, int | np.integer):
         if chosen < 0:
