@@ -21,6 +21,7 @@ from . import (
     montage_commands,
     record_commands,
     screen_commands,
+    study_commands,
     timing_commands,
     trust_commands,
 )

@@ -32,6 +32,7 @@ PREFIX = "head."
 EXTRA_DIRECTIONS = 12
 """Directions kept beside those that tell the classes apart: classes may come to differ there."""
 
+_FOLDS = 5
 _NAMES = ("mean", "scale", "basis", "centre", "prototypes", "log_priors", "temperature")
 
 
@@ -96,6 +97,7 @@ class PrototypeHead:
         *,
         equal_priors: bool = True,
         extra: int = EXTRA_DIRECTIONS,
+        trials: NDArray[Any] | None = None,
     ) -> Self:
         """Learn space and prototypes from calibration.
 
@@ -111,6 +113,11 @@ class PrototypeHead:
             Whether classes are expected equally often, whatever calibration held.
         extra : int
             Directions beside those that tell the classes apart.
+        trials : ndarray, shape (n_windows,), optional
+            Which windows belong together. With it, prototypes and the size of the noise are
+            corrected to what windows look like that were not fitted on: of many features and few
+            windows, classes seem further apart than they are, and prototypes out of reach of any
+            later window could not be adapted.
 
         Returns
         -------
@@ -129,12 +136,14 @@ class PrototypeHead:
                 f"Class {classes[int(counts.argmin())]!r} has {counts.min()} windows, needed are "
                 f"at least 2: record more of it."
             )
-        mean, scale = features.mean(axis=0), features.std(axis=0)
-        scale = np.where(scale > 1e-12, scale, 1.0)
-        z = (features - mean) / scale
-        means = np.stack([z[place == k].mean(axis=0) for k in range(len(classes))])
-        whitener = _whitener(z - means[place])
-        basis = whitener @ _directions(z @ whitener, means @ whitener, extra)
+        mean, scale, basis, prototypes = _fitted(features, place, len(classes), extra)
+        if trials is not None:
+            reach, noise = _fresh(features, place, len(classes), trials)
+            middle = prototypes.mean(axis=0)
+            between = slice(0, len(classes) - 1)
+            prototypes = middle + reach * (prototypes - middle)
+            basis[:, between] /= noise
+            prototypes[:, between] /= noise
         shares = np.full(len(classes), 1 / len(classes)) if equal_priors else counts / counts.sum()
         return cls(
             classes=classes,
@@ -142,7 +151,7 @@ class PrototypeHead:
             scale=scale,
             basis=basis,
             centre=np.zeros(basis.shape[1]),
-            prototypes=means @ basis,
+            prototypes=prototypes,
             log_priors=np.log(shares),
         )
 
@@ -237,15 +246,67 @@ def softmax(scores: Floats) -> Floats:
     return shares
 
 
-def _whitener(noise: Floats) -> Floats:
+def _fitted(
+    features: Floats, place: NDArray[np.int64], n_classes: int, extra: int
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, scale, basis and prototypes, as the windows that were fitted on look."""
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-12, scale, 1.0)
+    z = (features - mean) / scale
+    # Fewer windows than features span fewer directions, and only there is anything to learn.
+    span = np.linalg.svd(z, full_matrices=False)[2] if len(z) < z.shape[1] else np.eye(z.shape[1])
+    seen = z @ span.T
+    means = np.stack([seen[place == k].mean(axis=0) for k in range(n_classes)])
+    whitener = _whitener(seen - means[place], z.shape[1])
+    own = whitener @ _directions(seen @ whitener, means @ whitener, extra)
+    # What shrinkage leaves of other directions is as small as it is arbitrary.
+    others = (seen - means[place]) @ own[:, n_classes - 1 :]
+    own[:, n_classes - 1 :] /= np.maximum(others.std(axis=0), 1e-9)
+    return mean, scale, span.T @ own, means @ own
+
+
+def _fresh(
+    features: Floats, place: NDArray[np.int64], n_classes: int, trials: NDArray[Any]
+) -> tuple[float, float]:
+    """How far windows that were held out reach towards their prototypes, and how they scatter.
+
+    Returns
+    -------
+    reach : float
+        Share of the way from the middle to the prototype, least squares over all that was held out.
+    noise : float
+        Standard deviation around what they reach, in the directions between the classes.
+    """
+    names = list(dict.fromkeys(trials.tolist()))
+    fold_of = {name: rank % _FOLDS for rank, name in enumerate(names)}
+    folds = np.array([fold_of[name] for name in trials.tolist()])
+    fresh, aims = [], []
+    for fold in range(_FOLDS):
+        held = folds == fold
+        if not held.any() or np.bincount(place[~held], minlength=n_classes).min() < 2:
+            continue
+        mean, scale, basis, prototypes = _fitted(features[~held], place[~held], n_classes, 0)
+        middle = prototypes.mean(axis=0)
+        fresh.append(((features[held] - mean) / scale) @ basis - middle)
+        aims.append((prototypes - middle)[place[held]])
+    if not fresh:
+        return 1.0, 1.0
+    seen, aim = np.concatenate(fresh), np.concatenate(aims)
+    reach = float(np.clip((seen * aim).sum() / (aim**2).sum(), 0.05, 1.0))
+    return reach, float(max((seen - reach * aim).std(), 1e-3))
+
+
+def _whitener(noise: Floats, n_features: int) -> Floats:
     """Symmetric inverse root of the shrunk covariance within classes [2]_."""
-    n, n_features = noise.shape
+    n, n_seen = noise.shape
     covariance = noise.T @ noise / n
     size = np.trace(covariance) / n_features
-    distance = ((covariance - size * np.eye(n_features)) ** 2).sum()
+    # Where nothing was seen the covariance is 0, and lies `size` away from the target.
+    unseen = n_features - n_seen
+    distance = ((covariance - size * np.eye(n_seen)) ** 2).sum() + unseen * size**2
     spread = ((noise**2).sum(axis=1) ** 2).sum() / n**2 - (covariance**2).sum() / n
     share = 1.0 if distance <= 0 else float(np.clip(spread / distance, 0.01, 1.0))
-    values, vectors = np.linalg.eigh((1 - share) * covariance + share * size * np.eye(n_features))
+    values, vectors = np.linalg.eigh((1 - share) * covariance + share * size * np.eye(n_seen))
     whitener: Floats = (vectors / np.sqrt(values)) @ vectors.T
     return whitener
 

@@ -31,7 +31,7 @@ DOORS = (
     "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py", "listening.py",
     "model_commands.py", "montage_commands.py", "proving.py", "recentring.py", "record_commands.py",
     "rehearsal.py", "reporting.py", "running.py", "screen_commands.py", "screening.py",
-    "showing.py", "study_commands.py", "study_sources.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "showing.py", "study_commands.py", "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -71,6 +71,7 @@ HOMES = {
         "montage_commands.py",
         "record_commands.py",
         "screen_commands.py",
+        "study_commands.py",
         "timing_commands.py",
         "trust_commands.py",
     ),
@@ -89,7 +90,9 @@ HOMES = {
         "runtime/telemetry.py",
     ),
     "cryptography": ("runtime/record/signing.py",),
-    "matplotlib": ("decoders/engines/measuring_plot.py", "runtime/record/report/"),
+    "matplotlib": (
+        "decoders/engines/measuring_plot.py", "rl/study/picture.py", "runtime/record/report/",
+    ),
     "weasyprint": ("runtime/record/report/",),
     "mne_bids": ("runtime/record/bids.py",),
     "pybv": ("runtime/record/bids.py",),

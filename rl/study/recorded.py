@@ -17,7 +17,7 @@ from ...runtime.errors import RecordingError
 from ...runtime.prototype_head import Floats, PrototypeHead, softmax
 from ..trial import Trial
 
-_TEMPERATURES = np.geomspace(0.5, 64, 60)
+_TEMPERATURES = np.geomspace(0.25, 64, 80)
 _FOLDS = 5
 
 
@@ -106,8 +106,13 @@ class RecordedCase:
         features = np.concatenate([one.features for one in trials])
         places = np.concatenate([one.under[one.meant] for one in trials])
         labels = np.array(self.classes)[places]
+        counts = [len(one.features) for one in trials]
         return PrototypeHead.fit(
-            features, labels, self.classes, equal_priors=not self.observed_priors
+            features,
+            labels,
+            self.classes,
+            equal_priors=not self.observed_priors,
+            trials=np.repeat(np.arange(len(trials)), counts),
         )
 
 

@@ -126,8 +126,8 @@ class RecordedWorld:
         session, one = self._asked[self._number]
         if option != ABSTAINED:
             self._channel.sees(self._number, option == one.meant, True, self._now_s, self._rng)
-        known = self._channel.known(self._number, self._now_s + self._trial_s)
-        rewards = tuple(reward_of(score, self._config) for score in known)
+        scores = self._channel.arrived(self._number)
+        rewards = tuple(reward_of(score, self._config) for score in scores)
         return Told(meant=one.meant, session=session, rewards=rewards)
 
     @property
