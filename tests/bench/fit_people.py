@@ -49,7 +49,6 @@ def traits(plan, case) -> dict:
     fitted = fit_person(
         f"{plan.person}-{what}",
         case.head,
-        run_of(case.calibration),
         [run_of(session) for session in case.sessions],
         task=FLASHES if plan.one_of else IMAGERY,
         data_set=data_set,

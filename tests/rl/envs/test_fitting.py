@@ -25,10 +25,11 @@ def fitted(drift, *, seed=100, n_trials=120, tail=30.0):
         labels = [np.full(4, number % 3) for number in range(n_trials)]
         return Run.of([body.draw(one, 1.0, change, rng) for one in labels], labels)
 
-    calibration, later = run(drift_of(None).change(0, to)), run(drift.change(0, to))
+    calm = drift_of(None).change(0, to)
+    calibration, first, later = run(calm), run(calm), run(drift.change(0, to))
     names = np.array(CLASSES)[calibration.labels]
     head = PrototypeHead.fit(calibration.features, names, CLASSES)
-    return fit_person("S", head, calibration, [later, run(drift.change(0, to))], **FROM)
+    return fit_person("S", head, [first, later], **FROM)
 
 
 def test_a_person_is_found_again():
@@ -56,4 +57,4 @@ def test_a_run_without_a_class_is_no_basis_for_anything():
     head = PrototypeHead.fit(features, np.array(CLASSES)[labels], CLASSES)
     run = Run(features=features, labels=np.zeros(30, dtype=np.int64), trials=np.arange(30))
     with pytest.raises(RecordingError, match="every class"):
-        fit_person("S", head, run, [run], **FROM)
+        fit_person("S", head, [run], **FROM)
