@@ -74,7 +74,9 @@ def density(head: PrototypeHead, trial: Trial) -> float:
         Of one window.
     """
     projected = head.project(trial.features)
-    logs = head.log_priors - 0.5 * ((projected[:, None] - head.prototypes) ** 2).sum(axis=2)
+    logs = head.log_priors - 0.5 * (
+        (projected[:, None] - head.prototypes) ** 2
+    ).sum(axis=2)
     highest = logs.max(axis=1)
     return float((highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))).mean())
 

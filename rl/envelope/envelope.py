@@ -173,7 +173,9 @@ class Envelope:
         """Changes are judged again."""
         self._gate.why = ""
 
-    def review(self, now_s: float, *, allowed: bool = True, why_not: str = "") -> Version | None:
+    def review(
+        self, now_s: float, *, allowed: bool = True, why_not: str = ""
+    ) -> Version | None:
         """See whether another head should serve; call it as often as you like.
 
         Parameters

@@ -67,7 +67,9 @@ class Verdict:
     reason: str
 
 
-def weigh(records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig) -> Evidence:
+def weigh(
+    records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig
+) -> Evidence:
     """Sum up the last trials.
 
     Parameters
@@ -180,7 +182,9 @@ def _proven(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
 
 
 def _small(why: str, config: EnvelopeConfig) -> Verdict:
-    limits = Limits(kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share)
+    limits = Limits(
+        kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share
+    )
     return Verdict(limits=limits, reason=f"A small step: {why}")
 
 

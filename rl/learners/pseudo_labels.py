@@ -86,9 +86,7 @@ class PseudoLabels:
     Config = PseudoLabelsConfig
 
     def __init__(
-        self,
-        head: PrototypeHead,
-        config: PseudoLabelsConfig = PseudoLabelsConfig(),  # noqa: B008
+        self, head: PrototypeHead, config: PseudoLabelsConfig = PseudoLabelsConfig()  # noqa: B008
     ) -> None:
         self.config = config
         self._head, self._anchor = head, head.prototypes

@@ -73,3 +73,5 @@ class Situation:
             1.0, entropy, first - second, self._drift, trial.quality, belief,
             2 * self._reward - 1, min(self._since, LONG) / LONG,
         ])  # fmt: skip
+
+

@@ -22,7 +22,9 @@ def log_of(person, proposed, n, accuracy=0.75, seed=0, serving=None):
         trial = replace(trial, decided=int(trial.posterior(serving).argmax()))
         log.see(trial, 0, serving, proposed)
         log.hear(detector.reward(t, trial.decided == meant))
-        truth.append(float(trial.posterior(proposed).argmax() == meant) - (trial.decided == meant))
+        truth.append(
+            float(trial.posterior(proposed).argmax() == meant) - (trial.decided == meant)
+        )
     return list(log.records), np.array(truth)
 
 

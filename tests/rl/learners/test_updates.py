@@ -122,12 +122,10 @@ def test_temperature_stays_within_its_bounds():
 
 def test_steps_to_another_head_arrive_there():
     now, there = head(), updates.warm(head(1), trial(), None)
-    there = PrototypeHead(
-        **{
-            name: getattr(there if name in ("centre", "prototypes", "temperature") else now, name)
-            for name in PrototypeHead.__dataclass_fields__
-        }
-    )
+    there = PrototypeHead(**{
+        name: getattr(there if name in ("centre", "prototypes", "temperature") else now, name)
+        for name in PrototypeHead.__dataclass_fields__
+    })
     for _ in range(200):
         before, now = now, updates.towards(now, there)
         assert (moved(before, now) <= 0.1 * updates.distances(before) + 1e-9).all()
