@@ -236,8 +236,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.stdout.write("\n")
 
 
-
-
-
 if __name__ == "__main__":
     main()

@@ -62,7 +62,8 @@ class Played:
     @property
     def right(self) -> np.ndarray:
         """Whether each decision was right; an abstention is not."""
-        return self.decided == self.meant
+        right: np.ndarray = self.decided == self.meant
+        return right
 
     def accuracy(self, start: int = 0) -> float:
         """Share of right decisions from a trial on."""

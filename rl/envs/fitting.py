@@ -60,7 +60,6 @@ class Run:
 def fit_person(
     name: str,
     head: PrototypeHead,
-    calibration: Run,
     runs: Sequence[Run],
     *,
     task: str,
@@ -74,11 +73,9 @@ def fit_person(
     name : str
         Pseudonym.
     head : PrototypeHead
-        Fitted on `calibration`.
-    calibration : Run
-        What the head knows.
+        Fitted on other trials.
     runs : sequence of Run
-        What it does not.
+        In order; what the head does not know.
     task, data_set, licence : str
         Where it comes from.
 
@@ -99,11 +96,11 @@ def fit_person(
             f"{name} has no run with two windows of every class beside calibration: record more."
         )
     noise = [_noise(head, run) for run in usable]
-    common, own = _moved(head, calibration, usable)
+    common, own = _moved(head, usable)
     return Traits(
         name=name,
         distances=_distances(head, usable),
-        correlation=float(np.clip(np.mean([_shared(*one) for one in noise]), 0.0, 0.95)),
+        correlation=float(np.clip(np.mean([_shared(*one) for one in noise]), 0.0, 0.95).round(3)),
         tail=_tail(np.concatenate([one[0] for one in noise])),
         common=common,
         own=own,
@@ -164,25 +161,38 @@ def _tail(noise: Floats) -> float:
     return round(float(np.clip(degrees, *TAILS)), 2)
 
 
-def _moved(head: PrototypeHead, calibration: Run, runs: Sequence[Run]) -> tuple[float, float]:
-    """How far classes moved since calibration, together and each alone, less what chance moves."""
+def _moved(head: PrototypeHead, runs: Sequence[Run]) -> tuple[float, float]:
+    """How far classes moved since the first run, together and each alone, less what chance moves.
+
+    The first run that the head does not know, not calibration: a head of few trials puts its own
+    prototypes far further apart than any other trials lie. Zero where there is one run only.
+    """
+    if len(runs) < 2:
+        return 0.0, 0.0
     n_classes = len(head.classes)
-    chance = _chance(head, calibration)
+    first = head.project(runs[0].features)
+    inside = first - _means(first, runs[0].labels, n_classes)[runs[0].labels]
+    scale = np.maximum(inside.std(axis=0), 1e-9)
+    start = _means(first / scale, runs[0].labels, n_classes)
     together, alone = [], []
-    for run in runs:
-        moved = _means(head.project(run.features), run.labels, n_classes) - head.prototypes
+    for run in runs[1:]:
+        moved = _means(head.project(run.features) / scale, run.labels, n_classes) - start
         middle = moved.mean(axis=0)
-        expected = chance + _chance(head, run)
+        expected = _chance(head, runs[0], scale) + _chance(head, run, scale)
         together.append(float(middle @ middle) - expected / n_classes)
         own = float(((moved - middle) ** 2).sum(axis=1).mean())
         alone.append(own - expected * (1 - 1 / n_classes))
-    common, own = (float(np.sqrt(max(np.mean(squares), 0.0))) for squares in (together, alone))
-    return round(common, 3), round(own, 3)
+    return _length(together), _length(alone)
 
 
-def _chance(head: PrototypeHead, run: Run) -> float:
+def _length(squares: Sequence[float]) -> float:
+    """Root of the mean, where chance left anything of it."""
+    return round(float(np.sqrt(max(float(np.mean(squares)), 0.0))), 3)
+
+
+def _chance(head: PrototypeHead, run: Run, scale: Floats) -> float:
     """Squared length by which the mean of a class is off by chance, mean of classes."""
-    points = head.project(run.features)
+    points = head.project(run.features) / scale
     variances = []
     for k in range(len(head.classes)):
         mine = run.labels == k

@@ -79,7 +79,7 @@ class Traits:
                 raise ConfigError(f"{name} of {self.name!r} must be in [{low}, {high}]: {value}.")
         apart = np.array(self.distances)
         square = apart.ndim == 2 and len(apart) == apart.shape[1] >= 2
-        if not square or not np.allclose(apart, apart.T) or not (0 <= apart).all():
+        if not square or not np.allclose(apart, apart.T) or not (apart >= 0).all():
             raise ConfigError(
                 f"Distances of {self.name!r} must be a symmetric table of at least 2 by 2 numbers "
                 f"that are not negative; fit the person again."
@@ -174,7 +174,7 @@ def who(
     ConfigError
         If nobody is called so, or the person has another number of classes.
     """
-    changes = dict(wanted) if isinstance(wanted, Mapping) else {"who": wanted}
+    changes: dict[str, Any] = dict(wanted) if isinstance(wanted, Mapping) else {"who": wanted}
     chosen, distance = changes.pop("who", None), changes.pop("distance", None)
     if isinstance(chosen, int | np.integer):
         if chosen < 0:
@@ -204,5 +204,3 @@ def _fitted(name: str, n_classes: int) -> Traits:
             f"n_classes={has}."
         )
     return people[name]
-
-

@@ -16,7 +16,9 @@ References
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -103,21 +105,25 @@ class PersonConfig:
         usual = cls()
         varied = ("gain", "rate", "practice", "fatigue", "tires_s", "frustration", "reaction_s")
         factors = rng.uniform(0.5, 1.5, len(varied))
-        chosen = {name: getattr(usual, name) * f for name, f in zip(varied, factors, strict=True)}
+        chosen: dict[str, Any] = {
+            name: float(getattr(usual, name) * f) for name, f in zip(varied, factors, strict=True)
+        }
         return replace(
             usual,
             lapses=float(rng.uniform(0.05, 0.25)),
             tolerates=float(rng.uniform(0.1, 0.4)),
-            **{name: float(value) for name, value in chosen.items()},
+            **chosen,
         )
 
     @classmethod
     def steady(cls) -> PersonConfig:
         """Somebody who neither lapses, learns, tires nor minds; reacts at once. For controls."""
-        zero = {name: 0.0 for name in ("lapses", "gain", "fatigue", "tired_lapses", "frustration")}
+        zero: dict[str, Any] = {
+            name: 0.0 for name in ("lapses", "gain", "fatigue", "tired_lapses", "frustration")
+        }
         return cls(**zero, reaction_s=0.0, reaction_spread=0.0)
 
-    def changed(self, options: dict[str, float]) -> PersonConfig:
+    def changed(self, options: Mapping[str, Any]) -> PersonConfig:
         """The same person with some values replaced.
 
         Parameters
@@ -174,7 +180,8 @@ class Person:
     def skill(self) -> float:
         """What practice made of modulation, 1 at calibration [1]_."""
         config = self.config
-        return 1 + config.gain * (1 - (1 + self._practised / config.practice) ** -config.rate)
+        left = float((1 + self._practised / config.practice) ** -config.rate)
+        return 1 + config.gain * (1 - left)
 
     @property
     def modulation(self) -> float:

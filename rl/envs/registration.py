@@ -1,7 +1,7 @@
 """Importing this file makes the environments known to `gymnasium.make`.
 
-Nothing else does, so that `import gymnasium` alone never imports diverloop. By name and module it
-can be had in one call: ``gymnasium.make("diverloop.rl.envs.registration:diverloop/MotorImagery-v0")``.
+Nothing else does, so that `import gymnasium` alone never imports diverloop. In one call it
+is ``gymnasium.make("diverloop.rl.envs.registration:diverloop/MotorImagery-v0")``.
 """
 
 from __future__ import annotations

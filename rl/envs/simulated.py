@@ -104,9 +104,7 @@ class SimulatedEnvironment(TrialEnvironment):
         """Draw person, body, drift and calibration, always in this order."""
         signal, rng = self.signal, self.np_random
         self._drift = drift_of(options.pop("drift", None))
-        traits, config, theirs = who(
-            options.pop("user", None), signal.n_classes, self._task, rng
-        )
+        traits, config, theirs = who(options.pop("user", None), signal.n_classes, self._task, rng)
         if isinstance(self._drift, Recorded):
             self._drift = replace(self._drift, common=traits.common, own=traits.own)
         self._body = Body.grown(
@@ -195,6 +193,6 @@ def missing_of(
             raise ConfigError(f"montage.missing must be 0 to {n_features} features, got {wanted}.")
         return order[:wanted]
     missing = np.array(list(wanted), dtype=np.int64)
-    if missing.size and not (0 <= missing.min() and missing.max() < n_features):
+    if missing.size and not (missing.min() >= 0 and missing.max() < n_features):
         raise ConfigError(f"montage.missing names features 0 to {n_features - 1}, got {wanted}.")
     return missing

@@ -68,9 +68,7 @@ class TrialsConfig:
             if not low <= (value := getattr(self, name)) <= high:
                 raise ConfigError(f"{name} must be in [{low}, {high}], got {value}.")
         if self.reward not in (UTILITY, OBSERVED):
-            raise ConfigError(
-                f"reward must be {UTILITY!r} or {OBSERVED!r}, got {self.reward!r}."
-            )
+            raise ConfigError(f"reward must be {UTILITY!r} or {OBSERVED!r}, got {self.reward!r}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,6 +1,6 @@
 """Statistics of real people's features, from which simulated people are made. As JSON.
 
-    DIVERLOOP_DATA=... python tests/bench/fit_people.py > rl/envs/people.json
+    DIVERLOOP_DATA=... python tests/bench/fit_people.py [X01 V1 ...] > rl/envs/people.json
 
 Cases are those of the study of adaptation whose data set may be passed on; each is read, encoded by
 what was fitted on its calibration alone, and its later runs give the traits. Nothing of the signal
@@ -19,7 +19,7 @@ from diverloop.rl.envs.fitting import Run, fit_person
 from diverloop.rl.envs.people import FLASHES, IMAGERY
 from diverloop.study_sources import read_study, recorded_case
 
-# Data set and licence by the beginning of its files' names, and what the person is called.
+# Data set and licence by the beginning of its files' names.
 ALLOWED = {
     "mi/eegmmidb_": ("EEGMMIDB (PhysioNet), Schalk et al. 2004", "ODC-BY-1.0"),
     "ssvep/exo_": ("SSVEP exoskeleton data set, Kalunga et al. 2016", "CC0-1.0"),
@@ -33,30 +33,36 @@ def run_of(trials) -> Run:
     return Run.of([one.features for one in trials], [one.under[one.meant] for one in trials])
 
 
-def person(root: Path, plan) -> dict | None:
-    """Traits of a case, or None where it may not be passed on."""
-    allowed = [ALLOWED[start] for start in ALLOWED if plan.calibration[0].startswith(start)]
+def allowed(plan) -> bool:
+    """Whether statistics of a case may be passed on, and it is of one thing only."""
     # Executed movements are another thing than what is imagined later.
-    if not allowed or "moved first" in plan.name:
-        return None
-    case = recorded_case(root, plan)
+    ours = any(plan.calibration[0].startswith(start) for start in ALLOWED)
+    return ours and "moved first" not in plan.name
+
+
+def traits(plan, case) -> dict:
+    """Of one person, as they are kept."""
     what = "-".join(plan.classes).replace("_", "")
-    sys.stderr.write(f"{plan.person} {what}\n")
-    data_set, licence = allowed[0]
-    traits = fit_person(
+    data_set, licence = next(
+        ALLOWED[start] for start in ALLOWED if plan.calibration[0].startswith(start)
+    )
+    fitted = fit_person(
         f"{plan.person}-{what}",
         case.head,
-        run_of(case.calibration),
         [run_of(session) for session in case.sessions],
         task=FLASHES if plan.one_of else IMAGERY,
         data_set=data_set,
         licence=licence,
     )
-    return dataclasses.asdict(traits)
+    return dataclasses.asdict(fitted)
 
 
 if __name__ == "__main__":
-    root = Path(os.environ["DIVERLOOP_DATA"])
-    people = [one for plan in read_study() if (one := person(root, plan)) is not None]
+    root, only = Path(os.environ["DIVERLOOP_DATA"]), sys.argv[1:]
+    plans = [p for p in read_study() if allowed(p) and (not only or p.person in only)]
+    people = []
+    for plan in plans:
+        sys.stderr.write(f"{plan.person}: {plan.name}\n")
+        people.append(traits(plan, recorded_case(root, plan)))
     json.dump({"people": people}, sys.stdout, indent=1)
     sys.stdout.write("\n")

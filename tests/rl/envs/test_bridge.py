@@ -36,7 +36,9 @@ class Follower:
         options = reward.weigh(trial, trial.posterior(self.head))
         shares = trial.shares(options, len(self.head.classes)).mean(axis=0)
         away = self.head.project(trial.features).mean(axis=0) - self.head.prototypes
-        self.adopt(replace(self.head, prototypes=self.head.prototypes + 0.1 * shares[:, None] * away))
+        self.adopt(
+            replace(self.head, prototypes=self.head.prototypes + 0.1 * shares[:, None] * away)
+        )
 
     def adopt(self, head):
         self.head = head
