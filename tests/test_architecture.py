@@ -31,7 +31,7 @@ DOORS = (
     "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py", "listening.py",
     "model_commands.py", "montage_commands.py", "proving.py", "recentring.py", "record_commands.py",
     "rehearsal.py", "reporting.py", "running.py", "screen_commands.py", "screening.py",
-    "showing.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "showing.py", "study_commands.py", "study_sources.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
