@@ -42,6 +42,8 @@ class ActorCriticConfig:
         For which one correction is tried.
     spread : float
         Standard deviation of what is tried around the mean, of each of the six numbers.
+    offset_share : float
+        By how much less the offset is moved: a small one already carries the cursor away.
     actor_rate, critic_rate : float
         Steps of learning.
     trace : float
@@ -59,6 +61,7 @@ class ActorCriticConfig:
 
     hold_s: float = 1.0
     spread: float = 0.1
+    offset_share: float = 0.2
     actor_rate: float = 0.005
     critic_rate: float = 0.05
     trace: float = 0.5
@@ -70,7 +73,7 @@ class ActorCriticConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("hold_s", "spread", "farthest"):
+        for name in ("hold_s", "spread", "offset_share", "farthest"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(
                     f"{name} of an actor-critic must be positive, got {getattr(self, name)}: give "
@@ -110,6 +113,8 @@ class ActorCritic:
         self._config = config
         self._chance = torch.Generator().manual_seed(config.seed)
         self._critic = torch.zeros(3, dtype=torch.float64)
+        rows = torch.tensor([[1.0], [1.0], [config.offset_share]], dtype=torch.float64)
+        self._spread = config.spread * rows.expand(3, 2)
         self.adopt(head)
 
     def adopt(self, head: VelocityHead) -> None:
@@ -150,7 +155,7 @@ class ActorCritic:
 
     def _begin(self) -> None:
         noise = torch.randn(3, 2, generator=self._chance, dtype=torch.float64)
-        self._tried = self._mean.detach() + self._config.spread * noise
+        self._tried = self._mean.detach() + self._spread * noise
         self.head = self._with(self._tried.numpy())
         self._reward = self._held_s = self._speed = 0.0
         self._before = self._state()
@@ -165,11 +170,12 @@ class ActorCritic:
         surprise = float(
             self._reward + config.discount * after @ self._critic - self._before @ self._critic
         )
-        log_density = torch.distributions.Normal(self._mean, config.spread).log_prob(self._tried)
+        log_density = torch.distributions.Normal(self._mean, self._spread).log_prob(self._tried)
         (slope,) = torch.autograd.grad(log_density.sum(), self._mean)
         keep = config.discount * config.trace
-        # Steps in units of the spread, so that its size does not change how fast the mean moves.
-        self._actor_trace = keep * self._actor_trace + config.spread * slope
+        # The natural gradient of a Gaussian of fixed spread: its variance times the slope.
+        natural = self._spread**2 * slope / config.spread
+        self._actor_trace = keep * self._actor_trace + natural
         self._critic_trace = keep * self._critic_trace + self._before
         self._critic = self._critic + config.critic_rate * surprise * self._critic_trace
         with torch.no_grad():
