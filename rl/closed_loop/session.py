@@ -59,7 +59,13 @@ class Robot:
 
 
 def calibrate(
-    env: Environment, *, seed: int, targets: int = 32, gain: float = 0.8, smoothing: float = 0.8
+    env: Environment,
+    *,
+    seed: int,
+    targets: int = 32,
+    gain: float = 0.8,
+    smoothing: float = 0.8,
+    drift: object = None,
 ) -> VelocityHead:
     """A decoder from a block in which the cursor moved by itself.
 
@@ -68,19 +74,21 @@ def calibrate(
     env : gymnasium.Env
         ``diverloop/Cursor-v0`` with the target shown.
     seed : int
-        Of the person. The block is played without drift, as the person's session 1.
+        Of the person, whose session 1 this is.
     targets : int
         Length of the block.
     gain, smoothing : float
         Of the decoder; see `VelocityHead`.
+    drift : object
+        Setting of the environment that holds meanwhile; None for no drift.
 
     Returns
     -------
     head : VelocityHead
         Fitted.
     """
-    calm = type(env.unwrapped.config.drift)()  # type: ignore[attr-defined]
-    observation, _ = env.reset(seed=seed, options={"n_targets": targets, "drift": calm, "session": 1})
+    drift = drift or type(env.unwrapped.config.drift)()  # type: ignore[attr-defined]
+    observation, _ = env.reset(seed=seed, options={"n_targets": targets, "drift": drift, "session": 1})
     robot, keeper, rule = Robot(), PathKeeper(), IntentionConfig()
     top, step_s = _units(env)
     pairs, done = [], False
