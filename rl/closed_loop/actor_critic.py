@@ -108,7 +108,7 @@ class ActorCritic:
     def __init__(
         self,
         head: VelocityHead,
-        config: ActorCriticConfig = ActorCriticConfig(),  # noqa: B008 - frozen
+        config: ActorCriticConfig = ActorCriticConfig(),
     ) -> None:
         self._config = config
         self._chance = torch.Generator().manual_seed(config.seed)

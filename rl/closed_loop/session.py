@@ -88,7 +88,9 @@ def calibrate(
         Fitted.
     """
     drift = drift or type(env.unwrapped.config.drift)()  # type: ignore[attr-defined]
-    observation, _ = env.reset(seed=seed, options={"n_targets": targets, "drift": drift, "session": 1})
+    observation, _ = env.reset(
+        seed=seed, options={"n_targets": targets, "drift": drift, "session": 1}
+    )
     robot, keeper, rule = Robot(), PathKeeper(), IntentionConfig()
     top, step_s = _units(env)
     pairs, done = [], False
@@ -154,7 +156,11 @@ def _wide(observation: dict[str, NDArray[np.float32]]) -> dict[str, Floats]:
 
 
 def _step(
-    seen: dict[str, Floats], velocity: Floats, step_s: float, info: dict[str, Any], ended: bool | None
+    seen: dict[str, Floats],
+    velocity: Floats,
+    step_s: float,
+    info: dict[str, Any],
+    ended: bool | None,
 ) -> Step:
     return Step(
         features=seen["features"],

@@ -77,7 +77,7 @@ class SmoothBatch:
     def __init__(
         self,
         head: VelocityHead,
-        config: SmoothBatchConfig = SmoothBatchConfig(),  # noqa: B008 - frozen
+        config: SmoothBatchConfig = SmoothBatchConfig(),
     ) -> None:
         self.head, self.rule = head, "calibration"
         self._config = config
@@ -123,7 +123,9 @@ class SmoothBatch:
         self.rule = f"batch {self._done} of {len(features)} steps, {1 - keeps:.0%} of it taken"
 
 
-def refit(*, block_s: float = 120.0, intentions: IntentionConfig | None = None) -> SmoothBatchConfig:
+def refit(
+    *, block_s: float = 120.0, intentions: IntentionConfig | None = None
+) -> SmoothBatchConfig:
     """Settings that make `SmoothBatch` the one-time retraining of ReFIT [1]_.
 
     Parameters

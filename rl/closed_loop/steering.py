@@ -121,7 +121,8 @@ class PathKeeper:
     """
 
     def __init__(self, longest_s: float = 60.0) -> None:
-        self._longest_s, self._steps, self._seconds = longest_s, [], 0.0  # type: list[Step]
+        self._longest_s, self._seconds = longest_s, 0.0
+        self._steps: list[Step] = []
 
     def add(self, step: Step) -> Path | None:
         """A step; gives the path if it ended with this one."""

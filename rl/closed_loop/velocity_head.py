@@ -7,7 +7,8 @@ encoding, whose parts average well, rather than the weights [3]_.
 
 References
 ----------
-.. [1] Salinas, Abbott. Vector reconstruction from firing rates. J. Computational Neuroscience, 1994.
+.. [1] Salinas, Abbott. Vector reconstruction from firing rates. J. Computational Neuroscience,
+   1994.
 .. [2] Kim et al. Neural control of computer cursor velocity by decoding motor cortical spiking
    activity in humans with tetraplegia. J. Neural Engineering, 2008. Malik, Truccolo, Brown,
    Hochberg. Efficient decoding with steady-state Kalman filter in neural interface systems. IEEE
@@ -95,9 +96,7 @@ class VelocityHead:
                 "features."
             ) from None
         # Little enough to change nothing but a decoder without any tuning.
-        weights: Floats = np.linalg.solve(
-            self.tuning.T @ whitened + 1e-3 * np.eye(2), whitened.T
-        )
+        weights: Floats = np.linalg.solve(self.tuning.T @ whitened + 1e-3 * np.eye(2), whitened.T)
         return weights
 
     @classmethod
@@ -143,7 +142,8 @@ class VelocityHead:
         return cls(
             tuning=solution[:2].T.copy(),
             baseline=solution[2].copy(),
-            noise=(1 - SHRINKAGE) * covariance + np.diag(own - (1 - SHRINKAGE) * np.diag(covariance)),
+            noise=(1 - SHRINKAGE) * covariance
+            + np.diag(own - (1 - SHRINKAGE) * np.diag(covariance)),
             gain=gain,
             smoothing=smoothing,
         )
@@ -156,9 +156,9 @@ class VelocityHead:
 
     def velocity(self, features: Floats, before: Floats) -> Floats:
         """Velocity of this step in half widths a second, from the one of the step before."""
-        smoothed: Floats = (
-            self.smoothing * before + (1 - self.smoothing) * self.gain * self.intention(features)
-        )
+        smoothed: Floats = self.smoothing * before + (
+            1 - self.smoothing
+        ) * self.gain * self.intention(features)
         return smoothed
 
     @property
@@ -166,6 +166,13 @@ class VelocityHead:
         """Hash of all that decodes, in hexadecimal."""
         digest = hashlib.sha256()
         numbers = np.array([self.gain, self.smoothing])
-        for array in (self.tuning, self.baseline, self.noise, self.correction, self.offset, numbers):
+        for array in (
+            self.tuning,
+            self.baseline,
+            self.noise,
+            self.correction,
+            self.offset,
+            numbers,
+        ):
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()

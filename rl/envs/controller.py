@@ -45,7 +45,7 @@ class ControllerConfig:
     forgetting_s : float
         Time within which the model of the cursor's speed and sluggishness is learnt anew.
     aiming_rate : float
-        Share of the angle by which the cursor went astray that is corrected in a second of steering.
+        Share of the angle by which the cursor went astray that a second of steering corrects.
     aiming_limit : float
         Radians that the person can aim beside the target.
     """
@@ -95,9 +95,7 @@ class Controller:
         late = round(config.visual_delay_s / step_s)
         self._screen: deque[tuple[Floats, Floats, Floats]] = deque(maxlen=late + 1)
         self._meant: deque[Floats] = deque(maxlen=late + 1)
-        self._model = CursorModel(
-            forgetting=math.exp(-step_s / config.forgetting_s), step_s=step_s
-        )
+        self._model = CursorModel(forgetting=math.exp(-step_s / config.forgetting_s), step_s=step_s)
         self._tremor = np.zeros(2)
         self.aim = 0.0
         """Angle that is added to where the person would steer, in radians."""

@@ -367,7 +367,5 @@ def changed(config: CursorConfig, settings: dict[str, Any]) -> CursorConfig:
     """
     known = [item.name for item in fields(CursorConfig)]
     if unknown := sorted(set(settings) - set(known)):
-        raise ConfigError(
-            f"A cursor task has no {unknown[0]!r}: choose among {', '.join(known)}."
-        )
+        raise ConfigError(f"A cursor task has no {unknown[0]!r}: choose among {', '.join(known)}.")
     return replace(config, **settings) if settings else config

@@ -165,9 +165,7 @@ class NeurofeedbackEnv(gymnasium.Env[Observation, dict[str, Any]]):
         self._probe = self._trainee.probe(self.config.probe_s, self._rng)
         return self._told(np.zeros(0), 0), {}
 
-    def step(
-        self, action: dict[str, Any]
-    ) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(self, action: dict[str, Any]) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """One block, one probe, one pause.
 
         Parameters

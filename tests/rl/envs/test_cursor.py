@@ -41,7 +41,9 @@ def steered(heads, gain=0.8, smoothing=0.8, **options):
     """Means over two people, eight targets each."""
     env = CursorEnv(person=STEADY, n_targets=8, limit_s=6.0)
     scores = [
-        steer(env, Frozen(replace(head, gain=gain, smoothing=smoothing)), seed=n, options=options).score
+        steer(
+            env, Frozen(replace(head, gain=gain, smoothing=smoothing)), seed=n, options=options
+        ).score
         for n, head in enumerate(heads)
     ]
     return {name: np.mean([score[name] for score in scores]) for name in scores[0]}

@@ -1,4 +1,4 @@
-"""A person who learns to regulate: fastest at the edge of ability, tired by work, mended by rest."""
+"""A person learns to regulate: fastest at the edge of ability, tired by work, mended by rest."""
 
 from __future__ import annotations
 
