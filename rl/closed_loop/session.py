@@ -129,7 +129,8 @@ def steer(
     """
     observation, _ = env.reset(seed=seed, options=options)
     top, step_s = _units(env)
-    outcomes, velocity, done, info = [], np.zeros(2), False, {}
+    outcomes, velocity, done = [], np.zeros(2), False
+    info: dict[str, Any] = {}
     while not done:
         seen = _wide(observation)
         velocity = learner.head.velocity(seen["features"], velocity)

@@ -140,8 +140,8 @@ class VelocityHead:
         covariance = residuals.T @ residuals / n
         own = np.maximum(np.diag(covariance), 1e-6)
         return cls(
-            tuning=solution[:2].T.copy(),
-            baseline=solution[2].copy(),
+            tuning=np.array(solution[:2].T, dtype=np.float64),
+            baseline=np.array(solution[2], dtype=np.float64),
             noise=(1 - SHRINKAGE) * covariance
             + np.diag(own - (1 - SHRINKAGE) * np.diag(covariance)),
             gain=gain,

@@ -174,7 +174,7 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         boxes["features"] = gymnasium.spaces.Box(
             -FEATURE_LIMIT, FEATURE_LIMIT, (self.config.n_features,), np.float32
         )
-        self.observation_space = gymnasium.spaces.Dict(boxes)
+        self.observation_space: gymnasium.Space[Any] = gymnasium.spaces.Dict(boxes)
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
 
     def reset(
@@ -286,6 +286,8 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         late = round(self.config.added_delay_s / self.config.step_s)
         self._on_its_way: deque[Floats] = deque([np.zeros(2)] * late)
         self._trial, self._session_s = 0, 0.0
+        self._elapsed: int = 0
+        self._inside: int = 0
         self._score = CursorScore(radius=self.config.radius, step_s=self.config.step_s)
         self._target = np.zeros(2)
         self._next_target()
@@ -297,7 +299,7 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             self._target = self._rng.uniform(-0.8, 0.8, 2)
             if math.hypot(*(self._target - before)) >= 0.6:
                 break
-        self._elapsed = self._inside = 0
+        self._elapsed, self._inside = 0, 0
         self._now = self._tuning.drifted(self.config.drift, self._trial, self._struck)
         self._attended = self._person.attends(self._rng)
         self._wayward.new_target()
