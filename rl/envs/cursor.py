@@ -160,6 +160,16 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
     Config = CursorConfig
+    _position: Floats
+    _velocity: Floats
+    _target: Floats
+    _intention: Floats
+    _score: CursorScore
+    _elapsed: int
+    _inside: int
+    _trial: int
+    _on_its_way: deque[Floats]
+    _session_s: float
 
     def __init__(self, config: CursorConfig | None = None, **settings: Any) -> None:
         self.config = changed(config or CursorConfig(), settings)
@@ -284,10 +294,8 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._position, self._velocity = np.zeros(2), np.zeros(2)
         self._intention = np.zeros(2)
         late = round(self.config.added_delay_s / self.config.step_s)
-        self._on_its_way: deque[Floats] = deque([np.zeros(2)] * late)
+        self._on_its_way = deque([np.zeros(2)] * late)
         self._trial, self._session_s = 0, 0.0
-        self._elapsed: int = 0
-        self._inside: int = 0
         self._score = CursorScore(radius=self.config.radius, step_s=self.config.step_s)
         self._target = np.zeros(2)
         self._next_target()

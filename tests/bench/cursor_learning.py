@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/bench/cursor_learning.py
 
-Prints one JSON object. PERSONS=4 TARGETS=60 for a quick look (16 and 120 by default; about 25 s of
-one core for each person). Seeds from 0; settings were looked at on seeds from 100 only.
+Prints one JSON object. PERSONS=4 TARGETS=60 for a quick look (16 and 120 by default; minutes of one
+core for each person). Seeds from 0; settings were looked at on seeds from 100 only.
 
 Each person (lapses, fatigue, frustration drawn) calibrates in open loop and steers a session.
 ``rotation``: all preferred directions turn by 45 degrees at target 10. ``slow``: they turn by 60
