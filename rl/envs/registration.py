@@ -9,7 +9,9 @@ from __future__ import annotations
 import gymnasium
 
 ENVIRONMENTS = {
+    "diverloop/Cursor-v0": "diverloop.rl.envs.cursor:CursorEnv",
     "diverloop/MotorImagery-v0": "diverloop.rl.envs.motor_imagery:MotorImagery",
+    "diverloop/Neurofeedback-v0": "diverloop.rl.envs.neurofeedback:NeurofeedbackEnv",
     "diverloop/P300Speller-v0": "diverloop.rl.envs.p300_speller:P300Speller",
     "diverloop/ReplayBandit-v0": "diverloop.rl.envs.replay_bandit:ReplayBandit",
 }
