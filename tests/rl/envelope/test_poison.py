@@ -13,7 +13,6 @@ from diverloop.rl.trial import Trial
 
 from .streams import Detector, Person, World
 
-
 STILL = World()
 
 
