@@ -38,9 +38,9 @@ class EnvelopeConfig:
         (conservative policy iteration [1]_ and trust regions [2]_; the figures are design choices).
     kl_per_benefit, kl_per_fit, kl_most : float
         What a proven step may move more, in nats: for each unit of accuracy that the lower bound of
-        its benefit lies above 0, for each nat by which the signal fits it better, and the most; tuned on simulated people (seeds from 100): after an
-        abrupt change a right head is 1 to 4 nats away from the wrong one. The limit of a block
-        grows in proportion.
+        its benefit lies above 0, for each nat by which the signal fits it better, and the most.
+        Chosen on simulated people (seeds from 100) so that after an abrupt change one or two
+        promotions are enough; the limit of a block grows in proportion.
     kl_windows : int
         How many of the last windows that is measured on.
     block_s : float
@@ -62,8 +62,7 @@ class EnvelopeConfig:
         To what share a head must bring the drift index down for the signal to speak for it.
     drift_least : float
         Below this index, in squared standard deviations within classes, there is no drift to be
-        halved: 0.5 is where the mean index of 30 trials without drift was never seen (seeds from
-        100).
+        halved.
     fit_margin : float
         By how much the signal may fit the very head worse that would serve, in nats, and must fit
         a learner's heads better to speak for them.
@@ -170,9 +169,10 @@ class EnvelopeConfig:
         value = getattr(self, name)
         if not least <= value <= most:
             raise ConfigError(
-                f"envelope.{name} must be {allowed}, got {value}: the default is "
-                f"{_DEFAULTS[name]}."
+                f"envelope.{name} must be {allowed}, got {value}: the default is {_DEFAULTS[name]}."
             )
 
 
 _DEFAULTS = {field.name: field.default for field in fields(EnvelopeConfig)}
+
+STANDARD = EnvelopeConfig()

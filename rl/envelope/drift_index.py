@@ -74,9 +74,7 @@ def density(head: PrototypeHead, trial: Trial) -> float:
         Of one window.
     """
     projected = head.project(trial.features)
-    logs = head.log_priors - 0.5 * (
-        (projected[:, None] - head.prototypes) ** 2
-    ).sum(axis=2)
+    logs = head.log_priors - 0.5 * ((projected[:, None] - head.prototypes) ** 2).sum(axis=2)
     highest = logs.max(axis=1)
     return float((highest + np.log(np.exp(logs - highest[:, None]).sum(axis=1))).mean())
 
@@ -109,9 +107,10 @@ def drift_index(residuals: Sequence[Residual]) -> float:
         return 0.0
     sums = np.stack([one.sums for one in residuals])
     weights = np.stack([one.weights for one in residuals])
-    halves = []
-    for half in (slice(0, None, 2), slice(1, None, 2)):
-        # One trial's worth of no drift: a class that was hardly seen has hardly drifted.
-        halves.append(sums[half].sum(axis=0) / (weights[half].sum(axis=0) + 1)[:, None])
+    # One trial's worth of no drift: a class that was hardly seen has hardly drifted.
+    halves = [
+        sums[half].sum(axis=0) / (weights[half].sum(axis=0) + 1)[:, None]
+        for half in (slice(0, None, 2), slice(1, None, 2))
+    ]
     products = np.einsum("kd,kd->k", *halves)
     return float(max(0.0, products @ weights.mean(axis=0)))

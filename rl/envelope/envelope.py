@@ -18,7 +18,7 @@ import numpy as np
 
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..trial import ABSTAINED, Reward, Trial
-from .config import EnvelopeConfig
+from .config import STANDARD, EnvelopeConfig
 from .drift_index import density, drift_index
 from .freeze_windows import FreezeWindows
 from .guard_bands import says_nothing, teaches_nothing
@@ -91,7 +91,7 @@ class Envelope:
     Config = EnvelopeConfig
 
     def __init__(
-        self, head: PrototypeHead, config: EnvelopeConfig = EnvelopeConfig(), *, epoch: int = 0
+        self, head: PrototypeHead, config: EnvelopeConfig = STANDARD, *, epoch: int = 0
     ) -> None:
         self.config = config
         first = Version(epoch=epoch, head=head, sha256=head.sha256)
@@ -143,7 +143,8 @@ class Envelope:
         if self._misfits(trial) or teaches_nothing(trial, self._serving.head, self.config):
             return
         proposed = None if self._proposal is None else self._proposal.head
-        self._log.see(trial, self._serving.epoch, self._serving.head, proposed)
+        serving, calibrated = self._serving, self._calibrated.head
+        self._log.see(trial, serving.epoch, serving.head, proposed, calibrated)
         self._stale = True
 
     def hear(self, reward: Reward) -> None:
@@ -173,9 +174,7 @@ class Envelope:
         """Changes are judged again."""
         self._gate.why = ""
 
-    def review(
-        self, now_s: float, *, allowed: bool = True, why_not: str = ""
-    ) -> Version | None:
+    def review(self, now_s: float, *, allowed: bool = True, why_not: str = "") -> Version | None:
         """See whether another head should serve; call it as often as you like.
 
         Parameters
@@ -310,14 +309,16 @@ class Envelope:
         if not 1 / self.config.temperature_factor <= ratio <= self.config.temperature_factor:
             return f"its temperature is {ratio:.3g} times that of calibration"
         last = tuple(self._log.records)[-self.config.evidence_trials :]
+        serving = self._serving
+        fit = np.mean([density(head, one.trial) for one in last])
+        now = np.mean([one.seen_by(serving.head, serving.epoch).fit for one in last])
         # Against both: many small steps must not add up to leave what fitted.
-        for other in (self._serving.head, self._calibrated.head):
-            fit = np.mean([density(head, one.trial) - density(other, one.trial) for one in last])
-            if fit < -self.config.fit_margin:
-                return f"looking back, the signal fits the very head worse by {-fit:.2f} nat"
+        worse = max(now, np.mean([one.home for one in last])) - fit
+        if worse > self.config.fit_margin:
+            return f"looking back, the signal fits the very head worse by {worse:.2f} nat"
         judged = [] if self._evidence.doubt else [one for one in last if one.judged]
         new = [one.trial.posterior(head) for one in judged]
-        old = [one.seen_by(self._serving.head, self._serving.epoch)[0] for one in judged]
+        old = [one.seen_by(serving.head, serving.epoch).posterior for one in judged]
         gain = float(np.mean(replayed(judged, new, old))) if judged else 0.0
         if gain < -self.config.margin:
             return f"looking back, the very head would have lost {-gain:.3f} of accuracy"
@@ -376,7 +377,7 @@ class Envelope:
     def _drift(self) -> float:
         serving = self._serving
         last = tuple(self._log.records)[-self.config.evidence_trials :]
-        return drift_index([one.seen_by(serving.head, serving.epoch)[1] for one in last])
+        return drift_index([one.seen_by(serving.head, serving.epoch).seen_from for one in last])
 
     def _at_block(self, now_s: float) -> PrototypeHead:
         """What served when the block began that ends now."""

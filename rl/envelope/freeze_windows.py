@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .config import EnvelopeConfig
+from .config import STANDARD, EnvelopeConfig
 
 
 class FreezeWindows:
@@ -16,7 +16,7 @@ class FreezeWindows:
 
     Config = EnvelopeConfig
 
-    def __init__(self, config: EnvelopeConfig = EnvelopeConfig()) -> None:
+    def __init__(self, config: EnvelopeConfig = STANDARD) -> None:
         self.config = config
         self.why = ""
         self._changed_s = -float("inf")

@@ -67,9 +67,7 @@ class Verdict:
     reason: str
 
 
-def weigh(
-    records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig
-) -> Evidence:
+def weigh(records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig) -> Evidence:
     """Sum up the last trials.
 
     Parameters
@@ -124,6 +122,13 @@ def judge(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
     -------
     verdict : Verdict
         With the reason, whatever it is.
+
+    Notes
+    -----
+    Rewards are the weaker witness: at 30 of them from a detector of balanced accuracy 0.75 the
+    benefit has a standard error of 0.1. So where the bound of the *signal* is clear, it is enough
+    that rewards lean the same way, and the step is as wide as the signal's bound; where rewards
+    are clear by themselves and the signal is not, the step is small.
     """
     if evidence.n_trials < config.shadow_trials:
         return _no(f"it has decided {evidence.n_trials} of {config.shadow_trials} trials beside")
@@ -133,7 +138,7 @@ def judge(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
     rewards = rewarded and max(evidence.bound, evidence.support) > 0
     leaning = rewarded and evidence.benefit > 0 and evidence.support + evidence.support_most > 0
     signal = evidence.fit > config.fit_margin
-    if (leaning and signal) or rewards and (signal or (evidence.known and evidence.bound > 0)):
+    if (leaning and signal) or (rewards and (signal or (evidence.known and evidence.bound > 0))):
         return _proven(evidence, config)
     if rewards:
         return _small(f"it foresees the rewards better by {evidence.support:.3f} nat", config)
@@ -182,9 +187,7 @@ def _proven(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
 
 
 def _small(why: str, config: EnvelopeConfig) -> Verdict:
-    limits = Limits(
-        kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share
-    )
+    limits = Limits(kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share)
     return Verdict(limits=limits, reason=f"A small step: {why}")
 
 

@@ -16,6 +16,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -26,6 +27,14 @@ from .drift_index import Residual, density, residual
 
 WIDEST = 4.0
 """Of a reward's log odds: nothing is more certain than 98 % here, whatever it says of itself."""
+
+
+class Sight(NamedTuple):
+    """A trial as one head sees it: posterior, residual, and how well it fits in nats."""
+
+    posterior: Floats
+    seen_from: Residual
+    fit: float
 
 
 @dataclass(slots=True, eq=False)
@@ -46,8 +55,12 @@ class Beside:
         How much better its windows fit the proposed head, in nats.
     reward : Reward, optional
         What came of it, once it did.
+    home : float
+        How well its windows fit the head as calibrated, in nats.
+    gain, foreseen : float
+        How much better the proposed head decided, and foresaw what came; 0 until something came.
     sight : tuple, optional
-        Epoch, posterior and residual of the head that looked back last.
+        Epoch of the head that looked back last, and what it saw.
     """
 
     trial: Trial
@@ -57,14 +70,26 @@ class Beside:
     seen_from: Residual | None = None
     fit: float = 0.0
     reward: Reward | None = None
-    sight: tuple[int, Floats, Residual] | None = None
+    home: float = 0.0
+    gain: float = 0.0
+    foreseen: float = 0.0
+    sight: tuple[int, Sight] | None = None
 
-    def seen_by(self, head: PrototypeHead, epoch: int) -> tuple[Floats, Residual]:
-        """Posterior and residual of the head that serves under an epoch, worked out once."""
+    def seen_by(self, head: PrototypeHead, epoch: int) -> Sight:
+        """What the head sees that serves under an epoch, worked out once."""
         if self.sight is None or self.sight[0] != epoch:
             posterior = self.trial.posterior(head)
-            self.sight = (epoch, posterior, residual(head, self.trial, posterior))
-        return self.sight[1:]
+            seen = residual(head, self.trial, posterior)
+            self.sight = epoch, Sight(posterior, seen, density(head, self.trial))
+        return self.sight[1]
+
+    def settle(self, reward: Reward) -> None:
+        """Something came of it; of several things the log odds add, and what was meant stays."""
+        self.reward = reward if self.reward is None else _both(self.reward, reward)
+        if self.counts:
+            served = _acted(self, self.served)
+            self.gain = self.worth(int(self.shadow.argmax())) - self.worth(served)
+            self.foreseen = _foreseen(self, self.shadow) - _foreseen(self, self.served)
 
     @property
     def counts(self) -> bool:
@@ -136,23 +161,29 @@ class ShadowLog:
         self.records: deque[Beside] = deque(maxlen=kept)
 
     def see(
-        self, trial: Trial, epoch: int, serving: PrototypeHead, proposed: PrototypeHead | None
+        self,
+        trial: Trial,
+        epoch: int,
+        serving: PrototypeHead,
+        proposed: PrototypeHead | None,
+        calibrated: PrototypeHead,
     ) -> None:
         """Let both heads decide a trial; the proposed one is from before it."""
-        record = Beside(trial, epoch, trial.posterior(serving))
+        record = Beside(trial, epoch, trial.posterior(serving), home=density(calibrated, trial))
         if proposed is not None:
             record.shadow = trial.posterior(proposed)
             record.seen_from = residual(proposed, trial, record.shadow)
-            record.fit = density(proposed, trial) - density(serving, trial)
+            seen = record.seen_by(serving, epoch)
+            record.fit = density(proposed, trial) - seen.fit
         self.records.append(record)
 
     def hear(self, reward: Reward) -> bool:
-        """Note what came of a trial; of several, the log odds add, and what was meant stays."""
+        """Note what came of a trial; False if it is not known any more."""
         for record in reversed(self.records):
             if record.trial.number == reward.trial:
                 if not -1 <= reward.meant < record.trial.n_options:
                     return False
-                record.reward = reward if record.reward is None else _both(record.reward, reward)
+                record.settle(reward)
                 return True
         return False
 
@@ -164,17 +195,10 @@ class ShadowLog:
 
 def benefits(records: Sequence[Beside]) -> Floats:
     """How much better the proposed head decided each trial, shape (n_trials,)."""
-    return np.array(
-        [
-            one.worth(int(one.shadow.argmax())) - one.worth(_acted(one, one.served))
-            for one in records
-        ]
-    )
+    return np.array([one.gain for one in records])
 
 
-def replayed(
-    records: Sequence[Beside], new: Sequence[Floats], old: Sequence[Floats]
-) -> Floats:
+def replayed(records: Sequence[Beside], new: Sequence[Floats], old: Sequence[Floats]) -> Floats:
     """How much better one head decides each trial than another, looking back, shape (n_trials,).
 
     Parameters
@@ -203,8 +227,7 @@ def supports(records: Sequence[Beside]) -> Floats:
     Two heads that decide alike differ in how sure they were; this is what shows a slow drift long
     before decisions differ.
     """
-    gains = [_foreseen(one, one.shadow) - _foreseen(one, one.served) for one in records]
-    return np.array(gains)
+    return np.array([one.foreseen for one in records])
 
 
 def lower_bound(values: Floats, confidence: float, spread: float = 0.0) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diverloop.rl.envelope.config import EnvelopeConfig
+from diverloop.rl.envelope.config import STANDARD
 from diverloop.rl.envelope.envelope import Envelope
 from diverloop.rl.envelope.version import Proposal
 from diverloop.rl.trial import Reward, Trial
@@ -189,11 +189,11 @@ class Run:
         }
 
 
-def run(person, learner, detector=None, config=EnvelopeConfig(), **review) -> Run:
+def run(person, learner, detector=None, config=STANDARD, **review) -> Run:
     """A session: decide, reward, learn, propose, review."""
     first = person.head()
     envelope = Envelope(first, config)
-    rows, versions, detector_epoch = [], [], 0
+    rows, versions = [], []
     for t in range(person.world.n_trials):
         features, meant = person.trial(t)
         trial = Trial.plain(t, features, person.world.n_classes, 0, at_s=t * TRIAL_S)

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from .streams import Person, World
 
 from diverloop.rl.envelope.drift_index import density, drift_index, residual
 from diverloop.rl.trial import Trial
+
+from .streams import Person, World
 
 
 def seen(person, head, n, start=0):

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from .streams import Person, World
 
 from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envelope.guard_bands import says_nothing, teaches_nothing
 from diverloop.rl.trial import Reward, Trial
+
+from .streams import Person, World
 
 HEAD = Person(World(), 3).head()
 GOOD = Trial.plain(1, HEAD.prototypes[0], 4, 0)

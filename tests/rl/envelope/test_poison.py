@@ -13,14 +13,16 @@ from diverloop.rl.trial import Trial
 
 from .streams import Detector, Person, World
 
+STILL = World()
 
-def doubt(poison, seed, world=World(), n=60, accuracy=0.75):
+
+def doubt(poison, seed, world=STILL, n=60, accuracy=0.75):
     person, log, detector = Person(world, seed), ShadowLog(n), Detector(accuracy, seed, poison)
     for t in range(n):
         features, meant = person.trial(t)
         trial = Trial.plain(t, features, world.n_classes, 0)
         trial = replace(trial, decided=int(trial.posterior(person.head()).argmax()))
-        log.see(trial, 0, person.head(), None)
+        log.see(trial, 0, person.head(), None, person.head())
         log.hear(detector.reward(t, trial.decided == meant))
     return doubts(list(log.records), EnvelopeConfig())
 
@@ -38,7 +40,7 @@ def test_inverted_rewards_are_below_chance_with_two_classes():
 
 
 def test_honest_rewards_are_believed_also_after_an_abrupt_change():
-    worlds = (World(), World(jump=2.5, jump_at=30), World(distance=1.0, lapses=0.25))
+    worlds = (STILL, World(jump=2.5, jump_at=30), World(distance=1.0, lapses=0.25))
     told = [doubt("", seed, world) for world in worlds for seed in range(8)]
     assert sum(map(bool, told)) <= 1
 

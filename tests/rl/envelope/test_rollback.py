@@ -22,7 +22,7 @@ def served(person, head, seed=0, n=30, accuracy=0.9):
         features, meant = person.trial(t)
         trial = Trial.plain(t, features, 4, 0)
         trial = replace(trial, decided=int(trial.posterior(head).argmax()))
-        log.see(trial, 1, head, None)
+        log.see(trial, 1, head, None, head)
         log.hear(detector.reward(t, trial.decided == meant))
     return list(log.records)
 

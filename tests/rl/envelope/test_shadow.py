@@ -20,11 +20,9 @@ def log_of(person, proposed, n, accuracy=0.75, seed=0, serving=None):
         features, meant = person.trial(t)
         trial = Trial.plain(t, features, person.world.n_classes, 0)
         trial = replace(trial, decided=int(trial.posterior(serving).argmax()))
-        log.see(trial, 0, serving, proposed)
+        log.see(trial, 0, serving, proposed, serving)
         log.hear(detector.reward(t, trial.decided == meant))
-        truth.append(
-            float(trial.posterior(proposed).argmax() == meant) - (trial.decided == meant)
-        )
+        truth.append(float(trial.posterior(proposed).argmax() == meant) - (trial.decided == meant))
     return list(log.records), np.array(truth)
 
 
@@ -89,7 +87,7 @@ def test_a_bound_of_nothing_is_no_bound():
 def test_rewards_of_unknown_trials_and_impossible_options_are_not_heard():
     person = Person(World(), 7)
     log = ShadowLog(5)
-    log.see(Trial.plain(3, person.trial(0)[0], 4, 1), 0, person.head(), None)
+    log.see(Trial.plain(3, person.trial(0)[0], 4, 1), 0, person.head(), None, person.head())
     assert not log.hear(Reward(trial=99))
     assert not log.hear(Reward(trial=3, meant=7))
     assert log.hear(Reward(trial=3, log_odds=1.0, value=1.5, source="a"))

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from .streams import Person, World
 
 from diverloop.rl.envelope.trust_region import (
     Limits,
@@ -16,6 +15,8 @@ from diverloop.rl.envelope.trust_region import (
     step_share,
     unfit,
 )
+
+from .streams import Person, World
 
 PERSON = Person(World(), 3)
 HEAD = PERSON.head()
