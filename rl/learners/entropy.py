@@ -52,11 +52,11 @@ class EntropyConfig:
         If a value is out of range.
     """
 
-    rate: float = 0.1
+    rate: float = 0.05
     steps: int = 2
     balance: float = 2.0
-    hold: float = 0.02
-    most_trials: int = 40
+    hold: float = 0.1
+    most_trials: int = 60
     fewest: int = 15
     most_log: float = 0.5
 
@@ -151,7 +151,7 @@ class Entropy:
         self.config = config
         self._head = self._first = head
         self._where = np.zeros(2 * len(head.centre) + 1)
-        self._last: deque[Trial] = deque(maxlen=config.most_trials)
+        self._last: deque[tuple[Floats, Floats]] = deque(maxlen=config.most_trials)
         self._said = "nothing yet"
 
     @property
@@ -169,7 +169,8 @@ class Entropy:
         features = trial.features
         if not features.size or not np.isfinite(features).all() or trial.quality <= 0:
             return
-        self._last.append(trial)
+        usual = trial.shares(trial.prior, len(self._first.classes)).mean(axis=0)
+        self._last.append((features, usual))
         if len(self._last) < self.config.fewest:
             return
         objective, before = self._objective(), 0.0
@@ -188,13 +189,10 @@ class Entropy:
         self._where = np.zeros(2 * len(head.centre) + 1)
 
     def _objective(self) -> Objective:
-        n_classes = len(self._first.classes)
-        expected = np.mean(
-            [trial.shares(trial.prior, n_classes).mean(axis=0) for trial in self._last], axis=0
-        )
+        expected = np.mean([usual for _, usual in self._last], axis=0)
         return Objective(
             head=self._first,
-            points=self._first.project(np.concatenate([one.features for one in self._last])),
+            points=self._first.project(np.concatenate([one for one, _ in self._last])),
             expected=np.maximum(expected, 1e-3),
             balance=self.config.balance,
             hold=self.config.hold,

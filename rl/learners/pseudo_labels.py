@@ -43,6 +43,9 @@ class PseudoLabelsConfig:
     most_share : float
         The windows of a class count for no more than this many times the mean of all classes, 1 to
         100.
+    even : float
+        Trials of each class that are added when it is counted how frequent the classes are, above 0
+        to 1000.
     rounds : int
         How often the stored trials are read again, 1 to 20.
     most_trials : int
@@ -61,13 +64,14 @@ class PseudoLabelsConfig:
     lapse: float = 0.15
     least_confidence: float = 0.4
     most_share: float = 1.5
-    rounds: int = 2
+    even: float = 5.0
+    rounds: int = 3
     most_trials: int = 100
 
     def __post_init__(self) -> None:
         require(
             self, half_life=(5, 1000), own=(1e-3, 1000), common=(1e-3, 1000), leak=(0, 1),
-            lapse=(0, 0.9), least_confidence=(0, 1), most_share=(1, 100), rounds=(1, 20),
+            lapse=(0, 0.9), least_confidence=(0, 1), most_share=(1, 100), rounds=(1, 20), even=(1e-3, 1000),
             most_trials=(10, 1000),
         )  # fmt: skip
 
@@ -92,7 +96,7 @@ class PseudoLabels:
         self._head, self._anchor = head, head.prototypes
         self._memory = Memory(config.most_trials)
         self._rule = Rule(
-            own=config.own, common=config.common, lapse=config.lapse, rounds=config.rounds,
+            own=config.own, common=config.common, lapse=config.lapse, rounds=config.rounds, even=config.even,
             least_confidence=config.least_confidence, most_share=config.most_share,
         )  # fmt: skip
         self._said = "nothing yet"

@@ -47,6 +47,7 @@ class Rule:
     lapse: float
     least_confidence: float
     most_share: float
+    even: float
     rounds: int
 
 
@@ -90,11 +91,14 @@ def replay(
     prototypes : ndarray, shape (n_classes, n_directions)
         Moved.
     """
+    # Where one class dominates, its outskirts would otherwise be taken for the others.
+    frequent = np.ones(len(prototypes))
     for _ in range(rule.rounds):
-        labels = soft_labels(layout, prototypes, temperature, rule.lapse)
+        labels = soft_labels(layout, prototypes, temperature, rule.lapse, frequent)
         sure = worth * (labels.confidence >= rule.least_confidence)
         shares = labels.shares * np.repeat(sure, layout.n_windows)[:, None]
         counts, means = class_means(shares, layout.points)
+        frequent = (counts + rule.even) / (counts + rule.even).mean()
         counts = np.minimum(counts, rule.most_share * counts.mean())
         prototypes = shrunk(anchor, counts, means, own=rule.own, common=rule.common)
     return prototypes

@@ -52,6 +52,9 @@ class RewardedConfig:
         Trials after which a reward is not waited for any longer, 0 to 100.
     unanswered : float
         What a trial without a reward counts then, 0 to 1; 0 drops it.
+    even : float
+        Trials of each class that are added when it is counted how frequent the classes are, above 0
+        to 1000.
     rounds : int
         How often the stored trials are read again, 1 to 20.
     most_trials : int
@@ -73,6 +76,7 @@ class RewardedConfig:
     lapse: float = 0.15
     patience: int = 5
     unanswered: float = 0.5
+    even: float = 5.0
     rounds: int = 3
     most_trials: int = 100
     exchange: float = 3.0
@@ -80,7 +84,7 @@ class RewardedConfig:
     def __post_init__(self) -> None:
         require(
             self, half_life=(5, 1000), own=(1e-3, 1000), common=(1e-3, 1000), leak=(0, 1),
-            lapse=(0, 0.9), patience=(0, 100), unanswered=(0, 1), rounds=(1, 20),
+            lapse=(0, 0.9), patience=(0, 100), unanswered=(0, 1), rounds=(1, 20), even=(1e-3, 1000),
             most_trials=(10, 1000), exchange=(0, 1000),
         )  # fmt: skip
 
@@ -104,7 +108,7 @@ class Rewarded:
         self._memory = Memory(config.most_trials)
         self._rule = Rule(
             own=config.own, common=config.common, lapse=config.lapse, least_confidence=0.0,
-            most_share=3.0, rounds=config.rounds,
+            most_share=3.0, rounds=config.rounds, even=config.even,
         )  # fmt: skip
         self._said = "nothing yet"
 

@@ -37,7 +37,11 @@ class SoftLabels:
 
 
 def soft_labels(
-    layout: Layout, prototypes: Floats, temperature: float, lapse: float = 0.0
+    layout: Layout,
+    prototypes: Floats,
+    temperature: float,
+    lapse: float = 0.0,
+    frequent: Floats | None = None,
 ) -> SoftLabels:
     """Probabilities of options from windows, priors and rewards, for all trials [1]_.
 
@@ -51,6 +55,9 @@ def soft_labels(
         Scores are divided by it.
     lapse : float
         Share of trials in which the signal has nothing to do with what was meant, below 1.
+    frequent : ndarray, shape (n_classes,), optional
+        How frequent each class is now, above 0. It counts once a trial, as the mean of what its
+        windows would be: between letters of a speller it tells nothing apart.
 
     Returns
     -------
@@ -71,9 +78,10 @@ def soft_labels(
     total = np.add.reduceat(signal, starts)
     signal /= total[trial]
     n_options = np.bincount(trial)
+    prior = layout.prior if frequent is None else layout.prior * _usual(layout, frequent)
     seen = (1 - lapse) * signal + lapse / n_options[trial]
     most = np.maximum.reduceat(layout.bonus, starts)
-    joint = seen * layout.prior * np.exp(layout.bonus - most[trial])
+    joint = seen * prior * np.exp(layout.bonus - most[trial])
     sums = np.maximum(np.add.reduceat(joint, starts), 1e-300)
     options = joint / sums[trial]
     attended = options * (1 - lapse) * signal / np.maximum(seen, 1e-300)
@@ -88,3 +96,10 @@ def soft_labels(
         confidence=np.maximum.reduceat(options, starts),
         log_likelihood=np.log(sums) + most + np.log(total) + top,
     )
+
+
+def _usual(layout: Layout, frequent: Floats) -> Floats:
+    """How frequent what each option would make of its windows is, shape (n_rows,)."""
+    sums = np.add.reduceat(np.log(frequent)[layout.place], layout.row_starts)
+    usual: Floats = np.exp(sums / layout.n_windows[layout.trial])
+    return usual
