@@ -234,6 +234,8 @@ def tell_scores(scores: dict[str, Any]) -> None:
     for key in ("confounded", "working_point"):
         if key in scores:
             out.print(scores[key]["sentence"], highlight=False)
+    if scores.get("adaptive"):
+        out.print("Adaptive: its prototypes can be moved while it serves.")
     if left_out := scores.get("electrodes_left_out"):
         out.print(f"Left out, bad too often: {', '.join(left_out)}.")
 

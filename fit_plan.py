@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .adapters.choosing import Fitted
+from .adapters.cross_validation import Classifier
 from .adapters.motor_imagery import MU_BETA
 from .adapters.task import Finished, Heard, Task, Tuned, Way
 from .runtime.catalog import find
@@ -71,7 +72,7 @@ class FitPlan:
     encoder: str = "filterbank_covariance"
     name: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    classifier: Literal["logistic", "lda"] = "logistic"
+    classifier: Classifier = "logistic"
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     promised_error: float = 0.0
@@ -197,6 +198,7 @@ def plans_for(
     promised_error: float = 0.0,
     false_per_min: float = 0.0,
     options: Any = None,
+    adaptive: bool = False,
 ) -> list[FitPlan]:
     """A task's ways to decode, as somebody asks for them.
 
@@ -220,6 +222,8 @@ def plans_for(
         False activations in a minute of rest that are wished at most; 0 wishes nothing.
     options : object, optional
         Instance of the task's own options, see `read_options`.
+    adaptive : bool
+        Whether every way is read by prototypes, which can be adapted to the person later.
 
     Returns
     -------
@@ -231,7 +235,7 @@ def plans_for(
     UnknownName
         If there is no such task.
     ConfigError
-        If the task has no such way, or the windows do not fit.
+        If the task has no such way, it cannot be adapted, or the windows do not fit.
     """
     known = _chosen(find("task", task), options)
     span = replace(
@@ -245,6 +249,7 @@ def plans_for(
         length_s=window_s or known.window.length_s,
         step_s=step_s or known.window.step_s,
     )
+    ways = _ways(known, span.classes, encoder)
     return [
         FitPlan(
             span=span,
@@ -268,8 +273,18 @@ def plans_for(
             window=window,
             training_step_s=known.training_step_s,
         )
-        for way in _ways(known, span.classes, encoder)
+        for way in (map(_adaptive, ways) if adaptive else ways)
     ]
+
+
+def _adaptive(way: Way) -> Way:
+    """The same way, read by prototypes."""
+    if way.learn is not None:
+        raise ConfigError(
+            f"The way {way.name or way.encoder} cannot be adapted yet, because it is not read "
+            f"linearly from labelled windows: leave --adaptive out, or choose another way."
+        )
+    return replace(way, classifier="prototypes", parts=tuple(map(_adaptive, way.parts)))
 
 
 def _ways(task: Task, classes: tuple[str, ...], encoder: str) -> tuple[Way, ...]:

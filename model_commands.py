@@ -247,6 +247,9 @@ def fit(
         float,
         typer.Option(help="Activations wished at most in a minute of rest; sets the feedback."),
     ] = 0.0,
+    adaptive: Annotated[
+        bool, typer.Option("--adaptive", help="Read by prototypes, which can be adapted later.")
+    ] = False,
     conditioning: Annotated[
         Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
     ] = None,
@@ -275,6 +278,7 @@ def fit(
             promised_error=promise,
             false_per_min=false_per_minute,
             options=read_options(task, options) if options else None,
+            adaptive=adaptive,
         )
         sha256, scores = _fit_and_save(recordings, timed(plans, timing), bundle, assume_unit)
     if json:

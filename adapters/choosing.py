@@ -347,6 +347,7 @@ def _describe(
         "n_trials": len(trials.labels),
         "classes": list(trials.classes),
         "classifier": config.classifier,
+        "adaptive": config.classifier == "prototypes",
         "n_folds": n_folds,
         "cross_validation": trials.report(held_out),
     }

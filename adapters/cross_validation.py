@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar, cast
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Samples
+from ..runtime.prototype_head import PrototypeHead
 from .calibration import fit_temperature, log_loss
 from .folds import Indices, Trials, held_out_folds
 from .linear import Floats
@@ -36,6 +37,9 @@ class WindowEncoder(Protocol):
 
 
 E = TypeVar("E", bound=WindowEncoder)
+
+Classifier = Literal["logistic", "lda", "prototypes"]
+"""How features are read, see `FitConfig`."""
 
 FitEncoder = Callable[..., E]
 """From training windows and their labels, and their recordings if it is aligned, to an encoder."""
@@ -75,6 +79,8 @@ class FitConfig:
     classifier : str
         ``"logistic"``: logistic regression, its cost chosen by inner folds; for many features.
         ``"lda"``: linear discriminant with Ledoit-Wolf shrinkage; for few, such as CSP's.
+        ``"prototypes"``: the same as points in a whitened space, which can be adapted later; see
+        `PrototypeHead`.
     n_folds : int
         Recordings, or blocks of trials, for cross-validation, at least 2.
     costs : tuple of float
@@ -95,7 +101,7 @@ class FitConfig:
         count. Empty reads all features as one.
     """
 
-    classifier: Literal["logistic", "lda"] = "logistic"
+    classifier: Classifier = "logistic"
     priors: Literal["equal", "observed"] = "equal"
     scale: Literal["each", "common"] = "each"
     n_folds: int = 5
@@ -106,9 +112,9 @@ class FitConfig:
     parts: tuple[FitConfig, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.classifier not in ("logistic", "lda"):
+        if self.classifier not in (allowed := get_args(Classifier)):
             raise ConfigError(
-                f'classifier must be "logistic" or "lda", got {self.classifier!r}: choose one.'
+                f"classifier must be one of {list(allowed)}, got {self.classifier!r}: choose one."
             )
         if self.priors not in ("equal", "observed"):
             raise ConfigError(
@@ -186,7 +192,7 @@ class CrossValidation(Generic[E]):
         self._config, self._step = config, step
         self._places = trials.recording_of_window if aligned else None
         self._parts = config.parts or (config,)
-        self._costs = [(None,) if p.classifier == "lda" else p.costs for p in self._parts]
+        self._costs = [p.costs if p.classifier == "logistic" else (None,) for p in self._parts]
 
     def predict(self, folds: Sequence[Indices]) -> Floats:
         """Scores of every trial from the others' weights.
@@ -313,11 +319,14 @@ class CrossValidation(Generic[E]):
     def _weights(
         self, features: Floats, labels: NDArray[np.str_], cost: float | None, config: FitConfig
     ) -> Weights:
+        equal = config.priors == "equal"
+        if config.classifier == "prototypes":
+            classes = self._trials.classes
+            return Weights.of(PrototypeHead.fit(features, labels, classes, equal_priors=equal))
         mean, scale = features.mean(axis=0), features.std(axis=0)
         scale[scale == 0] = 1.0
         if config.scale == "common":
             scale[:] = np.sqrt(np.mean(scale**2))
-        equal = config.priors == "equal"
         weights, bias = fit_classifier((features - mean) / scale, labels, cost, equal=equal)
         return Weights(mean=mean, scale=scale, weights=weights, bias=bias)
 

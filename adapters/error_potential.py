@@ -36,7 +36,7 @@ from ..runtime.windows import WindowConfig
 from .calibration import platt
 from .choosing import Fitted
 from .detection_scorer import DetectionScorer
-from .linear import LinearAdapter
+from .linear import LinearAdapter, recalibrated
 from .rates import auc
 from .scorer import Scorer
 from .task import Finished, Task, Way
@@ -102,11 +102,9 @@ def _calibrate(fitted: Fitted[Any], parts: Sequence[Collected]) -> Finished:
     real = fitted.trials.labels == WRONG
     margins = fitted.held_out[:, wrong] - fitted.held_out[:, 1 - wrong]
     slope, offset = platt(margins, real)
-    learnt = fitted.adapter.to_arrays()
-    bias = slope * learnt["bias"]
-    bias[wrong] += offset
-    odds = {"weights": slope * learnt["weights"], "bias": bias, "temperature": np.ones(1)}
-    adapter = LinearAdapter.from_arrays(fitted.adapter.config, {**learnt, **odds})
+    offsets = offset * np.eye(2)[wrong]
+    learnt = recalibrated(fitted.adapter.to_arrays(), fitted.trials.classes, slope, offsets)
+    adapter = LinearAdapter.from_arrays(fitted.adapter.config, learnt)
     share = float(real.mean())
     # More probable than errors are on the whole: the evidence itself speaks for an error.
     found = slope * margins + offset > math.log(share / (1 - share))

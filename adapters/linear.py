@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Decision, Embedding, Window
+from ..runtime.prototype_head import PREFIX, PrototypeHead
 
 if TYPE_CHECKING:
     from .outliers import Outliers
@@ -20,6 +21,9 @@ Floats = NDArray[np.float64]
 
 OUTLIERS = "outliers."
 """What the names of arrays begin with that say what calibration looked like."""
+
+SAME = 1e-6
+"""Scores of a head and of the weights that serve it may differ by this share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,9 @@ class LinearAdapter:
         Scores are divided by it; above 1 makes the probabilities more modest [1]_.
     outliers : Outliers, optional
         What calibration looked like.
+    head : PrototypeHead, optional
+        What the weights were made from, for whoever adapts them. It must say the same as the
+        weights; nothing is decided with it.
     epoch : int
         Which set of weights this is.
 
@@ -99,6 +106,7 @@ class LinearAdapter:
         bias: Floats,
         temperature: float = 1.0,
         outliers: Outliers | None = None,
+        head: PrototypeHead | None = None,
         epoch: int = 0,
     ) -> None:
         if outliers is not None and outliers.n_features != mean.size:
@@ -123,7 +131,9 @@ class LinearAdapter:
         self.config = config
         self._mean, self._scale, self._weights, self._bias = mean, scale, weights, bias
         self._temperature, self._epoch = temperature, epoch
-        self._outliers = outliers
+        self._outliers, self._head = outliers, head
+        if head is not None:
+            self._compare(head)
 
     @classmethod
     def from_arrays(
@@ -147,6 +157,7 @@ class LinearAdapter:
             bias=bias,
             temperature=float(temperature.item()),
             outliers=_outliers(arrays),
+            head=_head(config.classes, arrays),
             epoch=epoch,
         )
 
@@ -162,6 +173,7 @@ class LinearAdapter:
                 OUTLIERS + name: array
                 for name, array in (self._outliers.to_arrays() if self._outliers else {}).items()
             },
+            **(self._head.to_arrays() if self._head else {}),
         }
 
     @property
@@ -173,6 +185,11 @@ class LinearAdapter:
     def epoch(self) -> int:
         """Which set of weights is active."""
         return self._epoch
+
+    @property
+    def head(self) -> PrototypeHead | None:
+        """What the weights were made from, if they can be adapted."""
+        return self._head
 
     def probabilities(self, features: Floats) -> Floats:
         """Calibrated probabilities.
@@ -242,6 +259,29 @@ class LinearAdapter:
             lsl_corrected_s=window.lsl_corrected_s,
         )
 
+    def _compare(self, head: PrototypeHead) -> None:
+        """Refuse a head that would decide otherwise than the weights do."""
+        if head.classes != self.classes or head.mean.size != self._mean.size:
+            raise BundleError(
+                f"A head of {len(head.classes)} classes and {head.mean.size} features does not "
+                f"fit weights of {len(self.classes)} and {self._mean.size}: fit the model again."
+            )
+        served = head.linear()
+        theirs = served["weights"] / head.temperature
+        ours = self._weights / self._scale * head.scale / self._temperature
+        at_mean = self.scores(head.mean) / self._temperature
+        offset = at_mean - served["bias"] / head.temperature
+        # A number that all classes share changes no probability.
+        apart = np.column_stack([ours - theirs, offset])
+        apart -= apart.mean(axis=0)
+        largest = max(1.0, float(np.abs(theirs).max()), float(np.abs(at_mean).max()))
+        # Written so that NaN counts as different.
+        if not np.abs(apart).max() <= SAME * largest:
+            raise BundleError(
+                f"A head and the weights that serve it differ by {np.abs(apart).max():.2g}, "
+                f"allowed is {SAME * largest:.2g}: take both from one head, or fit the model again."
+            )
+
     def _unlike(self, values: Floats) -> str:
         """Why an embedding is not to be judged; empty if it is like those of calibration."""
         if self._outliers is None or not self.config.refuse_outliers:
@@ -268,3 +308,41 @@ def _outliers(arrays: Mapping[str, NDArray[Any]]) -> Outliers | None:
         if name.startswith(OUTLIERS)
     }
     return Outliers.from_arrays(learnt) if learnt else None
+
+
+def _head(classes: tuple[str, ...], arrays: Mapping[str, NDArray[Any]]) -> PrototypeHead | None:
+    if not any(name.startswith(PREFIX) for name in arrays):
+        return None
+    return PrototypeHead.from_arrays(classes, arrays)
+
+
+def recalibrated(
+    arrays: Mapping[str, Floats], classes: tuple[str, ...], slope: float, offsets: Floats
+) -> dict[str, Floats]:
+    """The same weights with other odds, and the head that goes with them, if there is one.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        `LinearAdapter.to_arrays`; its temperature does not count.
+    classes : tuple of str
+        In the order of the rows.
+    slope : float
+        Logarithms of odds are ``slope * scores + offsets``; positive.
+    offsets : ndarray, shape (n_classes,)
+        Likewise. In a head they move what is expected, not the prototypes.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+        For `LinearAdapter.from_arrays`.
+    """
+    new = {
+        **arrays,
+        "bias": arrays["bias"] + offsets / slope,
+        "temperature": np.array([1 / slope]),
+    }
+    if (head := _head(classes, arrays)) is not None:
+        log_priors = head.log_priors + offsets / slope
+        new |= replace(head, log_priors=log_priors, temperature=1 / slope).to_arrays()
+    return new

@@ -41,9 +41,10 @@ from ..runtime.paradigms.speller import (
     is_flash,
     lit,
 )
+from ..runtime.prototype_head import PrototypeHead
 from ..runtime.stages import Adapter
 from .calibration import platt
-from .linear import Floats, LinearAdapter, LinearConfig
+from .linear import Floats, LinearAdapter, LinearConfig, recalibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,11 @@ class SpellerAdapter:
     def classes(self) -> tuple[str, ...]:
         """The items."""
         return self.config.plan.items
+
+    @property
+    def head(self) -> PrototypeHead | None:
+        """What the flashes' weights were made from, if they can be adapted."""
+        return self._flashes.head
 
     @property
     def epoch(self) -> int:
@@ -356,10 +362,9 @@ def speller_arrays(
         replace(each, scores=np.clip(slope * each.scores + offset - odds, -clip, clip))
         for each in known
     ]
+    offsets = np.array([0.0, offset])
     return {
-        **linear,
-        "bias": linear["bias"] + [0.0, offset / slope],
-        "temperature": np.array([1 / slope]),
+        **recalibrated(linear, (NONTARGET, TARGET), slope, offsets),
         "prior_log_odds": np.array([odds]),
         "evidence_scale": np.array([fit_evidence_scale(ratios)]),
         **(letters.to_arrays() if letters else {}),

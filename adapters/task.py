@@ -19,6 +19,7 @@ from ..runtime.signal.bad_channels import BadChannelConfig
 from ..runtime.signal.condition_config import ConditionConfig
 from ..runtime.windows import WindowConfig
 from .choosing import Fitted
+from .cross_validation import Classifier
 from .linear import Floats
 from .scorer import Scorer
 from .trial_scorer import TrialScorer
@@ -127,7 +128,7 @@ class Way:
     name: str = ""
     conditioning: ConditionConfig
     settings: Mapping[str, Any] = field(default_factory=dict)
-    classifier: Literal["logistic", "lda"] = "logistic"
+    classifier: Classifier = "logistic"
     scale: Literal["each", "common"] = "each"
     aligned: bool = False
     tune: Callable[[Samples, float, ConditionConfig], Tuned] | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.prototype_head import PrototypeHead
 from .linear import Floats, LinearAdapter, LinearConfig
 from .outliers import Outliers
 
@@ -28,12 +30,22 @@ class Weights:
         See `LinearAdapter`.
     bias : ndarray, shape (n_classes,) or (1,)
         Likewise.
+    head : PrototypeHead, optional
+        What they were made from, if they can be adapted; its temperature is 1.
     """
 
     mean: Floats
     scale: Floats
     weights: Floats
     bias: Floats
+    head: PrototypeHead | None = None
+
+    @classmethod
+    def of(cls, head: PrototypeHead) -> Self:
+        """Those that serve a head of temperature 1."""
+        linear = head.linear()
+        linear.pop("temperature")
+        return cls(head=head, **linear)
 
     def adapter(
         self,
@@ -73,6 +85,7 @@ class Weights:
             bias=self.bias,
             temperature=temperature,
             outliers=outliers,
+            head=replace(self.head, temperature=temperature) if self.head else None,
         )
 
 
@@ -89,15 +102,39 @@ def mean_of(fits: Sequence[Weights], readings: Sequence[Reading]) -> Weights:
     Returns
     -------
     weights : Weights
-        Whose scores are the mean of the parts', each divided by its temperature.
+        Whose scores are the mean of the parts', each divided by its temperature. If all parts have
+        heads, so has it.
     """
     shares = [1 / (len(fits) * reading.temperature) for reading in readings]
+    heads = [each.head for each in fits if each.head is not None]
+    if len(heads) == len(fits):
+        return Weights.of(_mean_head(heads, shares))
     pairs = list(zip(fits, shares, strict=True))
     return Weights(
         mean=np.concatenate([each.mean for each in fits]),
         scale=np.concatenate([each.scale for each in fits]),
         weights=np.concatenate([share * each.weights for each, share in pairs], axis=1),
         bias=np.sum([share * each.bias for each, share in pairs], axis=0),
+    )
+
+
+def _mean_head(heads: Sequence[PrototypeHead], shares: Sequence[float]) -> PrototypeHead:
+    """Spaces side by side: a share of a score is the root of it in each factor of the product."""
+    roots = [math.sqrt(share) for share in shares]
+    pairs = list(zip(heads, roots, strict=True))
+    stops = np.cumsum([each.basis.shape for each in heads], axis=0)
+    basis = np.zeros(stops[-1])
+    for (head, root), (row, column) in zip(pairs, stops, strict=True):
+        n_features, n_directions = head.basis.shape
+        basis[row - n_features : row, column - n_directions : column] = root * head.basis
+    return PrototypeHead(
+        classes=heads[0].classes,
+        mean=np.concatenate([each.mean for each in heads]),
+        scale=np.concatenate([each.scale for each in heads]),
+        basis=basis,
+        centre=np.concatenate([root * each.centre for each, root in pairs]),
+        prototypes=np.concatenate([root * each.prototypes for each, root in pairs], axis=1),
+        log_priors=np.sum([root**2 * each.log_priors for each, root in pairs], axis=0),
     )
 
 

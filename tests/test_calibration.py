@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diverloop.adapters.linear import LinearAdapter
 from diverloop.adapters.motor_imagery import MU_BETA
 from diverloop.adapters.task import Way, joined
 from diverloop.assembly import open_encoder, open_model
@@ -179,3 +180,16 @@ def test_ways_that_are_served_the_same_signal_share_one_pass_through_the_loop():
         "csp",
     ]
     assert sum(what.startswith("conditioning") for what in told) == 1
+
+
+def test_an_adaptive_model_carries_the_head_that_its_weights_were_made_from(tmp_path):
+    (plan,) = plans_for("motor_imagery", encoder="csp", classes=CLASSES, adaptive=True)
+    bundle = fit_model([block(seconds=60.0)], replace(plan, span=SPAN))
+    assert bundle.card.scores["adaptive"]
+    save_bundle(bundle, tmp_path / "adaptive.bundle")
+    adapter = open_model(load_bundle(tmp_path / "adaptive.bundle")).adapter
+    assert isinstance(adapter, LinearAdapter)
+    assert adapter.head is not None
+    points = np.random.default_rng(0).standard_normal((9, adapter.head.mean.size))
+    found = adapter.head.probabilities(points)
+    np.testing.assert_allclose(adapter.probabilities(points), found, atol=1e-9)

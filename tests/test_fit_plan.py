@@ -94,3 +94,18 @@ def test_a_devices_delay_moves_the_windows_of_every_plan(tmp_path):
     assert [plan.name for plan in moved] == [plan.name for plan in plans]
     with pytest.raises(ConfigError, match="There is no timing file"):
         timed(plans, tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("task", ["motor_imagery", "ssvep", "p300", "p300_speller"])
+def test_every_way_can_be_read_by_prototypes(task):
+    usual, adaptive = plans_for(task), plans_for(task, adaptive=True)
+    assert [plan.encoder for plan in adaptive] == [plan.encoder for plan in usual]
+    read = [plan.classifier for plan in adaptive]
+    read += [part.classifier for plan in adaptive for part in plan.parts]
+    assert set(read) == {"prototypes"}
+
+
+@pytest.mark.parametrize("task", ["neurofeedback", "speech"])
+def test_what_is_not_read_linearly_cannot_be_adapted_yet(task):
+    with pytest.raises(ConfigError, match="cannot be adapted yet"):
+        plans_for(task, adaptive=True)

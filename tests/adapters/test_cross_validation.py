@@ -16,6 +16,7 @@ from diverloop.adapters.weights import Reading
 from diverloop.decoders.aligned_covariance import AlignedCovariance
 from diverloop.decoders.filterbank_covariance import FilterbankCovarianceConfig
 from diverloop.runtime.errors import ConfigError
+from diverloop.runtime.prototype_head import PrototypeHead, softmax
 
 SIZES = (3, 12)
 LDA = FitConfig(classifier="lda", n_folds=4)
@@ -212,3 +213,23 @@ def test_a_way_that_aligns_says_what_its_score_means():
     np.testing.assert_allclose(
         one.encoder.encode_many(last), one.encoder.encode_many(last, np.ones(len(last), int))
     )
+
+
+def test_parts_that_can_be_adapted_make_one_head():
+    each = replace(LDA, classifier="prototypes")
+    joined = validation(replace(each, parts=(each, each)), n_classes=3)
+    everything = np.arange(60)
+    readings = (Reading(temperature=0.7), Reading(temperature=1.9))
+    _, weights = joined.fit(everything, readings)
+    windows = trials(n_classes=3)[0][:, :, 0]
+    parts = np.split(windows, [SIZES[0]], axis=1)
+    labels = np.array(["a", "b", "c"])[everything % 3]
+    heads = [PrototypeHead.fit(part, labels, ("a", "b", "c")) for part in parts]
+    logs = [
+        head.scores(part) / reading.temperature / 2
+        for head, part, reading in zip(heads, parts, readings, strict=True)
+    ]
+    found = weights.adapter(("a", "b", "c"), LDA, temperature=1.3)
+    np.testing.assert_allclose(found.probabilities(windows), softmax(sum(logs) / 1.3))
+    assert found.head is not None
+    np.testing.assert_allclose(found.head.scores(windows), sum(logs) / 1.3)

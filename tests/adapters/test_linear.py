@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from diverloop.adapters.linear import LinearAdapter, LinearConfig
+from diverloop.adapters.linear import LinearAdapter, LinearConfig, recalibrated
 from diverloop.runtime.errors import BundleError, ConfigError
 from diverloop.runtime.messages import Embedding, Marker, Window
+from diverloop.runtime.prototype_head import PrototypeHead
 from diverloop.runtime.stages import Adapter
 
 WINDOW = Window(
@@ -157,3 +159,72 @@ def test_a_config_read_from_json_is_the_same_config():
     assert LinearConfig(classes=["a", "b"]) == LinearConfig(classes=("a", "b"))
     with pytest.raises(ConfigError, match="abstain_below must be"):
         LinearConfig(classes=("a", "b"), abstain_below=60)
+
+
+def head(n_classes: int = 3) -> tuple[PrototypeHead, np.ndarray]:
+    """A head of temperature 1.7, and the features that it was fitted on."""
+    rng = np.random.default_rng(1)
+    place = np.arange(60) % n_classes
+    features = 3 * rng.normal(size=(60, 8)) + 2 * place[:, None] * np.eye(8)[0]
+    classes = tuple("abc"[:n_classes])
+    fitted = PrototypeHead.fit(features, np.array(classes)[place], classes)
+    return replace(fitted, temperature=1.7), features
+
+
+def test_a_head_travels_with_the_weights_that_serve_it():
+    moved, features = head()
+    config = LinearConfig(classes=moved.classes)
+    served = LinearAdapter.from_arrays(config, {**moved.linear(), **moved.to_arrays()})
+    again = LinearAdapter.from_arrays(config, served.to_arrays())
+    assert again.head is not None
+    assert again.head.sha256 == moved.sha256
+    np.testing.assert_allclose(
+        again.probabilities(features), moved.probabilities(features), atol=1e-12
+    )
+    assert LinearAdapter.from_arrays(config, moved.linear()).head is None
+
+
+def test_weights_of_another_scale_or_offset_may_say_the_same_as_a_head():
+    moved, _ = head()
+    arrays = moved.linear()
+    same = {"weights": 2 * arrays["weights"], "bias": 2 * arrays["bias"] + 5, "temperature": [3.4]}
+    arrays |= {name: np.array(value) for name, value in same.items()}
+    served = LinearAdapter.from_arrays(
+        LinearConfig(classes=moved.classes), {**arrays, **moved.to_arrays()}
+    )
+    assert served.head is not None
+
+
+@pytest.mark.parametrize("changed", ["weights", "bias", "temperature", "mean", "scale"])
+def test_a_head_that_says_something_else_than_the_weights_is_refused(changed):
+    moved, _ = head()
+    arrays = {**moved.linear(), **moved.to_arrays()}
+    arrays[changed] = arrays[changed] * (1 + 1e-3 * np.arange(1, arrays[changed].size + 1)).reshape(
+        arrays[changed].shape
+    )
+    with pytest.raises(BundleError, match="differ by"):
+        LinearAdapter.from_arrays(LinearConfig(classes=moved.classes), arrays)
+
+
+def test_a_head_of_other_classes_is_refused():
+    moved, _ = head(2)
+    with pytest.raises(BundleError, match="does not fit"):
+        LinearAdapter(LinearConfig(classes=("x", "y")), head=moved, **_linear(moved))
+
+
+def _linear(moved: PrototypeHead) -> dict:
+    return {**moved.linear(), "temperature": moved.temperature}
+
+
+def test_other_odds_move_what_a_head_expects_and_not_its_prototypes():
+    moved, features = head(2)
+    arrays = {**moved.linear(), **moved.to_arrays()}
+    served = LinearAdapter.from_arrays(
+        LinearConfig(classes=moved.classes),
+        recalibrated(arrays, moved.classes, 0.4, np.array([0.0, -1.1])),
+    )
+    scores = LinearAdapter.from_arrays(LinearConfig(classes=moved.classes), arrays).scores(features)
+    wanted = 1 / (1 + np.exp(-(0.4 * (scores[:, 1] - scores[:, 0]) - 1.1)))
+    np.testing.assert_allclose(served.probabilities(features)[:, 1], wanted)
+    assert served.head is not None
+    np.testing.assert_array_equal(served.head.prototypes, moved.prototypes)
