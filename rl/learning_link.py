@@ -8,19 +8,16 @@ envelope. Nothing here waits for it.
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..runtime.errors import ConfigError, DiverloopError
 from ..runtime.events import Event, EventKind
 from ..runtime.prototype_head import PrototypeHead
+from .child import Child, Starts, module_starter
 from .envelope.version import Proposal
 from .learning_words import (
     LONGEST_RULE,
@@ -34,12 +31,12 @@ from .learning_words import (
     Saw,
     head_like,
 )
-from .pipe import Pipe, Rubbish
+from .pipe import Rubbish
 from .trial import Reward, Trial
 
 _MOST_NUMBERS = 4096
 _SLACK_BYTES = 1 << 16
-_LEAVE_LIMIT_S = 2.0
+PROCESS = "diverloop.rl.learning_process"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,47 +72,6 @@ class LinkConfig:
                 raise ConfigError(f"The link's {name} must be in [{least}, {most}], got {got}.")
 
 
-class Process(Protocol):
-    """A process beside, as `subprocess.Popen` is one."""
-
-    def poll(self) -> int | None:
-        """Its exit status; None while it runs."""
-
-    def kill(self) -> None:
-        """Make an end of it."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end."""
-
-
-Starts = Callable[[socket.socket], Process]
-"""What starts a learner at the other end of a socket."""
-
-
-def start_process(theirs: socket.socket) -> Process:
-    """Start a learner as a process of its own.
-
-    Parameters
-    ----------
-    theirs : socket
-        Its end; the caller closes it here.
-
-    Returns
-    -------
-    process : Process
-        Running, not yet ready.
-
-    Raises
-    ------
-    OSError
-        If it cannot be started.
-    """
-    number = str(theirs.fileno())
-    command = [sys.executable, "-m", "diverloop.rl.learning_process", number]
-    # A session of its own: Ctrl-C in the terminal is for the loop, which says goodbye then.
-    return subprocess.Popen(command, pass_fds=[theirs.fileno()], start_new_session=True)
-
-
 class LearningLink:
     """Tells a learner in another process, and hears what it proposes. For one thread.
 
@@ -143,7 +99,7 @@ class LearningLink:
         *,
         config: LinkConfig | None = None,
         tell: Callable[[Event], None] = lambda event: None,
-        start: Starts = start_process,
+        start: Starts | None = None,
     ) -> None:
         self.tell = tell
         """Who hears of trouble; set it to ``Loop.tell``."""
@@ -153,13 +109,13 @@ class LearningLink:
         self.dropped = 0
         """Trials and rewards that it was not told of."""
         self._learner, self._settings, self._head = learner, settings, head
-        self._config, self._start = config or LinkConfig(), start
+        self._config, self._start = config or LinkConfig(), start or module_starter(PROCESS)
         self._longest = 2 * sum(a.nbytes for a in head.to_arrays().values()) + _SLACK_BYTES
         self._newest: Proposal | None = None
         self._n = self._acknowledged = 0
         self._sent: deque[tuple[int, float]] = deque()
         self._rests_on: deque[tuple[int, int]] = deque(maxlen=_MOST_NUMBERS)
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._begin()
 
     @property
@@ -175,7 +131,7 @@ class LearningLink:
     @property
     def pid(self) -> int:
         """Process number of the present learner; -1 if there is none that has one."""
-        return -1 if self._child is None else int(getattr(self._child.process, "pid", -1))
+        return -1 if self._child is None else self._child.pid
 
     def see(self, trial: Trial) -> None:
         """Tell of a decision."""
@@ -211,7 +167,7 @@ class LearningLink:
     def close(self) -> None:
         """End the learner. Twice is harmless."""
         if self._child is not None:
-            self._child.finish()
+            self._child.finish(Bye())
         self._child = None
 
     def _say(self, said: Callable[[int], Any], number: int | None) -> None:
@@ -242,12 +198,12 @@ class LearningLink:
         except DiverloopError as error:
             self._replace(f"said {error}")
             return
-        if child.pipe.gone or child.process.poll() is not None:
+        if child.ended:
             self._replace("ended")
         elif wrong := self._late(child):
             self._replace(wrong)
 
-    def _take(self, child: _Child, answer: Any) -> None:
+    def _take(self, child: Child, answer: Any) -> None:
         if isinstance(answer, Opened) and not child.ready:
             if answer.refusal:
                 raise Rubbish(f"that it cannot begin: {answer.refusal[:LONGEST_RULE]}")
@@ -270,7 +226,7 @@ class LearningLink:
     def _numbers(self, after: int) -> tuple[int, ...]:
         return tuple(sorted({number for n, number in self._rests_on if n <= after}))
 
-    def _late(self, child: _Child) -> str:
+    def _late(self, child: Child) -> str:
         """Of what it is late; empty if it is not."""
         now_s = time.monotonic()
         if not child.ready:
@@ -284,7 +240,7 @@ class LearningLink:
         self._sent.clear()
         self._acknowledged = self._n
         try:
-            self._child = _Child(self._start, self._longest)
+            self._child = Child(self._start, TYPES, self._longest)
         except OSError as error:
             self._switch_off(f"cannot be started: {error}")
             return
@@ -318,34 +274,3 @@ class LearningLink:
 
     def _tell(self, text: str) -> None:
         self.tell(Event(kind=EventKind.LEARNER, text=text, at_ns=time.monotonic_ns()))
-
-
-class _Child:
-    """The process and the pipe to it."""
-
-    def __init__(self, start: Starts, longest: int) -> None:
-        ours, theirs = socket.socketpair()
-        self.began_s = time.monotonic()
-        self.ready = False
-        try:
-            self.process = start(theirs)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-        self.pipe = Pipe(ours, TYPES, longest=longest)
-
-    def finish(self) -> None:
-        """Say goodbye, and wait for the end, but not for long."""
-        self.pipe.post(Bye())
-        self.pipe.close()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(_LEAVE_LIMIT_S)
-        self.kill()
-
-    def kill(self) -> None:
-        """Make an end of it."""
-        self.pipe.close()
-        self.process.kill()
-        self.process.wait()
