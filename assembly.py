@@ -19,7 +19,7 @@ from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
 from .runtime.errors import ConfigError
-from .runtime.fanout import FanOut
+from .runtime.fanout import DirectFanOut, FanOut
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
@@ -287,6 +287,7 @@ def assemble(
     unlock: Unlock | None = None,
     watched: bool = False,
     stimulation: Permit = lambda: None,
+    prompt: bool = False,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -310,6 +311,9 @@ def assemble(
         Whether a watchdog holds the sinks that act outside this program: for live sessions.
     stimulation : callable
         Says who has enabled stimulation, if anybody has; nobody by default.
+    prompt : bool
+        Whether watchers are told in the loop's own thread: for runs on a clock that waits, in
+        which what a watcher does must come at the same moment each time.
 
     Returns
     -------
@@ -323,7 +327,7 @@ def assemble(
     guard = tape.guard if tape else Guard(session.guard)
     if armed:
         guard.tell(Signal.PERSON_ARMS)
-    fanout = FanOut(watchers)
+    fanout = DirectFanOut(watchers) if prompt else FanOut(watchers)
     plug, sinks = _sinks(session, guard, fanout, watched=watched)
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
