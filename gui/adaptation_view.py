@@ -130,12 +130,12 @@ class AdaptationView:
 
 
 def _share(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:.0%}"
+    return f"{value:.0%}" if math.isfinite(value) else "unknown"
 
 
 def _points(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{100 * value:+.1f} points"
+    return f"{100 * value:+.1f} points" if math.isfinite(value) else "unknown"
 
 
 def _number(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:.3g}"
+    return f"{value:.3g}" if math.isfinite(value) else "unknown"
