@@ -192,7 +192,8 @@ def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Servi
     from_s = 0.0
     if session.adaptation.trial == "cue":
         task: Task = find("task", model.card.task)
-        from_s = float(getattr(task.scorer(model.card).span, "start_s", 0.0))
+        span = getattr(task.scorer(model.card), "span", None)
+        from_s = float(getattr(span, "start_s", 0.0))
     return Serving(card=model.card, head=head, arrays=arrays, from_s=from_s)
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .adapting import adaptive
 from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
+from .adapting import adaptive
 from .assembly import Model, assemble, open_session_model, timing_doubts
 from .console import err
 from .controlling import check_doors, controlled, entrance, stimulation_permit
@@ -202,7 +202,9 @@ def run_session(
         watchers += keeping.watchers if keeping else ()
         scorer.on_change = _to_views(publisher, keeping)
         adaptation = stack.enter_context(
-            adaptive(session, model, clock, keeping, _posters(publisher, keeping), live=options.live)
+            adaptive(
+                session, model, clock, keeping, _posters(publisher, keeping), live=options.live
+            )
         )
         watchers += [adaptation] if adaptation else ()
         loop = assemble(

@@ -154,5 +154,7 @@ def head_like(serving: PrototypeHead, arrays: Mapping[str, Any]) -> PrototypeHea
     for name, array in own.items():
         got = arrays.get(name)
         if not isinstance(got, np.ndarray) or got.dtype != array.dtype or got.shape != array.shape:
-            raise DiverloopError(f"no {name.removeprefix(PREFIX)} like that of the head that serves")
+            raise DiverloopError(
+                f"no {name.removeprefix(PREFIX)} like that of the head that serves"
+            )
     return PrototypeHead.from_arrays(serving.classes, {name: arrays[name] for name in own})

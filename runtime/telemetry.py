@@ -184,7 +184,7 @@ class TelemetryPublisher:
         self._publisher.show_out()
 
     def post(self, message: Posted) -> None:
-        """Leave a report, a score or figures, to be sent with the next message; safe from any thread.
+        """Leave a report, a score or figures for the next message; safe from any thread.
 
         Parameters
         ----------

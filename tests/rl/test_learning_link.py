@@ -53,11 +53,14 @@ def learns(link) -> None:
     Learning(Pipe(link, TYPES, longest=1 << 24)).run()
 
 
-def answers(*said, first=(Opened(),)):
+BEGUN = (Opened(),)
+
+
+def answers(*said, first=BEGUN, types=TYPES):
     """A child that says such things as soon as it hears anything."""
 
     def does(link) -> None:
-        pipe = Pipe(link, TYPES, longest=1 << 24)
+        pipe = Pipe(link, types, longest=1 << 24)
         pipe.wait()
         for one in (*first, *said):
             link.setblocking(True)
