@@ -72,6 +72,14 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "null": "hardware.null:NullSink",
             "stimulation": "hardware.stimulation_sink:StimulationSink",
         },
+        "learner": {
+            "frozen": "rl.learners.frozen:Frozen",
+            "recentring": "rl.learners.recentring:Recentring",
+            "recalibration": "rl.learners.recalibration:Recalibration",
+            "pseudo_labels": "rl.learners.pseudo_labels:PseudoLabels",
+            "entropy": "rl.learners.entropy:Entropy",
+            "reward": "rl.learners.rewarded:Rewarded",
+        },
         # No current flows anywhere in this release: there is one entry, and it is a simulated one.
         "stimulator": {
             "simulated": "hardware.simulated_stimulator:SimulatedStimulator",
@@ -109,7 +117,7 @@ def find(kind: str, name: str) -> Any:
     ----------
     kind : str
         A key of `CATALOG`: ``"source"``, ``"encoder"``, ``"adapter"``, ``"task"``,
-        ``"feedback"``, ``"sink"`` or ``"stimulator"``.
+        ``"feedback"``, ``"sink"``, ``"learner"`` or ``"stimulator"``.
     name : str
         A name listed there.
 

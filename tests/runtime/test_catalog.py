@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from diverloop.hardware.null import NullSink
+from diverloop.rl.learners.learner import Learner
 from diverloop.runtime import catalog as subject
 from diverloop.runtime.catalog import CATALOG, find, nearest
 from diverloop.runtime.errors import ConfigError, UnknownName
@@ -21,6 +22,7 @@ SEAMS = {
     "adapter": Adapter,
     "feedback": Feedback,
     "sink": Sink,
+    "learner": Learner,
     "stimulator": Stimulator,
 }
 ENTRIES = [(kind, name) for kind in SEAMS for name in CATALOG[kind]]
@@ -51,7 +53,7 @@ def test_the_catalogue_is_complete():
     """Every class that has a seam's members and settings is listed: feedback is of the runtime."""
     listed = {entry for kind in SEAMS for entry in CATALOG[kind].values()}
     found = set()
-    for folder in ("hardware", "decoders", "adapters", "runtime"):
+    for folder in ("hardware", "decoders", "adapters", "rl", "runtime"):
         seams = [seam for seam in SEAMS.values() if (seam is Feedback) == (folder == "runtime")]
         for path in (ROOT / folder).rglob("*.py"):
             place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
