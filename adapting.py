@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from .adapters.task import Task
@@ -19,7 +18,7 @@ from .rl.envelope.envelope import Envelope
 from .rl.error_link import ErrorLink
 from .rl.learning_here import LearningHere
 from .rl.learning_link import LearningLink
-from .rl.reward_desk import ErrorRates, RewardDesk
+from .rl.reward_desk import RewardDesk
 from .runtime.adaptation_figures import AdaptationFigures
 from .runtime.catalog import find
 from .runtime.errors import ConfigError
@@ -158,7 +157,7 @@ def adaptive(
 
     beside = Neighbours(
         learning=_learning(session, head, live=live),
-        rewards=RewardDesk(config, model.card.classes, _error_rates(session)),
+        rewards=RewardDesk(config, model.card.classes, _error_scores(session)),
         clock=clock,
         adapter_of=open_adapter,
         why_not=adaptation_refusal(config, keeping, clock),
@@ -197,9 +196,7 @@ def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Servi
     return Serving(card=model.card, head=head, arrays=arrays, from_s=from_s)
 
 
-def _error_rates(session: SessionConfig) -> ErrorRates | None:
+def _error_scores(session: SessionConfig) -> Mapping[str, Any]:
     """How good the error model was on what it had not seen."""
-    if not session.adaptation.error_model:
-        return None
-    scores = open_error_model(str(Path(session.adaptation.error_model))).card.scores
-    return ErrorRates.of(scores)
+    path = session.adaptation.error_model
+    return open_error_model(path).card.scores if path else {}

@@ -265,6 +265,8 @@ class Adaptation:
         for judged in errors.judged() if errors else ():
             if reward := self._beside.rewards.judge(judged, now_ns / 1e9):
                 self._take_reward(reward)
+        for reward in self._beside.rewards.due(now_ns / 1e9):
+            self._take_reward(reward)
         if proposal := self._beside.learning.proposal():
             self._propose(proposal, now_ns / 1e9)
         why_not = self._beside.why_not() or self._why_kept_out()

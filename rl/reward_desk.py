@@ -1,88 +1,58 @@
-"""Who said what of which trial: markers, cues and error potentials as rewards.
-
-References
-----------
-An error detector's answer is corrected with its known confusion, so that its mean over many trials
-is the accuracy; below a balanced accuracy of 0.65 it is not believed (``reference`` of the design:
-online detectors reach 0.7 to 0.9).
-"""
+"""Who said what of which trial: markers, cues and error potentials as rewards."""
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ..runtime.adaptation_config import AdaptationConfig
 from ..runtime.messages import Marker
 from .error_link import Judged
+from .reward.confusion import Confusion, ConfusionConfig
+from .reward.credit import KEY_PRESS, Credit
+from .reward.sources import Sources
 from .trial import ABSTAINED, Reward, Trial
 
-_KEPT = 64
-_LEAST_SUM = 1.3  # of both rates: a balanced accuracy of 0.65
-_MOST_LOG_ODDS = 4.0
-_SURE, _DOUBTFUL = 0.95, (0.4, 0.6)
-
-WORDS: Mapping[str, tuple[str, bool]] = {
-    "undo": ("undo", False),
-    "backspace": ("undo", False),
-    "outcome:right": ("task", True),
-    "outcome:wrong": ("task", False),
-    "operator:right": ("operator", True),
-    "operator:wrong": ("operator", False),
-}
-"""Markers that say something of the last trial: who says it, and whether it was right."""
-
-WITHIN_S: Mapping[str, float] = {"undo": 5.0, "task": 5.0, "operator": 10.0}
-"""How long after a trial such a marker is still about it, in seconds."""
+_MOST = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRates:
-    """How good an error detector was on what it had not seen.
+def error_confusion(scores: Mapping[str, Any]) -> Confusion:
+    """How far an error detector is believed.
 
     Parameters
     ----------
-    sensitivity : float
-        Share of errors that it found.
-    specificity : float
-        Share of right selections that it left alone.
-    share : float
-        Of errors in its calibration, which its probabilities take for granted.
+    scores : mapping
+        Of its model's card; rates that are not there count as chance.
+
+    Returns
+    -------
+    confusion : Confusion
+        For probabilities as if right and wrong were equally frequent, see `balanced`: the rates on
+        a card are those of the point at which the evidence itself speaks for an error.
     """
+    tpr, tnr = (float(scores.get(name, 0.5)) for name in ("sensitivity", "specificity"))
+    return Confusion(ConfusionConfig(tpr=_inside(tpr), tnr=_inside(tnr)))
 
-    sensitivity: float
-    specificity: float
-    share: float
 
-    @classmethod
-    def of(cls, scores: Mapping[str, Any]) -> Self:
-        """From the card of a model; rates that are not there count as chance."""
-        return cls(
-            sensitivity=float(scores.get("sensitivity", 0.5)),
-            specificity=float(scores.get("specificity", 0.5)),
-            share=min(max(float(scores.get("error_share", 0.5)), 0.01), 0.99),
-        )
+def balanced(error: float, share: float) -> float:
+    """A probability of error, had right and wrong been equally frequent in calibration.
 
-    @property
-    def believed(self) -> bool:
-        """Whether it is good enough to be listened to."""
-        return self.sensitivity + self.specificity >= _LEAST_SUM
+    Parameters
+    ----------
+    error : float
+        As the model gives it.
+    share : float
+        Of errors in its calibration.
 
-    def log_odds(self, error: float) -> float:
-        """How much more probable the signal is if the decision was right, as a logarithm."""
-        error = min(max(error, 1e-6), 1 - 1e-6)
-        prior = math.log(self.share / (1 - self.share))
-        odds = prior - math.log(error / (1 - error))
-        return min(max(odds, -_MOST_LOG_ODDS), _MOST_LOG_ODDS)
-
-    def value(self, error: float) -> float:
-        """Unbiased estimate of whether the decision was right, by the known confusion."""
-        right = float(error <= self.share)
-        missed = 1 - self.sensitivity
-        return (right - missed) / (self.sensitivity + self.specificity - 1)
+    Returns
+    -------
+    error : float
+        0 to 1.
+    """
+    share = _inside(share)
+    wrong, right = error / share, (1 - error) / (1 - share)
+    return wrong / (wrong + right)
 
 
 class RewardDesk:
@@ -94,17 +64,23 @@ class RewardDesk:
         Who is believed.
     classes : tuple of str
         Of the decoder.
-    rates : ErrorRates, optional
-        Of the error detector.
+    scores : mapping, optional
+        Of the error model's card.
     """
 
     def __init__(
-        self, config: AdaptationConfig, classes: tuple[str, ...], rates: ErrorRates | None = None
+        self,
+        config: AdaptationConfig,
+        classes: tuple[str, ...],
+        scores: Mapping[str, Any] | None = None,
     ) -> None:
         self._believed = frozenset(config.rewards)
-        self._classes, self._rates = classes, rates
-        self._trials: OrderedDict[int, tuple[int, float]] = OrderedDict()
+        self._classes = classes
+        self._sources, self._credit = Sources(classes), Credit(KEY_PRESS)
+        self._confusion = error_confusion(scores or {})
+        self._share = float((scores or {}).get("error_share", 0.5))
         self._answered: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._may_be_undone: OrderedDict[int, float] = OrderedDict()
 
     def see(self, trial: Trial, cue: str = "") -> tuple[Reward, ...]:
         """A trial was made.
@@ -121,23 +97,14 @@ class RewardDesk:
         rewards : tuple of Reward
             What its cue says of it.
         """
-        self._trials[trial.number] = (trial.decided, trial.at_s)
-        while len(self._trials) > _KEPT:
-            self._trials.popitem(last=False)
-        if cue not in self._classes or "cue" not in self._believed:
+        if trial.decided != ABSTAINED:
+            self._credit.decided(trial.number, trial.at_s)
+            self._may_be_undone[trial.number] = trial.at_s
+            _shorten(self._may_be_undone)
+        if not cue or "cue" not in self._believed:
             return ()
-        meant = self._classes.index(cue)
-        right = meant == trial.decided
-        return (
-            Reward(
-                trial=trial.number,
-                log_odds=_MOST_LOG_ODDS if right else -_MOST_LOG_ODDS,
-                value=float(right),
-                meant=meant,
-                at_s=trial.at_s,
-                source="cue",
-            ),
-        )
+        known = self._sources.reward(trial.number, f"meant:{cue}", at_s=trial.at_s)
+        return () if known is None else (known,)
 
     def mark(self, marker: Marker, at_s: float) -> tuple[Reward, ...]:
         """A marker came.
@@ -145,34 +112,45 @@ class RewardDesk:
         Parameters
         ----------
         marker : Marker
-            Any; see `WORDS`.
+            Any; see `Sources` for those that say something.
         at_s : float
             In seconds of the loop's clock.
 
         Returns
         -------
         rewards : tuple of Reward
-            Of the last trial, if it is about it.
+            Of the trial that it is about, once from each source.
         """
-        source, right = WORDS.get(marker.label, ("", False))
-        if source not in self._believed or not self._trials:
+        number = self._credit.about(at_s)
+        if number is None:
             return ()
-        number = next(reversed(self._trials))
-        decided, made_s = self._trials[number]
-        if decided == ABSTAINED or not 0 <= at_s - made_s <= WITHIN_S[source]:
+        reward = self._sources.reward(number, marker.label, at_s=at_s)
+        if reward is None or reward.source not in self._believed:
             return ()
-        if not self._first(number, source):
-            return ()
-        odds = math.log(_SURE / (1 - _SURE))
-        return (
-            Reward(
-                trial=number,
-                log_odds=odds if right else -odds,
-                value=_value(right),
-                at_s=at_s,
-                source=source,
-            ),
-        )
+        if reward.source == "undo":
+            self._may_be_undone.pop(number, None)
+        return (reward,) if self._first(number, reward.source) else ()
+
+    def due(self, at_s: float) -> Iterator[Reward]:
+        """What follows from nothing having been said: who has not undone a trial has kept it.
+
+        Parameters
+        ----------
+        at_s : float
+            In seconds of the loop's clock.
+
+        Yields
+        ------
+        reward : Reward
+            Of a trial that can be undone no more.
+        """
+        while self._may_be_undone:
+            number, made_s = next(iter(self._may_be_undone.items()))
+            if at_s - made_s <= KEY_PRESS.latest_s:
+                return
+            del self._may_be_undone[number]
+            if "undo" in self._believed:
+                yield self._sources.kept(number, at_s=at_s)
 
     def judge(self, judged: Judged, at_s: float) -> Reward | None:
         """The error detector has answered.
@@ -189,30 +167,25 @@ class RewardDesk:
         reward : Reward or None
             Nothing, if the detector is not believed, or hesitates.
         """
-        rates = self._rates
-        if rates is None or not rates.believed or judged.trial not in self._trials:
+        if "error potential" not in self._believed:
             return None
-        odds = rates.log_odds(judged.error)
-        if _DOUBTFUL[0] <= 1 / (1 + math.exp(odds)) <= _DOUBTFUL[1]:
-            return None
-        return Reward(
-            trial=judged.trial,
-            log_odds=odds,
-            value=rates.value(judged.error),
-            at_s=at_s,
-            source="error potential",
-        )
+        error = balanced(judged.error, self._share)
+        reward = self._confusion.judged(judged.trial, error, at_s=at_s)
+        return reward if reward.log_odds else None
 
     def _first(self, number: int, source: str) -> bool:
         """Whether a source speaks of a trial for the first time: a second undo is of another."""
         if (number, source) in self._answered:
             return False
         self._answered[number, source] = None
-        while len(self._answered) > _KEPT:
-            self._answered.popitem(last=False)
+        _shorten(self._answered)
         return True
 
 
-def _value(right: bool) -> float:
-    """Unbiased for somebody who is mistaken as often either way."""
-    return (float(right) - (1 - _SURE)) / (2 * _SURE - 1)
+def _shorten(kept: OrderedDict[Any, Any]) -> None:
+    while len(kept) > _MOST:
+        kept.popitem(last=False)
+
+
+def _inside(share: float) -> float:
+    return min(max(share, 0.01), 0.99)

@@ -22,8 +22,8 @@ from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.windows import WindowConfig
 
-from .rl.test_learning_link import LIMIT_S, Thread, answers
 from .modelled import fitted
+from .rl.test_learning_link import LIMIT_S, Thread, answers
 
 RATE_HZ = 100.0
 SPEC = StreamSpec(name="made", rate_hz=RATE_HZ, channels=(Channel(name="Cz"),))

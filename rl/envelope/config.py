@@ -171,8 +171,7 @@ class EnvelopeConfig:
         value = getattr(self, name)
         if not least <= value <= most:
             raise ConfigError(
-                f"envelope.{name} must be {allowed}, got {value}: the default is "
-                f"{_DEFAULTS[name]}."
+                f"envelope.{name} must be {allowed}, got {value}: the default is {_DEFAULTS[name]}."
             )
 
 

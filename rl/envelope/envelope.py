@@ -172,9 +172,7 @@ class Envelope:
         """Changes are judged again."""
         self._gate.why = ""
 
-    def review(
-        self, now_s: float, *, allowed: bool = True, why_not: str = ""
-    ) -> Version | None:
+    def review(self, now_s: float, *, allowed: bool = True, why_not: str = "") -> Version | None:
         """See whether another head should serve; call it as often as you like.
 
         Parameters
@@ -199,9 +197,7 @@ class Envelope:
         if not self.config.holds:
             return self._take_blindly(now_s, allowed)
         # Without news only a gate that opens can change what was found at the last look.
-        if not self._stale and not (
-            self._waits and not self._gate.closed(now_s, allowed, why_not)
-        ):
+        if not self._stale and not (self._waits and not self._gate.closed(now_s, allowed, why_not)):
             return None
         return self._look(now_s, allowed, why_not)
 

@@ -65,9 +65,7 @@ class Verdict:
     reason: str
 
 
-def weigh(
-    records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig
-) -> Evidence:
+def weigh(records: Sequence[Beside], drift: float, doubt: str, config: EnvelopeConfig) -> Evidence:
     """Sum up the last trials.
 
     Parameters
@@ -173,9 +171,7 @@ def _proven(evidence: Evidence, config: EnvelopeConfig) -> Verdict:
 
 
 def _small(why: str, config: EnvelopeConfig) -> Verdict:
-    limits = Limits(
-        kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share
-    )
+    limits = Limits(kl=config.kl_per_update, kl_block=config.kl_per_block, share=config.step_share)
     return Verdict(limits=limits, least=0.0, reason=f"A small step: {why}")
 
 

@@ -167,9 +167,7 @@ def benefits(records: Sequence[Beside]) -> Floats:
     )
 
 
-def replayed(
-    records: Sequence[Beside], new: Sequence[Floats], old: Sequence[Floats]
-) -> Floats:
+def replayed(records: Sequence[Beside], new: Sequence[Floats], old: Sequence[Floats]) -> Floats:
     """How much better one head decides each trial than another, looking back, shape (n_trials,).
 
     Parameters

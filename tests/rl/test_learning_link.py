@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from diverloop.rl import learning_process
+from diverloop.rl.learners.rewarded import Rewarded
 from diverloop.rl.learning_link import LearningLink, LinkConfig
 from diverloop.rl.learning_process import Learning
 from diverloop.rl.learning_words import TYPES, Learnt, Opened
@@ -22,7 +23,7 @@ from diverloop.runtime.errors import ConfigError
 
 from .heads import Nudge, head, trial
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 class Thread:
@@ -204,3 +205,19 @@ def test_one_that_cannot_be_started_leaves_the_session_alone():
 def test_a_patience_out_of_range_is_refused():
     with pytest.raises(ConfigError, match="silence_s must be in"):
         replace(LinkConfig(), silence_s=0.0)
+
+
+def test_a_process_of_its_own_learns_what_it_would_learn_here():
+    link = LearningLink("reward", {}, head(), tell=lambda event: pytest.fail(event.text))
+    alone = Rewarded(head())
+    with contextlib.closing(link):
+        assert link.pid > 0
+        for number in range(1, 13):
+            link.see(trial(number))
+            alone.see(trial(number))
+            reward = Reward(trial=number, log_odds=-1.0, value=0.0)
+            link.hear(reward)
+            alone.hear(reward)
+        got = until(link, lambda: link.ready and not link.behind)
+    assert got.head.sha256 == alone.head.sha256
+    assert got.rule == alone.rule
