@@ -12,7 +12,8 @@ from .console import err
 from .controlling import adaptation_refusal
 from .error_detecting import open_error_model
 from .keeping import Keeping
-from .rl.adaptation import Adaptation, Learning, Neighbours, Serving
+from .rl.adaptation import Adaptation
+from .rl.adaptation_parts import Learning, Neighbours, Serving
 from .rl.envelope.config import EnvelopeConfig
 from .rl.envelope.envelope import Envelope
 from .rl.error_link import ErrorLink

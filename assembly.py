@@ -332,13 +332,7 @@ def assemble(
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
     source = mapped_as(session.montage, source)
-    for sink in sinks:
-        if isinstance(sink, Attends):
-            # A disk is slow, and time that is passed in does not wait for it.
-            live = isinstance(clock, MonotonicClock)
-            source = sink.attend(
-                source, clock=clock, guard=guard, permission=stimulation, background=live
-            )
+    source = _attended(source, sinks, clock, guard, stimulation)
     if session.beside:
         source = SideStreams(source, sides_of(session.beside, clock), clock)
     stages = Stages(
@@ -368,6 +362,20 @@ def assemble(
         accept=accept,
         beat=plug.beat if plug else None,
     )
+
+
+def _attended(
+    source: Source, sinks: Sequence[Sink], clock: Clock, guard: Guard, stimulation: Permit
+) -> Source:
+    """The source, with the sinks in front of it that have to see what comes."""
+    # A disk is slow, and time that is passed in does not wait for it.
+    live = isinstance(clock, MonotonicClock)
+    for sink in sinks:
+        if isinstance(sink, Attends):
+            source = sink.attend(
+                source, clock=clock, guard=guard, permission=stimulation, background=live
+            )
+    return source
 
 
 def _sinks(

@@ -211,7 +211,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         detect(pipe)
     except DiverloopError as error:
-        print(f"The error detector ended: {error}", file=sys.stderr)
+        sys.stderr.write(f"The error detector ended: {error}\n")
         return 1
     finally:
         pipe.close()

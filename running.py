@@ -190,21 +190,13 @@ def run_session(
     with ExitStack() as stack:
         # The loop closes its watchers; until it has them, nobody else would.
         unclosed = stack.enter_context(ExitStack())
-        publisher = TelemetryPublisher() if options.view else None
-        scorer = scorer_for(model.card)
-        watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
-        for watcher in watchers:
-            unclosed.callback(watcher.close)
-        if options.decisions:
-            watchers.append(DecisionLog(options.decisions))
-            unclosed.callback(watchers[-1].close)
+        scorer, publisher, watchers = _own_watchers(model, options, unclosed)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
         scorer.on_change = _to_views(publisher, keeping)
+        told = _posters(publisher, keeping)
         adaptation = stack.enter_context(
-            adaptive(
-                session, model, clock, keeping, _posters(publisher, keeping), live=options.live
-            )
+            adaptive(session, model, clock, keeping, told, live=options.live)
         )
         watchers += [adaptation] if adaptation else ()
         loop = assemble(
@@ -219,8 +211,6 @@ def run_session(
             stimulation=stimulation_permit(keeping, clock),
             prompt=adaptation is not None and not options.live,
         )
-        if adaptation:
-            adaptation.serve(loop.promotions, loop.tell)
         stack.enter_context(_reached(model, loop, session, options, keeping, adaptation))
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
@@ -251,6 +241,21 @@ def run_session(
     return _kept(report, options)
 
 
+def _own_watchers(
+    model: Model, options: RunOptions, unclosed: ExitStack
+) -> tuple[Scorer, TelemetryPublisher | None, list[Watcher]]:
+    """Who looks on in any run, told to close if no loop comes to do so."""
+    publisher = TelemetryPublisher() if options.view else None
+    scorer = scorer_for(model.card)
+    watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
+    for watcher in watchers:
+        unclosed.callback(watcher.close)
+    if options.decisions:
+        watchers.append(DecisionLog(options.decisions))
+        unclosed.callback(watchers[-1].close)
+    return scorer, publisher, watchers
+
+
 @contextmanager
 def _reached(
     model: Model,
@@ -262,6 +267,8 @@ def _reached(
 ) -> Iterator[None]:
     """Let people tell the decoder things, and control the loop, while it runs."""
     folder, live, listen = keeping.folder if keeping else None, options.live, options.listen
+    if adaptation:
+        adaptation.serve(loop.promotions, loop.tell)
     if live:
         _doubt_timing(session, model, keeping)
     with (

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         Learning(pipe).run()
     except DiverloopError as error:
-        print(f"The learner ended: {error}", file=sys.stderr)
+        sys.stderr.write(f"The learner ended: {error}\n")
         return 1
     finally:
         pipe.close()

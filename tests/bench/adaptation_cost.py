@@ -30,7 +30,8 @@ import numpy as np
 
 from diverloop.adapters.linear import LinearAdapter, LinearConfig
 from diverloop.assembly import open_adapter
-from diverloop.rl.adaptation import Adaptation, Neighbours, Serving
+from diverloop.rl.adaptation import Adaptation
+from diverloop.rl.adaptation_parts import Neighbours, Serving
 from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envelope.envelope import Envelope
 from diverloop.rl.envelope.version import Proposal

@@ -11,7 +11,8 @@ import pytest
 
 from diverloop.adapters.linear import LinearAdapter, LinearConfig
 from diverloop.assembly import open_adapter
-from diverloop.rl.adaptation import Adaptation, Neighbours, Serving, numbers_on_record
+from diverloop.rl.adaptation import Adaptation
+from diverloop.rl.adaptation_parts import Neighbours, Serving, numbers_on_record
 from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envelope.envelope import Envelope
 from diverloop.rl.error_link import Judged
