@@ -20,7 +20,7 @@ from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
 from .runtime.errors import ConfigError
-from .runtime.fanout import FanOut
+from .runtime.fanout import DirectFanOut, FanOut
 from .runtime.guard import Guard, Signal
 from .runtime.loop import Loop
 from .runtime.loop_config import Stages
@@ -292,6 +292,7 @@ def assemble(
     unlock: Unlock | None = None,
     watched: bool = False,
     stimulation: Permit = lambda: None,
+    prompt: bool = False,
 ) -> Loop:
     """Make a loop from a session.
 
@@ -315,6 +316,9 @@ def assemble(
         Whether a watchdog holds the sinks that act outside this program: for live sessions.
     stimulation : callable
         Says who has enabled stimulation, if anybody has; nobody by default.
+    prompt : bool
+        Whether watchers are told in the loop's own thread: for runs on a clock that waits, in
+        which what a watcher does must come at the same moment each time.
 
     Returns
     -------
@@ -328,18 +332,12 @@ def assemble(
     guard = tape.guard if tape else Guard(session.guard)
     if armed:
         guard.tell(Signal.PERSON_ARMS)
-    fanout = FanOut(watchers)
+    fanout = DirectFanOut(watchers) if prompt else FanOut(watchers)
     plug, sinks = _sinks(session, guard, fanout, watched=watched)
     if isinstance(source, Sink):
         sinks.append(source)  # a simulated participant sees the feedback
     source = mapped_as(session.montage, source)
-    for sink in sinks:
-        if isinstance(sink, Attends):
-            # A disk is slow, and time that is passed in does not wait for it.
-            live = isinstance(clock, MonotonicClock)
-            source = sink.attend(
-                source, clock=clock, guard=guard, permission=stimulation, background=live
-            )
+    source = _attended(source, sinks, clock, guard, stimulation)
     if session.beside:
         source = SideStreams(source, sides_of(session.beside, clock), clock)
     stages = Stages(
@@ -369,6 +367,20 @@ def assemble(
         accept=accept,
         beat=plug.beat if plug else None,
     )
+
+
+def _attended(
+    source: Source, sinks: Sequence[Sink], clock: Clock, guard: Guard, stimulation: Permit
+) -> Source:
+    """The source, with the sinks in front of it that have to see what comes."""
+    # A disk is slow, and time that is passed in does not wait for it.
+    live = isinstance(clock, MonotonicClock)
+    for sink in sinks:
+        if isinstance(sink, Attends):
+            source = sink.attend(
+                source, clock=clock, guard=guard, permission=stimulation, background=live
+            )
+    return source
 
 
 def _sinks(

@@ -16,7 +16,7 @@ from .console import (
     print_json,
     progress_bar,
 )
-from .runtime.errors import ConfigError
+from .runtime.errors import ConfigError, DiverloopError
 
 if TYPE_CHECKING:
     from .hardware.lsl_inlet import LslConfig
@@ -87,8 +87,25 @@ def _look_at_session(path: Path, json: bool) -> None:
         *_mapping(session),
         _signature(bundle, session.security),
         look(session, card).finding(),
+        *_adaptation(session, bundle),
     ]
     _tell(findings, f"The session {path.name}", json)
+
+
+def _adaptation(session: SessionConfig, bundle: Bundle) -> list[Finding]:
+    """What a session says of adaptation, and whether its model can be adapted."""
+    from .runtime.doctor import Finding
+
+    if not session.adaptation.on:
+        return []
+    from .adapting import check_adaptation
+    from .assembly import open_model
+
+    try:
+        got, ok = check_adaptation(session, open_model(bundle)), True
+    except DiverloopError as error:
+        got, ok = str(error), False
+    return [Finding(name="adaptation", ok=ok, got=got)]
 
 
 def _mapping(session: SessionConfig) -> list[Finding]:

@@ -316,6 +316,7 @@ for command in (
     control_commands.reset,
     control_commands.enable,
     control_commands.disable,
+    control_commands.roll_back,
     control_commands.status,
     control_commands.hold,
     fault_commands.faults,

@@ -82,6 +82,13 @@ def disable(
     _ask(Action(f"disable_{what}"), folder, key, at, json)
 
 
+def roll_back(
+    folder: Folder = None, key: Key = None, code: Code = "", at: At = "", json: AsJson = False
+) -> None:
+    """Bring a running session's weights of before back, to the bit."""
+    _ask(Action.ROLL_BACK, folder, key, at, json, code)
+
+
 def status(folder: Folder = None, key: Key = None, at: At = "", json: AsJson = False) -> None:
     """Show how a running session stands."""
     reply = _ask(Action.STATUS, folder, key, at, json, quiet=True)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from .console import err
 from .keeping import Entrance, Keeping
+from .rl.adaptation import Adaptation
 from .runtime.access import SECOND_FACTOR, Action, Permissions, Role
+from .runtime.adaptation_config import AdaptationConfig
 from .runtime.control import ControlServer, Outcome
 from .runtime.control_client import DOOR
 from .runtime.control_config import ControlConfig
@@ -118,7 +120,11 @@ def entrance(
 
 @contextmanager
 def controlled(
-    keeping: Keeping | None, loop: Loop, adapter: Adapter, session: SessionConfig
+    keeping: Keeping | None,
+    loop: Loop,
+    adapter: Adapter,
+    session: SessionConfig,
+    adaptation: Adaptation | None = None,
 ) -> Iterator[ControlServer | None]:
     """Let people control a loop while it runs.
 
@@ -132,6 +138,8 @@ def controlled(
         What decodes; it may hear.
     session : SessionConfig
         How it lets itself be controlled.
+    adaptation : Adaptation, optional
+        What changes the weights, if anything does.
 
     Yields
     ------
@@ -144,7 +152,7 @@ def controlled(
     doors = keeping.doors
     codes = SecondFactors(doors.admission.people.folder / CODES)
     with _NoteDesk(keeping.folder) as desk:
-        hand = _Hand(loop, isinstance(adapter, Hears), desk, session.name)
+        hand = _Hand(loop, isinstance(adapter, Hears), desk, session.name, adaptation)
         server = ControlServer(
             session.control,
             doors.admission,
@@ -155,6 +163,36 @@ def controlled(
         )
         with server, _word_left(keeping.folder, server, doors.publisher):
             yield server
+
+
+def adaptation_refusal(
+    config: AdaptationConfig, keeping: Keeping | None, clock: Clock
+) -> Callable[[], str]:
+    """Why nobody allows the decoder to change, asked each time.
+
+    Parameters
+    ----------
+    config : AdaptationConfig
+        Who has to allow it.
+    keeping : Keeping, optional
+        With doors, if a clinician can be asked.
+    clock : Clock
+        The session's.
+
+    Returns
+    -------
+    why_not : callable
+        Gives one sentence's end, or nothing while it is allowed.
+    """
+
+    def why_not() -> str:
+        if config.permission == "session":
+            return ""
+        doors = keeping.doors if keeping else None
+        held = doors and doors.permissions.holds(Action.ENABLE_ADAPTATION, clock.now_ns())
+        return "" if held else "no clinician's permission runs"
+
+    return why_not
 
 
 def stimulation_permit(keeping: Keeping | None, clock: Clock) -> Permit:
@@ -211,8 +249,11 @@ def _word_left(
 class _Hand:
     """Does what people may do, on the control link's thread: nothing here waits."""
 
-    def __init__(self, loop: Loop, hears: bool, desk: _NoteDesk, name: str) -> None:
+    def __init__(
+        self, loop: Loop, hears: bool, desk: _NoteDesk, name: str, adaptation: Adaptation | None
+    ) -> None:
         self._loop = loop
+        self._adaptation = adaptation
         self._hears = hears
         self._desk = desk
         self._name = name
@@ -232,8 +273,8 @@ class _Hand:
                 return self._told(action, who)
             case Action.NOTE:
                 return self._desk.take(text, who)
-            case Action.ROLL_BACK:
-                return Outcome(done=False, text="This session has no earlier weights to go to.")
+            case Action.ROLL_BACK | Action.DISABLE_ADAPTATION | Action.ENABLE_ADAPTATION:
+                return self._adapted(action, who)
             case _:
                 said = action.replace("_", " ")
                 return Outcome(done=True, text=f"It is noted: {said}.")
@@ -256,6 +297,19 @@ class _Hand:
     def _disarmed(self) -> Outcome:
         # A guard that has stopped lets even less pass, and must not be led out of it this way.
         return self._guard(Signal.PERSON_DISARMS, State.DISARMED, State.STOPPED)
+
+    def _adapted(self, action: Action, who: str) -> Outcome:
+        adaptation = self._adaptation
+        if action is Action.DISABLE_ADAPTATION:  # always done: it only makes things safer
+            nothing = "This session names no learner, so nothing adapts."
+            return Outcome(done=True, text=adaptation.freeze(who) if adaptation else nothing)
+        if adaptation is None:
+            text = "This session names no learner: it has no earlier weights, and makes no others."
+            return Outcome(done=False, text=text)
+        if action is Action.ENABLE_ADAPTATION:
+            return Outcome(done=True, text=adaptation.thaw(who))
+        done, text = adaptation.roll_back(who)
+        return Outcome(done=done, text=text)
 
     def _told(self, action: Action, who: str) -> Outcome:
         if not self._hears:

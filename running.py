@@ -11,12 +11,14 @@ from typing import Any
 
 from .adapters.scorer import Judgement, Scorer
 from .adapters.task import Task
+from .adapting import adaptive
 from .assembly import Model, assemble, open_session_model, timing_doubts
 from .console import err
 from .controlling import check_doors, controlled, entrance, stimulation_permit
 from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
 from .listening import hearing
+from .rl.adaptation import Adaptation
 from .runtime.card import Card
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
@@ -188,17 +190,15 @@ def run_session(
     with ExitStack() as stack:
         # The loop closes its watchers; until it has them, nobody else would.
         unclosed = stack.enter_context(ExitStack())
-        publisher = TelemetryPublisher() if options.view else None
-        scorer = scorer_for(model.card)
-        watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
-        for watcher in watchers:
-            unclosed.callback(watcher.close)
-        if options.decisions:
-            watchers.append(DecisionLog(options.decisions))
-            unclosed.callback(watchers[-1].close)
+        scorer, publisher, watchers = _own_watchers(model, options, unclosed)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
         scorer.on_change = _to_views(publisher, keeping)
+        told = _posters(publisher, keeping)
+        adaptation = stack.enter_context(
+            adaptive(session, model, clock, keeping, told, live=options.live)
+        )
+        watchers += [adaptation] if adaptation else ()
         loop = assemble(
             session,
             clock=clock,
@@ -209,8 +209,9 @@ def run_session(
             unlock=unlock,
             watched=options.live,
             stimulation=stimulation_permit(keeping, clock),
+            prompt=adaptation is not None and not options.live,
         )
-        stack.enter_context(_reached(model, loop, session, options, keeping))
+        stack.enter_context(_reached(model, loop, session, options, keeping, adaptation))
         unclosed.pop_all()
         _introduce(loop, keeping, model, clock)
         if publisher:
@@ -240,6 +241,21 @@ def run_session(
     return _kept(report, options)
 
 
+def _own_watchers(
+    model: Model, options: RunOptions, unclosed: ExitStack
+) -> tuple[Scorer, TelemetryPublisher | None, list[Watcher]]:
+    """Who looks on in any run, told to close if no loop comes to do so."""
+    publisher = TelemetryPublisher() if options.view else None
+    scorer = scorer_for(model.card)
+    watchers: list[Watcher] = [scorer, *([publisher] if publisher else [])]
+    for watcher in watchers:
+        unclosed.callback(watcher.close)
+    if options.decisions:
+        watchers.append(DecisionLog(options.decisions))
+        unclosed.callback(watchers[-1].close)
+    return scorer, publisher, watchers
+
+
 @contextmanager
 def _reached(
     model: Model,
@@ -247,14 +263,17 @@ def _reached(
     session: SessionConfig,
     options: RunOptions,
     keeping: Keeping | None,
+    adaptation: Adaptation | None,
 ) -> Iterator[None]:
     """Let people tell the decoder things, and control the loop, while it runs."""
     folder, live, listen = keeping.folder if keeping else None, options.live, options.listen
+    if adaptation:
+        adaptation.serve(loop.promotions, loop.tell)
     if live:
         _doubt_timing(session, model, keeping)
     with (
         hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
-        controlled(keeping, loop, model.adapter, session),
+        controlled(keeping, loop, model.adapter, session, adaptation),
     ):
         yield
 
@@ -353,12 +372,19 @@ def _written(report: RunReport, path: Path) -> RunReport:
     return report
 
 
+def _posters(
+    view: TelemetryPublisher | None, keeping: Keeping | None
+) -> tuple[TelemetryPublisher, ...]:
+    """Through whom everybody is told who looks, here or with a key."""
+    doors = keeping.doors if keeping else None
+    return tuple(one for one in (view, doors.publisher if doors else None) if one)
+
+
 def _to_views(
     view: TelemetryPublisher | None, keeping: Keeping | None
 ) -> Callable[[Judgement], None]:
-    """Tell everybody who looks, here or with a key, how often it was right."""
-    doors = keeping.doors if keeping else None
-    publishers = (view, doors.publisher if doors else None)
+    """Tell everybody who looks how often it was right."""
+    publishers = _posters(view, keeping)
 
     def post(report: Judgement) -> None:
         score = Score(
@@ -368,7 +394,6 @@ def _to_views(
             meaning=report.meaning,
         )
         for publisher in publishers:
-            if publisher:
-                publisher.post(score)
+            publisher.post(score)
 
     return post

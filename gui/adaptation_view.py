@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 
+from ..runtime.adaptation_figures import AdaptationFigures
 from ..runtime.messages import Chunk, Event, EventKind, Promotion, StreamSpec, Turn
 from ..runtime.telemetry import Telegram
 
 NOTHING_ADAPTS = "Nothing has adapted in this session: the weights it began with decide."
 OTHERS_REFUSED = "Other weights were offered, none has taken over: the first ones decide."
 UNKNOWN = "No decision has come yet, so nobody knows which weights decide."
-NO_FIGURES = (
-    "Reward and shadow figures: none, because no session of this version sends any."  # rl/ is empty
-)
+NO_FIGURES = "Reward and shadow figures: none, because this session names no learner."
 OFFERED, TOOK_OVER, REFUSED = "offered", "took over", "refused"
 """What can have become of weights."""
 
@@ -54,6 +54,8 @@ class AdaptationView:
         """Newest last."""
         self.count = 0
         """Of all that were offered."""
+        self.figures: AdaptationFigures | None = None
+        """The newest of the session's learner and envelope."""
         self._rate_hz = 0.0
         self._stop = 0
 
@@ -68,6 +70,8 @@ class AdaptationView:
                 self._take_epoch(message.decision.epoch)
             case Event() if message.kind is EventKind.PROMOTED:
                 self._settle(TOOK_OVER if TOOK_OVER in message.text else REFUSED)
+            case AdaptationFigures():
+                self.figures = message
             case Promotion():
                 self._take_promotion(message)
 
@@ -82,6 +86,24 @@ class AdaptationView:
         if self.epoch and not self.changes:
             return f"Epoch {self.epoch} decides; how it came was before this view looked on."
         return OTHERS_REFUSED if self.changes else NOTHING_ADAPTS
+
+    def told_figures(self) -> str:
+        """Figures of learner and envelope, in words."""
+        figures = self.figures
+        if figures is None:
+            return NO_FIGURES
+        words = [
+            f"{figures.learner}: {figures.n_trials} trials, {figures.n_rewards} rewards",
+            f"right by rewards {_share(figures.reward_rate)}",
+            f"shadow of {figures.n_shadow} trials: benefit {_points(figures.benefit)}, at least "
+            f"{_points(figures.lower_bound)}",
+            f"last step {_number(figures.divergence_nat)} nat, drift {_number(figures.drift)}",
+            f"{figures.promoted} promoted, {figures.rolled_back} rolled back, "
+            f"{figures.turned_down} turned down",
+        ]
+        if why := figures.frozen or figures.waiting:
+            words.append(f"{'frozen' if figures.frozen else 'waiting'}: {why}")
+        return "; ".join(words)
 
     def _take_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -105,3 +127,15 @@ class AdaptationView:
                 kind=promotion.kind,
             )
         )
+
+
+def _share(value: float) -> str:
+    return f"{value:.0%}" if math.isfinite(value) else "unknown"
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f} points" if math.isfinite(value) else "unknown"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if math.isfinite(value) else "unknown"

@@ -27,7 +27,9 @@ GROUPS: dict[str, frozenset[str]] = {
          _K.SOURCE_LOST, _K.SOURCE_BACK, _K.IMPOSTOR, _K.STALE, _K.FRESH, _K.MASKED,
          _K.BAD_CHANNEL, _K.BLANKED, _K.CLEANED}
     ),
-    "decoder": frozenset({_K.PROMOTED, _K.ENGINE, _K.LISTENING, _K.CORRECTED, _K.FAILED}),
+    "decoder": frozenset(
+        {_K.PROMOTED, _K.ENGINE, _K.LISTENING, _K.CORRECTED, _K.FAILED, _K.LEARNER}
+    ),
     "timing and watchers": frozenset({_K.LATE, _K.MISSED, _K.OVERFLOW, _K.RECORDER}),
 }  # fmt: skip
 """What can be looked at alone: every kind stands in one group."""

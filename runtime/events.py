@@ -43,6 +43,7 @@ class EventKind(StrEnum):
     STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
     FAILED = "failed"  # a decoder or a sink raised an error; the loop went on without it
     ENGINE = "engine"  # what runs the student, and that another took over
+    LEARNER = "learner"  # it died, hung or said nonsense; or whether the decoder may change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

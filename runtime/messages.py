@@ -321,6 +321,11 @@ class Promotion:
         Why, in one sentence.
     who : str
         A rule or a person.
+    rule : str
+        By what the weights came about; empty where nobody said.
+    parent, sha256 : str
+        Hashes of what served before, and of what serves from here on, as whoever offers them takes
+        them.
     """
 
     epoch: int
@@ -329,6 +334,9 @@ class Promotion:
     arrays: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     reason: str
     who: str = "rule"
+    rule: str = ""
+    parent: str = ""
+    sha256: str = ""
 
 
 Message = StreamSpec | Chunk | Turn | Event | Promotion | Quality

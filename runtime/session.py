@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .adaptation_config import AdaptationConfig
 from .beside_config import BesideConfig
 from .catalog import CATALOG, find, nearest
 from .control_config import ControlConfig
@@ -38,6 +39,7 @@ _MODEL = {
 _TABLES = (
     "session", "source", "beside", "model", "sinks", "feedback", "adapter", "loop", "realtime",
     "conditioning", "flicker", "guard", "watchdog", "control", "security", "montage", "timing",
+    "adaptation",
 )  # fmt: skip
 
 
@@ -162,6 +164,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         timing=timing_of(
             tables.get("timing", {}), folder, signed=lambda: security.signed or house_signed()
         ),
+        adaptation=_adaptation(tables.get("adaptation", {}), folder),
     )
 
 
@@ -204,6 +207,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "security": dataclasses.asdict(session.security),
         "montage": dataclasses.asdict(session.montage),
         "timing": dataclasses.asdict(session.timing),
+        **({"adaptation": dataclasses.asdict(session.adaptation)} if session.adaptation.on else {}),
     }
 
 
@@ -254,6 +258,18 @@ def _feedback(table: Any) -> dict[str, Any]:
     if isinstance(table, Mapping):
         refuse_unknown("[feedback]", table, ("kind", *types_of(FeedbackConfig)))
     return named(FeedbackConfig, table, "feedback")
+
+
+def _adaptation(table: Any, folder: Path) -> AdaptationConfig:
+    """Who may change the decoder; the rule's own settings are checked with it."""
+    config: AdaptationConfig = build(AdaptationConfig, table, "adaptation")
+    if config.on:
+        try:
+            cls = find("learner", config.learner)
+        except ConfigError as error:
+            raise type(error)(f"adaptation.learner: {error}") from error
+        named(cls.Config, config.settings, "adaptation.settings")
+    return config.beside(folder)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .adaptation_config import AdaptationConfig
 from .beside_config import BesideConfig
 from .control_config import ControlConfig
 from .limits import GuardConfig
@@ -103,6 +104,8 @@ class SessionConfig:
         What stands between the source's channels and the session's.
     timing : DeviceTiming
         The device's delay, if it was measured; moves windows that are locked to markers.
+    adaptation : AdaptationConfig
+        Whether the decoder may change while it runs, by which rule, and who allows it.
     signed_by : str
         Who vouches for the file, in words; empty for settings from elsewhere.
     """
@@ -130,4 +133,5 @@ class SessionConfig:
     security: SecurityConfig = field(default_factory=SecurityConfig)
     montage: MontageConfig = field(default_factory=MontageConfig)
     timing: DeviceTiming = field(default_factory=DeviceTiming)
+    adaptation: AdaptationConfig = field(default_factory=AdaptationConfig)
     signed_by: str = field(default="", compare=False)

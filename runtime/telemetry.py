@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import zmq
 
+from .adaptation_figures import AdaptationFigures
 from .address import stays_here
 from .doorkeeper import Admission, use_curve
 from .errors import ConfigError, DiverloopError
@@ -56,7 +57,10 @@ class Score:
     meaning: str = ""
 
 
-Telegram = Message | LatencyReport | Score | Scene
+Posted = LatencyReport | Score | AdaptationFigures
+"""What is left for the publisher by others than the loop."""
+
+Telegram = Message | Posted | Scene
 """What can be on the wire."""
 
 _TYPES: dict[bytes, type] = {
@@ -69,6 +73,7 @@ _TYPES: dict[bytes, type] = {
     b"report": LatencyReport,
     b"score": Score,
     b"scene": Scene,
+    b"adaptation": AdaptationFigures,
 }
 _TOPICS = {kind: topic for topic, kind in _TYPES.items()}
 TOPICS = tuple(_TYPES)
@@ -155,7 +160,7 @@ class TelemetryPublisher:
             ) from error
         self.address = self._publisher.address
         self._sequence = dict.fromkeys(TOPICS, 0)
-        self._posted: deque[LatencyReport | Score] = deque(maxlen=64)
+        self._posted: deque[Posted] = deque(maxlen=64)
         self._to_repeat: dict[bytes, Telegram] = {}
 
     def watch(self, message: Message | Scene) -> None:
@@ -178,12 +183,12 @@ class TelemetryPublisher:
         self._send(message)
         self._publisher.show_out()
 
-    def post(self, message: LatencyReport | Score) -> None:
-        """Leave a report or a score, to be sent with the next message; safe from any thread.
+    def post(self, message: Posted) -> None:
+        """Leave a report, a score or figures for the next message; safe from any thread.
 
         Parameters
         ----------
-        message : LatencyReport or Score
+        message : LatencyReport, Score or AdaptationFigures
             Beyond 64 unsent ones, the oldest are dropped.
         """
         self._posted.append(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from diverloop.demo import CLASSES, DemoPlan, calibrate
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.runtime.bundle import Bundle, save_bundle
 from diverloop.runtime.clock import VirtualClock
+from diverloop.runtime.prototype_head import PrototypeHead
 from diverloop.training_sources import TrainingSource
 
 SEED = 70
@@ -21,6 +23,27 @@ def fitted(montage: str = "eeg16") -> Bundle:
     """The demonstration's model after a short calibration block, made once; do not change it."""
     plan = DemoPlan(calibration_s=100.0, montage=montage)
     return calibrate(plan, lambda what, done, of: None)
+
+
+@functools.cache
+def adaptive() -> Bundle:
+    """The same weights as a head with one direction, so that they can be adapted."""
+    bundle = fitted()
+    learnt = bundle.part("adapter")
+    apart = learnt["weights"][1] - learnt["weights"][0]
+    head = PrototypeHead(
+        classes=bundle.card.classes,
+        mean=learnt["mean"],
+        scale=learnt["scale"],
+        basis=apart[:, None],
+        centre=-np.diff(learnt["bias"]),
+        prototypes=np.array([[-0.5], [0.5]]),
+        log_priors=np.log([0.5, 0.5]),
+        temperature=float(learnt["temperature"].item()),
+    )
+    arrays = {f"adapter.{name}": array for name, array in head.to_arrays().items()}
+    served = {f"adapter.{name}": array for name, array in head.linear().items()}
+    return replace(bundle, arrays={**bundle.arrays, **served, **arrays})
 
 
 def saved(folder: Path, montage: str = "eeg16") -> Path:

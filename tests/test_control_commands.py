@@ -36,10 +36,10 @@ def said(*arguments, status=0):
     return done.stdout
 
 
-@pytest.mark.parametrize("command", ["stop", "disarm", "arm"])
+@pytest.mark.parametrize("command", ["stop", "disarm", "arm", "roll-back"])
 def test_the_owner_needs_a_command_and_nothing_else(room, command):
     assert "was done" in said(command)
-    assert room.acts == [(Action(command), "owner", "")]
+    assert room.acts == [(Action(command.replace("-", "_")), "owner", "")]
 
 
 def test_what_needs_a_clinician_takes_a_key_and_a_code(room):

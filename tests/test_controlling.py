@@ -6,12 +6,20 @@ import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from diverloop.control_commands import newest_session, person_key
-from diverloop.controlling import check_doors, controlled, entrance, stimulation_permit
+from diverloop.controlling import (
+    adaptation_refusal,
+    check_doors,
+    controlled,
+    entrance,
+    stimulation_permit,
+)
 from diverloop.runtime.access import Action, Permission, Permissions, Role
+from diverloop.runtime.adaptation_config import AdaptationConfig
 from diverloop.runtime.clock import MonotonicClock, VirtualClock
 from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.control_config import ControlConfig
@@ -59,13 +67,13 @@ def session(**control):
 
 
 @contextmanager
-def opened(folder, loop, adapter=None, **control):
+def opened(folder, loop, adapter=None, adaptation=None, **control):
     made, clock = session(**control), MonotonicClock()
     with closing(AuditLog.create(folder, new_key(), clock)) as audit:
         kept = Kept(folder, audit)
         with (
             entrance(made.control, kept, clock, live=True) as keeping,
-            controlled(keeping, loop, adapter or Plain(), made) as server,
+            controlled(keeping, loop, adapter or Plain(), made, adaptation) as server,
         ):
             yield server
 
@@ -209,3 +217,63 @@ def test_doors_that_cannot_be_had_are_refused():
             check_doors(ControlConfig(**asked), live=True, armed=False, kept=False)
         check_doors(ControlConfig(**asked), live=False, armed=True, kept=False)
     check_doors(ControlConfig(), live=True, armed=True, kept=False)
+
+
+class Adapts:
+    """What the doors touch of an adaptation."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def freeze(self, who):
+        self.asked.append(("freeze", who))
+        return "Frozen."
+
+    def thaw(self, who):
+        self.asked.append(("thaw", who))
+        return "Thawed."
+
+    def roll_back(self, who):
+        self.asked.append(("roll back", who))
+        return len(self.asked) < 3, "Whatever came of it."
+
+
+def test_people_freeze_adaptation_and_take_it_back(home, tmp_path):
+    adapts = Adapts()
+    with (
+        opened(tmp_path / "s", Loop(), adaptation=adapts),
+        client(tmp_path / "s", person_key(None).key) as person,
+    ):
+        person.must(Action.ROLL_BACK)
+        assert person.must(Action.DISABLE_ADAPTATION).text == "Frozen."
+        assert not person.ask(Action.ROLL_BACK).done
+    assert adapts.asked == [("roll back", "owner"), ("freeze", "owner"), ("roll back", "owner")]
+    entries = [e for e in read_audit(tmp_path / "s") if e.details.get("action") == "roll_back"]
+    assert [(e.what, e.details["done"]) for e in entries] == [
+        (AuditKind.ROLLBACK, True),
+        (AuditKind.ACCESS, False),
+    ]
+
+
+def test_freezing_is_done_where_nothing_adapts_and_enabling_is_not(home, tmp_path):
+    doctors = new_curve_key()
+    People(home).enrol("c1", Role.CLINICIAN, doctors.public)
+    with opened(tmp_path / "s", Loop()) as server, client(tmp_path / "s", doctors) as doctor:
+        assert "nothing adapts" in doctor.must(Action.DISABLE_ADAPTATION).text
+        assert server is not None
+
+
+def test_changes_are_allowed_while_a_clinicians_permission_runs_or_by_the_file(home, tmp_path):
+    clock = VirtualClock()
+    by_file = AdaptationConfig(learner="any", permission="session")
+    by_clinician = AdaptationConfig(learner="any")
+    assert adaptation_refusal(by_file, None, clock)() == ""
+    assert "no clinician's permission" in adaptation_refusal(by_clinician, None, clock)()
+    permissions = Permissions()
+    kept = SimpleNamespace(doors=SimpleNamespace(permissions=permissions))
+    why_not = adaptation_refusal(by_clinician, kept, clock)
+    assert why_not()
+    permissions.grant(Permission(action=Action.ENABLE_ADAPTATION, who="c1", until_ns=10**9))
+    assert why_not() == ""
+    clock.advance(10**9)
+    assert why_not()

@@ -79,6 +79,7 @@ class Adaptation(Panel):
         view = self.view
         _set(self.epoch, "epoch —" if view.epoch is None else f"epoch {view.epoch}")
         _set(self.sentence, view.sentence())
+        _set(self.figures, view.told_figures())
         known = (view.count, view.changes[-1].became if view.changes else "")
         if known != self._shown:
             self._shown = known

@@ -20,7 +20,8 @@ from ...runtime.prototype_head import PrototypeHead
 from ..ranges import require
 from ..trial import Reward, Trial
 from .memory import Memory
-from .replay import Rule, faded, replay as read_again
+from .replay import Rule, faded
+from .replay import replay as read_again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class PseudoLabels:
     Config = PseudoLabelsConfig
 
     def __init__(
-        self, head: PrototypeHead, config: PseudoLabelsConfig = PseudoLabelsConfig()  # noqa: B008
+        self, head: PrototypeHead, config: PseudoLabelsConfig = PseudoLabelsConfig()
     ) -> None:
         self.config = config
         self._head, self._anchor = head, head.prototypes

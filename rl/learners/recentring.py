@@ -57,9 +57,7 @@ class RecentringConfig:
     most_gain: float = 2.0
 
     def __post_init__(self) -> None:
-        require(
-            self, half_life=(2, 1000), own=(1e-3, 1000), common=(1e-3, 1000), most_gain=(1, 10)
-        )
+        require(self, half_life=(2, 1000), own=(1e-3, 1000), common=(1e-3, 1000), most_gain=(1, 10))
 
 
 class Recentring:
@@ -75,9 +73,7 @@ class Recentring:
 
     Config = RecentringConfig
 
-    def __init__(
-        self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()  # noqa: B008
-    ) -> None:
+    def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
         self._begin(head)
         self._said = "nothing yet"

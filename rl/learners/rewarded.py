@@ -102,7 +102,7 @@ class Rewarded:
 
     Config = RewardedConfig
 
-    def __init__(self, head: PrototypeHead, config: RewardedConfig = RewardedConfig()) -> None:  # noqa: B008
+    def __init__(self, head: PrototypeHead, config: RewardedConfig = RewardedConfig()) -> None:
         self.config = config
         self._head, self._anchor = head, head.prototypes
         self._memory = Memory(config.most_trials)

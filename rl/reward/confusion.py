@@ -72,7 +72,7 @@ class Confusion:
 
     Config = ConfusionConfig
 
-    def __init__(self, config: ConfusionConfig = ConfusionConfig()) -> None:  # noqa: B008
+    def __init__(self, config: ConfusionConfig = ConfusionConfig()) -> None:
         self.config = config
 
     @property

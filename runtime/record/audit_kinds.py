@@ -27,6 +27,7 @@ class AuditKind(StrEnum):
     OVERRIDE = "override"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    LEARNER = "learner"  # it died, hung or said nonsense; or whether the decoder may change
     NOTE = "note"
     RECORDER = "recorder"
     EXPORT = "export"
@@ -41,5 +42,6 @@ OF_EVENT = {
     EventKind.PROMOTED: AuditKind.PROMOTION,
     EventKind.LISTENING: AuditKind.LISTENING,
     EventKind.STIMULATION: AuditKind.STIMULATION,
+    EventKind.LEARNER: AuditKind.LEARNER,
 }
 """What an event of the loop is about; whatever is not here is a fault."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from diverloop.gui.adaptation_view import (
+    NO_FIGURES,
     NOTHING_ADAPTS,
     OFFERED,
     OTHERS_REFUSED,
@@ -13,6 +14,7 @@ from diverloop.gui.adaptation_view import (
     UNKNOWN,
     AdaptationView,
 )
+from diverloop.runtime.adaptation_figures import AdaptationFigures
 from diverloop.runtime.messages import Event, EventKind, Promotion
 
 from .told import a_stream, a_turn
@@ -61,3 +63,22 @@ def test_refused_weights_are_told_as_refused():
     view.take(Event(kind=EventKind.PROMOTED, text=text))
     assert view.changes[-1].became == REFUSED
     assert view.sentence() == OTHERS_REFUSED
+
+
+def test_figures_of_learner_and_envelope_are_told_in_words_and_unknown_ones_as_unknown():
+    view = AdaptationView()
+    assert view.told_figures() == NO_FIGURES
+    view.take(AdaptationFigures(learner="reward", epoch=0, waiting="nothing was proposed"))
+    assert "right by rewards unknown" in view.told_figures()
+    assert view.told_figures().endswith("waiting: nothing was proposed")
+    figures = AdaptationFigures(
+        learner="reward", epoch=2, n_trials=60, n_rewards=41, n_shadow=30, benefit=0.08,
+        lower_bound=0.01, divergence_nat=0.04, drift=0.7, reward_rate=0.8, promoted=2,
+        rolled_back=1, turned_down=3, waiting="a gap", frozen="c1 froze it",
+    )  # fmt: skip
+    view.take(figures)
+    assert view.told_figures() == (
+        "reward: 60 trials, 41 rewards; right by rewards 80%; shadow of 30 trials: benefit +8.0 "
+        "points, at least +1.0 points; last step 0.04 nat, drift 0.7; 2 promoted, 1 rolled back, "
+        "3 turned down; frozen: c1 froze it"
+    )

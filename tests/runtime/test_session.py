@@ -672,3 +672,25 @@ def test_a_signed_session_takes_no_delay_from_a_file_beside_it(tmp_path):
     tables = {"timing": {"file": "amp.toml"}, "security": {"signed": True}}
     with pytest.raises(ConfigError, match="signature does not cover"):
         parse_session(tables_of(parsed()) | tables, tmp_path)
+
+
+LEARNS = {"learner": "frozen", "trial": "cue", "envelope": {"least_gap_s": 30}}
+
+
+def test_a_session_may_say_who_changes_its_decoder():
+    assert not parsed().adaptation.on
+    assert "adaptation" not in tables_of(parsed())
+    session = parsed(adaptation=LEARNS)
+    assert session.adaptation.learner == "frozen"
+    assert parsed(**tables_of(session)) == session
+    told = {"rewards": ["error potential"], "error_model": "errp.bundle", "learner": "frozen"}
+    assert parsed(adaptation=told).adaptation.error_model.endswith("errp.bundle")
+
+
+def test_a_misspelt_learner_or_setting_of_one_is_named_with_the_nearest():
+    assert "adaptation.learner: No learner is called 'frosen'." in refusal(
+        adaptation={"learner": "frosen"}
+    )
+    assert "'stpe' is no key of [adaptation.settings]" in refusal(
+        adaptation={"learner": "frozen", "settings": {"stpe": 1}}
+    )

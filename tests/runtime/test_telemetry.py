@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from diverloop.runtime import telemetry
+from diverloop.runtime.adaptation_figures import AdaptationFigures
 from diverloop.runtime.errors import ConfigError, DiverloopError
 from diverloop.runtime.latency import LatencyBook
 from diverloop.runtime.messages import (
@@ -120,6 +121,7 @@ MESSAGES = {
     "report": BOOK.report(filter_delay_s=0.02, window_s=1.0),
     "empty report": LatencyBook().report(),
     "score": SCORE,
+    "adaptation": AdaptationFigures(learner="reward", epoch=3, benefit=0.04, waiting="a gap"),
     "scene": Scene(kind="cue", instruction="Left hand", trial=3, good=2, planned=20, last="Good."),
 }
 

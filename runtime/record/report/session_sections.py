@@ -52,6 +52,7 @@ KIND_WORDS = {
     EventKind.STIMULATION: "Stimulation",
     EventKind.ENGINE: "What runs the model",
     EventKind.FAILED: "Decoder or output failed",
+    EventKind.LEARNER: "Learner and adaptation",
 }
 """What a clinician reads instead of an event's name."""
 

@@ -7,6 +7,7 @@ from diverloop.gui.controls import Controls
 from diverloop.gui.look import LIGHT
 from diverloop.gui.panels.adaptation import Adaptation
 from diverloop.runtime.access import Action
+from diverloop.runtime.adaptation_figures import AdaptationFigures
 from diverloop.runtime.messages import Promotion
 
 from ..seen import Link
@@ -33,11 +34,13 @@ def test_changes_stand_in_a_table_the_newest_on_top_and_are_forgotten(qtbot):
     panel = Adaptation(LIGHT)
     qtbot.addWidget(panel)
     panel.show()
-    for message in (a_stream(), promoted(1), promoted(2)):
+    figures = AdaptationFigures(learner="reward", epoch=2, n_trials=7)
+    for message in (a_stream(), promoted(1), promoted(2), figures):
         panel.take(message)
     panel.draw()
     cells = [panel.table.item(0, column).text() for column in range(5)]
     assert cells == ["2", "0:00:00.0", "offered", "rule", "it was better"]
+    assert panel.figures.text().startswith("reward: 7 trials")
     panel.forget()
     panel.draw()
     assert panel.table.rowCount() == 0

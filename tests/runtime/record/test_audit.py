@@ -563,6 +563,7 @@ def test_every_kind_of_event_goes_on_record_at_once(tmp_path, log, kind):
         EventKind.PROMOTED: AuditKind.PROMOTION,
         EventKind.LISTENING: AuditKind.LISTENING,
         EventKind.STIMULATION: AuditKind.STIMULATION,
+        EventKind.LEARNER: AuditKind.LEARNER,
     }
     assert entry.what == what.get(kind, AuditKind.FAULT)
     assert (entry.who, entry.why) == ("loop 1", f"{kind} at 2")

@@ -1,0 +1,203 @@
+"""Adaptation, from a session's settings to the watcher that a loop gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .adapters.task import Task
+from .assembly import Model, open_adapter
+from .console import err
+from .controlling import adaptation_refusal
+from .error_detecting import open_error_model
+from .keeping import Keeping
+from .rl.adaptation import Adaptation
+from .rl.adaptation_parts import Learning, Neighbours, Serving
+from .rl.envelope.config import EnvelopeConfig
+from .rl.envelope.envelope import Envelope
+from .rl.error_link import ErrorLink
+from .rl.learning_here import LearningHere
+from .rl.learning_link import LearningLink
+from .rl.reward_desk import RewardDesk
+from .runtime.adaptation_figures import AdaptationFigures
+from .runtime.catalog import find
+from .runtime.errors import ConfigError
+from .runtime.prototype_head import PrototypeHead
+from .runtime.security import vouch
+from .runtime.session import SessionConfig
+from .runtime.settings import build
+from .runtime.stages import Clock
+from .runtime.telemetry import TelemetryPublisher
+
+DETECTED = "error potential"
+
+
+def head_of(model: Model) -> PrototypeHead:
+    """The head of a model's adapter.
+
+    Parameters
+    ----------
+    model : Model
+        Any.
+
+    Returns
+    -------
+    head : PrototypeHead
+        That its weights were made from.
+
+    Raises
+    ------
+    ConfigError
+        If it has none, so that nothing can be moved.
+    """
+    head = getattr(model.adapter, "head", None)
+    if not isinstance(head, PrototypeHead):
+        raise ConfigError(
+            f"The model ({model.card.task}, {model.card.adapter}) has no prototypes that "
+            f"could be moved: fit it with --adaptive, or leave [adaptation] out."
+        )
+    return head
+
+
+def check_adaptation(session: SessionConfig, model: Model, *, live: bool = True) -> str:
+    """Look whether a session can adapt as it says.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+    model : Model
+        What decodes.
+    live : bool
+        Whether it runs in real time.
+
+    Returns
+    -------
+    found : str
+        What adapts, in one sentence; empty if nothing does.
+
+    Raises
+    ------
+    ConfigError, BundleError
+        If it cannot.
+    """
+    config = session.adaptation
+    if not config.on:
+        return ""
+    head_of(model)
+    envelope = _envelope_config(session)
+    if live and not envelope.holds:
+        raise ConfigError(
+            "adaptation.envelope.holds is false, which is for studies alone: leave it out of a "
+            "session with a person."
+        )
+    if config.error_model:
+        vouch(open_error_model(config.error_model).bundle, session.security, live=live)
+    rewards = ", ".join(config.rewards) or "no reward"
+    return (
+        f"{config.learner}, {rewards}, each {config.trial} a trial, at most one change in "
+        f"{envelope.least_gap_s:g} s, allowed by the {config.permission}"
+    )
+
+
+@contextmanager
+def adaptive(
+    session: SessionConfig,
+    model: Model,
+    clock: Clock,
+    keeping: Keeping | None,
+    publishers: Sequence[TelemetryPublisher] = (),
+    *,
+    live: bool,
+) -> Iterator[Adaptation | None]:
+    """Make what adapts a session, if it asks for that; end its processes afterwards.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+    model : Model
+        What decodes.
+    clock : Clock
+        The session's.
+    keeping : Keeping, optional
+        What keeps it, with the doors through which a clinician allows changes.
+    publishers : sequence of TelemetryPublisher
+        Who tells figures to whoever looks on.
+    live : bool
+        Whether it runs in real time; otherwise the learner learns while the run stands still, and
+        there is no error detector.
+
+    Yields
+    ------
+    adaptation : Adaptation or None
+        A watcher, for `assemble`; the loop has to be told to it by `Adaptation.serve`.
+
+    Raises
+    ------
+    ConfigError, BundleError
+        If the session cannot adapt as it says.
+    """
+    if not check_adaptation(session, model, live=live):
+        yield None
+        return
+    config = session.adaptation
+    if live and config.permission == "clinician" and (keeping is None or keeping.doors is None):
+        raise ConfigError(
+            "adaptation.permission is 'clinician', but this run has no control link over which "
+            "one could give it: name a folder with --recordings, or set it to 'session'."
+        )
+    if config.error_model and not live:
+        err.print("No error potentials are read in a run that is not live.", highlight=False)
+    head = head_of(model)
+
+    def post(figures: AdaptationFigures) -> None:
+        for publisher in publishers:
+            publisher.post(figures)
+
+    beside = Neighbours(
+        learning=_learning(session, head, live=live),
+        rewards=RewardDesk(config, model.card.classes, _error_scores(session)),
+        clock=clock,
+        adapter_of=open_adapter,
+        why_not=adaptation_refusal(config, keeping, clock),
+        errors=ErrorLink(config.error_model) if config.error_model and live else None,
+        audit=keeping.audit if keeping else None,
+        post=post,
+    )
+    envelope = Envelope(head, _envelope_config(session), epoch=model.adapter.epoch)
+    adaptation = Adaptation(config, _serving(session, model, head), envelope, beside)
+    try:
+        yield adaptation
+    finally:
+        adaptation.close()
+
+
+def _envelope_config(session: SessionConfig) -> EnvelopeConfig:
+    made: EnvelopeConfig = build(EnvelopeConfig, session.adaptation.envelope, "adaptation.envelope")
+    return made
+
+
+def _learning(session: SessionConfig, head: PrototypeHead, *, live: bool) -> Learning:
+    config = session.adaptation
+    if live:
+        return LearningLink(config.learner, config.settings, head)
+    cls = find("learner", config.learner)
+    return LearningHere(cls(head, build(cls.Config, config.settings, "adaptation.settings")))
+
+
+def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Serving:
+    arrays: dict[str, Any] = getattr(model.adapter, "to_arrays")()  # noqa: B009
+    from_s = 0.0
+    if session.adaptation.trial == "cue":
+        task: Task = find("task", model.card.task)
+        span = getattr(task.scorer(model.card), "span", None)
+        from_s = float(getattr(span, "start_s", 0.0))
+    return Serving(card=model.card, head=head, arrays=arrays, from_s=from_s)
+
+
+def _error_scores(session: SessionConfig) -> Mapping[str, Any]:
+    """How good the error model was on what it had not seen."""
+    path = session.adaptation.error_model
+    return open_error_model(path).card.scores if path else {}
