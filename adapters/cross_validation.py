@@ -252,13 +252,13 @@ class CrossValidation(Generic[E]):
         shape = (len(chosen), len(self._trials.classes))
         scores = [np.empty((len(costs), *shape)) for costs in self._costs]
         for fold in folds:
-            encoder, learnt, labels = self._learn(np.delete(chosen, fold))
+            encoder, learnt, rows = self._learn(np.delete(chosen, fold))
             held_out = self._split(encoder, self._encode(encoder, chosen[fold]))
             for place, part in enumerate(self._parts):
-                for row, cost in enumerate(self._costs[place]):
-                    weights = self._weights(learnt[place], labels, cost, part)
+                for which, cost in enumerate(self._costs[place]):
+                    weights = self._weights(learnt[place], rows, cost, part)
                     means = self._means(weights, held_out[place], chosen[fold])
-                    scores[place][row, fold] = means
+                    scores[place][which, fold] = means
         targets = self._trials.targets[chosen]
         taken = [self._best(each, targets, place) for place, each in enumerate(scores)]
         if len(taken) == 1:
@@ -299,9 +299,9 @@ class CrossValidation(Generic[E]):
         weights : Weights
             Fitted on its features.
         """
-        encoder, learnt, labels = self._learn(chosen)
+        encoder, learnt, rows = self._learn(chosen)
         fits = [
-            self._weights(features, labels, reading.cost, part)
+            self._weights(features, rows, reading.cost, part)
             for features, reading, part in zip(learnt, readings, self._parts, strict=True)
         ]
         return encoder, fits[0] if len(fits) == 1 else mean_of(fits, readings)
@@ -317,12 +317,15 @@ class CrossValidation(Generic[E]):
         return Rehearsal(readings=(Reading(cost=self._costs[0][0]),), scores=nothing)
 
     def _weights(
-        self, features: Floats, labels: NDArray[np.str_], cost: float | None, config: FitConfig
+        self, features: Floats, rows: Indices, cost: float | None, config: FitConfig
     ) -> Weights:
-        equal = config.priors == "equal"
+        equal, trials = config.priors == "equal", self._trials.of_window[rows]
+        labels = self._trials.labels[trials]
         if config.classifier == "prototypes":
             classes = self._trials.classes
-            return Weights.of(PrototypeHead.fit(features, labels, classes, equal_priors=equal))
+            return Weights.of(
+                PrototypeHead.fit(features, labels, classes, equal_priors=equal, trials=trials)
+            )
         mean, scale = features.mean(axis=0), features.std(axis=0)
         scale[scale == 0] = 1.0
         if config.scale == "common":
@@ -330,16 +333,16 @@ class CrossValidation(Generic[E]):
         weights, bias = fit_classifier((features - mean) / scale, labels, cost, equal=equal)
         return Weights(mean=mean, scale=scale, weights=weights, bias=bias)
 
-    def _learn(self, chosen: Indices) -> tuple[E, list[Floats], NDArray[np.str_]]:
-        """An encoder, and features and labels of the windows that it was fitted on."""
+    def _learn(self, chosen: Indices) -> tuple[E, list[Floats], Indices]:
+        """An encoder, and features and rows of the windows that it was fitted on."""
         rows = self._trials.windows_of(chosen)
         labels = self._trials.labels[self._trials.of_window[rows]]
         if self._places is None:
             encoder = self._fit_encoder(self._windows[rows], labels)
-            return encoder, self._split(encoder, encoder.encode_many(self._windows[rows])), labels
+            return encoder, self._split(encoder, encoder.encode_many(self._windows[rows])), rows
         encoder = self._fit_encoder(self._windows[rows], labels, self._places[rows])
         seen = cast(AlignedEncoder, encoder).encode_many(self._windows[rows], self._places[rows])
-        return encoder, self._split(encoder, seen), labels
+        return encoder, self._split(encoder, seen), rows
 
     def _encode(self, encoder: E, chosen: Indices) -> Floats:
         return self._unseen(encoder, self._trials.windows_of(chosen))
