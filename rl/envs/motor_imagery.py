@@ -7,7 +7,9 @@ the class to show, or to abstain.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
@@ -95,7 +97,8 @@ class MotorImagery(SimulatedEnvironment):
             reward=config.reward,
         )
         rest = np.full(config.n_classes, 1 / config.n_classes)
-        super().__init__(config.n_classes, IMAGERY, rest, {}, signal, trials)
+        nothing_more: dict[str, gymnasium.Space[Any]] = {}
+        super().__init__(config.n_classes, IMAGERY, rest, nothing_more, signal, trials)
 
     def _fresh(self) -> None:
         self._bag: list[int] = []
