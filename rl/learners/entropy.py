@@ -147,7 +147,7 @@ class Entropy:
 
     Config = EntropyConfig
 
-    def __init__(self, head: PrototypeHead, config: EntropyConfig = EntropyConfig()) -> None:  # noqa: B008
+    def __init__(self, head: PrototypeHead, config: EntropyConfig = EntropyConfig()) -> None:
         self.config = config
         self._head = self._first = head
         self._where = np.zeros(2 * len(head.centre) + 1)

@@ -26,7 +26,7 @@ class Frozen:
 
     Config = FrozenConfig
 
-    def __init__(self, head: PrototypeHead, config: FrozenConfig = FrozenConfig()) -> None:  # noqa: B008
+    def __init__(self, head: PrototypeHead, config: FrozenConfig = FrozenConfig()) -> None:
         self.config = config
         self._head = head
 

@@ -72,7 +72,7 @@ class Recalibration:
     Config = RecalibrationConfig
 
     def __init__(
-        self, head: PrototypeHead, config: RecalibrationConfig = RecalibrationConfig()  # noqa: B008
+        self, head: PrototypeHead, config: RecalibrationConfig = RecalibrationConfig()
     ) -> None:
         self.config = config
         self._head, self._anchor = head, head.prototypes
@@ -109,9 +109,7 @@ class Recalibration:
         shares = np.concatenate([_meant_shares(one, len(self._anchor)) for one in known])
         points = np.concatenate([one.points for one in known])
         counts, means = class_means(shares, points)
-        moved = shrunk(
-            self._anchor, counts, means, own=self.config.own, common=self.config.common
-        )
+        moved = shrunk(self._anchor, counts, means, own=self.config.own, common=self.config.common)
         self._head = replace(self._head, prototypes=moved)
 
     def adopt(self, head: PrototypeHead) -> None:

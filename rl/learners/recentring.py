@@ -1,8 +1,8 @@
 """Recentring: what all classes share is put back to where calibration had it.
 
-A new day, a dried electrode or another posture moves the features of all classes together [1]_ [2]_.
-The plain mean of a stream would also move when one class is more frequent than another, so every
-class counts the same here, as the head sees it. Alignment of the signal itself, before features, is
+A new day, a dried electrode or another posture moves the features of all classes together
+[1]_ [2]_. The plain mean of a stream would also move when one class is more frequent than another,
+so every class counts the same here, as the head sees it. Alignment of the signal itself, before features, is
 a matter of the encoder.
 
 References
@@ -57,9 +57,7 @@ class RecentringConfig:
     most_gain: float = 2.0
 
     def __post_init__(self) -> None:
-        require(
-            self, half_life=(2, 1000), own=(1e-3, 1000), common=(1e-3, 1000), most_gain=(1, 10)
-        )
+        require(self, half_life=(2, 1000), own=(1e-3, 1000), common=(1e-3, 1000), most_gain=(1, 10))
 
 
 class Recentring:
@@ -75,9 +73,7 @@ class Recentring:
 
     Config = RecentringConfig
 
-    def __init__(
-        self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()  # noqa: B008
-    ) -> None:
+    def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
         self._begin(head)
         self._said = "nothing yet"

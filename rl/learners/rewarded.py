@@ -76,7 +76,7 @@ class RewardedConfig:
     lapse: float = 0.15
     patience: int = 5
     unanswered: float = 0.5
-    even: float = 5.0
+    even: float = 1000.0
     rounds: int = 3
     most_trials: int = 100
     exchange: float = 3.0
@@ -102,7 +102,7 @@ class Rewarded:
 
     Config = RewardedConfig
 
-    def __init__(self, head: PrototypeHead, config: RewardedConfig = RewardedConfig()) -> None:  # noqa: B008
+    def __init__(self, head: PrototypeHead, config: RewardedConfig = RewardedConfig()) -> None:
         self.config = config
         self._head, self._anchor = head, head.prototypes
         self._memory = Memory(config.most_trials)

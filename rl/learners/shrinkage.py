@@ -67,9 +67,7 @@ def common_shift(
     return shift
 
 
-def shrunk(
-    anchor: Floats, counts: Floats, means: Floats, *, own: float, common: float
-) -> Floats:
+def shrunk(anchor: Floats, counts: Floats, means: Floats, *, own: float, common: float) -> Floats:
     """Where the classes most probably are now, shape (n_classes, n_directions).
 
     Parameters

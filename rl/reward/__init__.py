@@ -1,1 +1,1 @@
-"""From what people and detectors say to rewards of trials. Investigational, not a medical device."""
+"""From what people and detectors say to rewards. Investigational, not a medical device."""

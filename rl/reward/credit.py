@@ -62,7 +62,7 @@ class Credit:
 
     Config = CreditConfig
 
-    def __init__(self, config: CreditConfig = CreditConfig()) -> None:  # noqa: B008
+    def __init__(self, config: CreditConfig = CreditConfig()) -> None:
         self.config = config
         self._shown: OrderedDict[int, float] = OrderedDict()
 

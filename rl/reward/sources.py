@@ -58,7 +58,7 @@ class Sources:
     Config = SourcesConfig
 
     def __init__(
-        self, options: Sequence[str] = (), config: SourcesConfig = SourcesConfig()  # noqa: B008
+        self, options: Sequence[str] = (), config: SourcesConfig = SourcesConfig()
     ) -> None:
         self.config = config
         self._options = list(options)

@@ -24,9 +24,7 @@ def judged(trial, meant):
 def speller_trial(number, head, rng):
     under = np.eye(6, dtype=np.int64)[:, np.tile(np.arange(6), 3)]
     features = rng.normal(size=(18, len(head.mean)))
-    return Trial(
-        number=number, features=features, under=under, prior=np.full(6, 1 / 6), decided=2
-    )
+    return Trial(number=number, features=features, under=under, prior=np.full(6, 1 / 6), decided=2)
 
 
 @pytest.mark.parametrize("name", NAMES)

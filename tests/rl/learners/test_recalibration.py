@@ -35,9 +35,7 @@ def test_it_waits_until_there_are_enough():
 
 def test_it_waits_for_a_class_that_was_not_cued():
     world = World(3)
-    learner = world.live(
-        Recalibration(world.head), 12, reward=cued, shares=[0.4, 0.3, 0.3, 0.0]
-    )
+    learner = world.live(Recalibration(world.head), 12, reward=cued, shares=[0.4, 0.3, 0.3, 0.0])
     assert not learner.enough
     assert learner.head.sha256 == world.head.sha256
 

@@ -17,7 +17,15 @@ def shown(config=None):
 
 @pytest.mark.parametrize(
     ("at_s", "trial"),
-    [(105.3, 30), (106.5, 30), (106.6, None), (105.1, None), (102.4, 20), (101.1, 10), (99.0, None)],
+    [
+        (105.3, 30),
+        (106.5, 30),
+        (106.6, None),
+        (105.1, None),
+        (102.4, 20),
+        (101.1, 10),
+        (99.0, None),
+    ],
 )
 def test_it_is_about_the_last_decision_that_is_neither_too_fresh_nor_too_old(at_s, trial):
     assert shown().about(at_s) == trial
