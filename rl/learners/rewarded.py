@@ -76,7 +76,7 @@ class RewardedConfig:
     lapse: float = 0.15
     patience: int = 5
     unanswered: float = 0.5
-    even: float = 5.0
+    even: float = 1000.0
     rounds: int = 3
     most_trials: int = 100
     exchange: float = 3.0

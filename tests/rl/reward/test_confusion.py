@@ -54,5 +54,5 @@ def test_a_certain_probability_stays_finite():
 
 
 def test_rates_that_are_none_are_refused():
-    with pytest.raises(ConfigError, match="tpr must be from 0.01 to 0.99, got 1"):
+    with pytest.raises(ConfigError, match=r"tpr must be from 0\.01 to 0\.99, got 1"):
         ConfusionConfig(tpr=1.0)
