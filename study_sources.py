@@ -170,7 +170,9 @@ def _fit_plan(plan: CasePlan) -> FitPlan:
     first = plans[0]
     if not plan.few_electrodes:
         return first
-    settings: Mapping[str, Any] = {**first.settings, "n_pairs": 1}
+    settings: Mapping[str, Any] = first.settings
+    if first.encoder == "csp":
+        settings = {**settings, "n_pairs": 1}
     conditioning = replace(first.conditioning, bad_channels=None)
     return replace(first, conditioning=conditioning, settings=settings)
 

@@ -224,7 +224,8 @@ def test_parts_that_can_be_adapted_make_one_head():
     windows = trials(n_classes=3)[0][:, :, 0]
     parts = np.split(windows, [SIZES[0]], axis=1)
     labels = np.array(["a", "b", "c"])[everything % 3]
-    heads = [PrototypeHead.fit(part, labels, ("a", "b", "c")) for part in parts]
+    each = np.arange(60)  # a trial is a window here
+    heads = [PrototypeHead.fit(part, labels, ("a", "b", "c"), trials=each) for part in parts]
     logs = [
         head.scores(part) / reading.temperature / 2
         for head, part, reading in zip(heads, parts, readings, strict=True)
