@@ -2,8 +2,8 @@
 
 A new day, a dried electrode or another posture moves the features of all classes together
 [1]_ [2]_. The plain mean of a stream would also move when one class is more frequent than another,
-so every class counts the same here, as the head sees it. Alignment of the signal itself, before features, is
-a matter of the encoder.
+so every class counts the same here, as the head sees it. Alignment of the signal itself, before
+features, is a matter of the encoder.
 
 References
 ----------
