@@ -73,6 +73,12 @@ class Recentring:
 
     Config = RecentringConfig
 
+    _head: PrototypeHead
+    _first: PrototypeHead
+    _counts: Floats
+    _sums: Floats
+    _squares: Floats
+
     def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
         self._begin(head)
@@ -118,8 +124,8 @@ class Recentring:
     def _begin(self, head: PrototypeHead) -> None:
         self._head = self._first = head
         self._counts = np.zeros(len(head.classes))
-        self._sums = np.zeros_like(head.prototypes)
-        self._squares = np.zeros_like(head.prototypes)
+        self._sums = np.zeros(head.prototypes.shape)
+        self._squares = np.zeros(head.prototypes.shape)
 
     def _recentred(self) -> PrototypeHead:
         first, config = self._first, self.config
