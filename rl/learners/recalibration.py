@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...runtime.prototype_head import PrototypeHead
+from ...runtime.prototype_head import Floats, PrototypeHead
 from ..ranges import require
 from ..trial import UNKNOWN, Reward, Trial
 from .memory import Memory, Remembered
@@ -128,8 +128,9 @@ def _meant(one: Remembered) -> int | None:
     return known[-1] if known else None
 
 
-def _meant_shares(one: Remembered, n_classes: int) -> np.ndarray:
+def _meant_shares(one: Remembered, n_classes: int) -> Floats:
     """Share of each class in each window, weighed so that n windows count as their root."""
     options = np.zeros(one.trial.n_options)
     options[_meant(one) or 0] = 1.0
-    return one.trial.shares(options, n_classes) / np.sqrt(len(one.points))
+    shares: Floats = one.trial.shares(options, n_classes) / np.sqrt(len(one.points))
+    return shares

@@ -2,8 +2,8 @@
 
 A new day, a dried electrode or another posture moves the features of all classes together
 [1]_ [2]_. The plain mean of a stream would also move when one class is more frequent than another,
-so every class counts the same here, as the head sees it. Alignment of the signal itself, before features, is
-a matter of the encoder.
+so every class counts the same here, as the head sees it. Alignment of the signal itself, before
+features, is a matter of the encoder.
 
 References
 ----------
@@ -73,6 +73,12 @@ class Recentring:
 
     Config = RecentringConfig
 
+    _head: PrototypeHead
+    _first: PrototypeHead
+    _counts: Floats
+    _sums: Floats
+    _squares: Floats
+
     def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
         self._begin(head)
@@ -118,8 +124,8 @@ class Recentring:
     def _begin(self, head: PrototypeHead) -> None:
         self._head = self._first = head
         self._counts = np.zeros(len(head.classes))
-        self._sums = np.zeros_like(head.prototypes)
-        self._squares = np.zeros_like(head.prototypes)
+        self._sums = np.zeros(head.prototypes.shape)
+        self._squares = np.zeros(head.prototypes.shape)
 
     def _recentred(self) -> PrototypeHead:
         first, config = self._first, self.config

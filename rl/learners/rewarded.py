@@ -45,7 +45,8 @@ class RewardedConfig:
         Windows that it takes to move a class, or all of them together, half of the way from where
         the prior holds them; above 0 to 1000.
     leak : float
-        Share of the way by which the prior follows the prototypes with every trial, 0 to 1.
+        Share of the way by which the prior follows the prototypes with every reward, 0 to 1; less
+        with one that says less than a nat.
     lapse : float
         Share of trials in which the signal has nothing to do with what was meant, 0 to 0.9.
     patience : int
@@ -126,7 +127,6 @@ class Rewarded:
         """Store a trial; one that has waited in vain is learnt from without a reward."""
         if not self._memory.add(trial, self._head):
             return
-        self._anchor = self._anchor + self.config.leak * (self._head.prototypes - self._anchor)
         waited = self._memory.trials()[: -self.config.patience or None]
         if self.config.unanswered and waited and not waited[-1].rewards:
             self._learn("a trial without a reward")
@@ -134,6 +134,10 @@ class Rewarded:
     def hear(self, reward: Reward) -> None:
         """Put a reward to its trial, and read all stored trials again."""
         if self._memory.tell(reward):
+            # What nobody confirmed must not become what the prior holds to.
+            says = 1.0 if reward.meant != UNKNOWN else min(abs(reward.log_odds), 1.0)
+            leak = self.config.leak * says
+            self._anchor = self._anchor + leak * (self._head.prototypes - self._anchor)
             # Only what speaks against a decision can speak for another order of the classes.
             against = reward.log_odds < 0 or reward.meant != UNKNOWN
             self._learn(f"reward of trial {reward.trial}", against)

@@ -86,11 +86,12 @@ def soft_labels(
     options = joint / sums[trial]
     attended = options * (1 - lapse) * signal / np.maximum(seen, 1e-300)
     n_classes = len(prototypes)
-    shares = np.bincount(
+    shares: Floats = np.bincount(
         layout.window * n_classes + layout.place,
         weights=attended[layout.row],
         minlength=len(layout.points) * n_classes,
-    ).reshape(-1, n_classes)
+    ).astype(np.float64)
+    shares = shares.reshape(-1, n_classes)
     return SoftLabels(
         shares=shares,
         confidence=np.maximum.reduceat(options, starts),
