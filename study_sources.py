@@ -145,11 +145,13 @@ def recorded_case(root: Path, plan: CasePlan) -> RecordedCase:
     def asked(part: Collected) -> tuple[Asked, ...]:
         return _asked(part, encoder.encode_many(part.windows), plan, rng)
 
+    # Serving masks bad electrodes window by window; the model's own stay what they are.
+    later = replace(heard.plan, conditioning=replace(heard.plan.conditioning, bad_channels=None))
     sessions = []
     for names in plan.sessions:
         sources = [_source(root, name, plan.sessions_part) for name in names]
         sessions.append(
-            tuple(one for part in gather(sources, heard.plan, _quiet).parts for one in asked(part))
+            tuple(one for part in gather(sources, later, _quiet).parts for one in asked(part))
         )
     return RecordedCase(
         person=plan.person,

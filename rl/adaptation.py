@@ -69,7 +69,6 @@ class Adaptation:
         self._lock = threading.Lock()
         self._maker: TrialMaker | None = None
         self._rate_hz = 0.0
-        self._proposed: set[str] = set()
         self._notes: deque[tuple[AuditKind, str, str, dict[str, Any]]] = deque(maxlen=_MOST_NOTES)
         self._kept_out = ("", -1)
         self._turned_down = ("", -_TURNED_DOWN_EVERY_S, 0)
@@ -197,8 +196,6 @@ class Adaptation:
         self._envelope.propose(proposal)
         if why := self._envelope.refused:
             self._turn_down(proposal, why, now_s)
-        else:
-            self._proposed = {proposal.head.sha256}
 
     def _offer(self, version: Version) -> None:
         """Let a version wait for the loop; it takes over before the next window."""
@@ -210,8 +207,8 @@ class Adaptation:
             return
         self._promotions.offer(promotion, adapter)
         back = version.rule == "roll-back"
-        adopt = back or version.sha256 not in self._proposed
-        self._beside.learning.serve(version.head, adopt=adopt)
+        # After a step that was shortened the learner stays where it is: the envelope follows it.
+        self._beside.learning.serve(version.head, adopt=back)
         what = AuditKind.ROLLBACK if back else AuditKind.PROMOTION
         self._note(what, version.who, version.reason, self._details(version))
 

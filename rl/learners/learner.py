@@ -31,4 +31,4 @@ class Learner(Protocol):
         """Something became known of a trial seen before; of an unknown or old one, nothing."""
 
     def adopt(self, head: PrototypeHead) -> None:
-        """Another head serves from here on: go on from it (a roll-back, or a shortened step)."""
+        """It was rolled back to another head: go on from that one."""

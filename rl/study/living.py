@@ -137,5 +137,6 @@ class _Held:
         if version is None:
             return
         self._since.clear()
+        # After a step that was shortened the learner stays where it is: the envelope follows it.
         if version.rule == "roll-back":
             self._learner.adopt(version.head)
