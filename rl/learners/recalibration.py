@@ -132,4 +132,5 @@ def _meant_shares(one: Remembered, n_classes: int) -> np.ndarray:
     """Share of each class in each window, weighed so that n windows count as their root."""
     options = np.zeros(one.trial.n_options)
     options[_meant(one) or 0] = 1.0
-    return one.trial.shares(options, n_classes) / np.sqrt(len(one.points))
+    shares: np.ndarray = one.trial.shares(options, n_classes) / np.sqrt(len(one.points))
+    return shares

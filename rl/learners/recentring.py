@@ -2,8 +2,8 @@
 
 A new day, a dried electrode or another posture moves the features of all classes together
 [1]_ [2]_. The plain mean of a stream would also move when one class is more frequent than another,
-so every class counts the same here, as the head sees it. Alignment of the signal itself, before features, is
-a matter of the encoder.
+so every class counts the same here, as the head sees it. Alignment of the signal itself, before
+features, is a matter of the encoder.
 
 References
 ----------
@@ -75,6 +75,10 @@ class Recentring:
 
     def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
+        self._head: PrototypeHead
+        self._counts: Floats
+        self._sums: Floats
+        self._squares: Floats
         self._begin(head)
         self._said = "nothing yet"
 

@@ -86,11 +86,15 @@ def soft_labels(
     options = joint / sums[trial]
     attended = options * (1 - lapse) * signal / np.maximum(seen, 1e-300)
     n_classes = len(prototypes)
-    shares = np.bincount(
-        layout.window * n_classes + layout.place,
-        weights=attended[layout.row],
-        minlength=len(layout.points) * n_classes,
-    ).reshape(-1, n_classes)
+    shares: Floats = (
+        np.bincount(
+            layout.window * n_classes + layout.place,
+            weights=attended[layout.row],
+            minlength=len(layout.points) * n_classes,
+        )
+        .astype(np.float64)
+        .reshape(-1, n_classes)
+    )
     return SoftLabels(
         shares=shares,
         confidence=np.maximum.reduceat(options, starts),

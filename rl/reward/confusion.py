@@ -3,8 +3,8 @@
 A detector of errors is known by two rates: of the wrong decisions it finds the share `tpr`, of the
 right ones it leaves the share `tnr` in peace. Bayes' rule turns what it saw into odds; and since
 the rates are known, the bias that its mistakes put into the share of right decisions can be taken
-out, in the mean over many [1]_. A detector barely better than chance would be divided by nearly nothing
-there, and says nothing instead.
+out, in the mean over many [1]_. A detector barely better than chance would be divided by nearly
+nothing there, and says nothing instead.
 
 References
 ----------
