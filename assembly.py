@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from .adapter_settings import adapter_settings
@@ -390,12 +391,8 @@ def _sinks(
     outside = [part for part in session.sinks if getattr(find("sink", part.kind), "outside", False)]
     if not (watched and session.watchdog.on and outside):
         return None, [find("sink", part.kind)(part.settings) for part in session.sinks]
-    plug = Plug(
-        outside,
-        session.watchdog,
-        disarm=lambda: guard.tell(Signal.WATCHDOG),
-        tell=fanout.say,
-    )
+    disarm = partial(guard.tell, Signal.WATCHDOG)
+    plug = Plug(outside, session.watchdog, disarm=disarm, tell=fanout.say)
     guard.alarms.append(plug.stop)
     inside = [part for part in session.sinks if part not in outside]
     return plug, [*(find("sink", part.kind)(part.settings) for part in inside), plug]

@@ -331,6 +331,7 @@ app.add_typer(key_commands.keys, name="keys")
 app.add_typer(timing_commands.timing, name="timing")
 app.add_typer(trust_commands.trust, name="trust")
 app.add_typer(montage_commands.montage, name="montage")
+app.add_typer(study_commands.app, name="study")
 
 
 def main() -> None:

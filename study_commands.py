@@ -27,16 +27,17 @@ class Part(StrEnum):
     SIMULATED = "simulated"
 
 
-Data = Annotated[
-    Path | None, typer.Option(envvar="DIVERLOOP_DATA", help="Folder of recordings.")
-]
+Data = Annotated[Path | None, typer.Option(envvar="DIVERLOOP_DATA", help="Folder of recordings.")]
 Cases = Annotated[Path | None, typer.Option(help="Study file; the shipped one if left out.")]
 People = Annotated[int, typer.Option(help="Simulated persons for each drift.", min=2)]
 Seed = Annotated[int, typer.Option(help="Of the first person; 100 and up is for tuning.", min=0)]
+Trials = Annotated[int, typer.Option(help="Of each simulated person.", min=30)]
 Detector = Annotated[
     float, typer.Option(help="Balanced accuracy of the detector of errors.", min=0.5, max=0.99)
 ]
-Drifts = Annotated[list[str] | None, typer.Option(help="Only these drifts; give it again for more.")]
+Drifts = Annotated[
+    list[str] | None, typer.Option(help="Only these drifts; give it again for more.")
+]
 Workers = Annotated[int, typer.Option(help="Processes at a time; 0 for one a core.", min=0)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for table, figure and numbers.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
@@ -50,13 +51,14 @@ def adaptation(
     drift: Drifts = None,
     people: People = 16,
     seed: Seed = 0,
+    trials: Trials = 240,
     detector: Detector = 0.75,
     workers: Workers = 0,
     out_folder: Out = Path("study"),
     as_json: AsJson = False,
 ) -> None:
     """Frozen, recentred, pseudo-labels, reward, shuffled reward, bandit, oracle: side by side."""
-    from .rl.study.campaign import CampaignConfig
+    from .rl.study.campaign_config import CampaignConfig
     from .studying import DRIFTS, do_all, jobs_of, markdown_of, report_of
 
     with plain_errors(as_json):
@@ -67,7 +69,9 @@ def adaptation(
                 "The study needs a folder of recordings: name it with --data, or leave them out "
                 "with --part simulated."
             )
-        config = CampaignConfig(people=people, first_seed=seed, balanced_accuracy=detector)
+        config = CampaignConfig(
+            people=people, first_seed=seed, n_trials=trials, balanced_accuracy=detector
+        )
         jobs = jobs_of(
             config,
             root=None if part is Part.SIMULATED else data,

@@ -11,20 +11,13 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .rl.study.arms import FROZEN, ORACLE
-from .rl.study.campaign import (
-    SCORED_FROM,
-    CampaignConfig,
-    recorded_places,
-    run_places,
-    simulated_places,
-    usual_arms,
-)
+from .rl.study.arms import FROZEN, ORACLE, usual_arms
+from .rl.study.campaign_config import SCORED_FROM, CampaignConfig
 from .rl.study.figures import Row, trials_to
 from .rl.study.living import Course
 from .rl.study.summary import as_markdown, reward_over_shuffled, summarise
 from .rl.study.worlds import Place
-from .runtime.errors import ConfigError
+from .runtime.errors import ConfigError, DiverloopError
 from .study_sources import CasePlan, read_study, recorded_case
 
 ABRUPT = "abrupt_recap"
@@ -32,9 +25,6 @@ DRIFTS = (
     "none", "shift", "rotation", "class_selective", ABRUPT, "gain", "channel_death",
     "strategy_switch", "adversarial",
 )  # fmt: skip
-ONSET = 80
-"""Trial at which an abrupt drift comes: before it, an envelope has seen what is usual."""
-
 NOTICE = "Investigational, not a medical device."
 
 Tell = Callable[[str, int, int], None]
@@ -65,9 +55,9 @@ class Job:
     @property
     def name(self) -> str:
         """What a person calls it."""
-        return f"{self.plan.name} ({self.plan.person})" if self.plan else (
-            f"{self.environment}, {self.drift}"
-        )
+        if self.plan:
+            return f"{self.plan.name} ({self.plan.person})"
+        return f"{self.environment}, {self.drift}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +135,8 @@ def do(job: Job) -> Done:
     done : Done
         With rows, or with the reason why not.
     """
-    warnings.simplefilter("ignore")
+    from .rl.study.campaign import run_places
+
     courses: dict[str, list[Course]] = {}
 
     def keep(place: Place, arm: Any, held: bool, course: Course) -> None:
@@ -153,28 +144,33 @@ def do(job: Job) -> Done:
             courses.setdefault(arm.name, []).append(course)
 
     try:
-        places, scored_from = _places(job)
-        rows = run_places(places, usual_arms(), scored_from=scored_from, keep=keep)
-    except Exception as error:  # one recording that cannot be read must not end a night's work
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            places, scored_from = _places(job)
+            rows = run_places(places, usual_arms(), scored_from=scored_from, keep=keep)
+    # One recording that cannot be read must not end a night's work.
+    except (DiverloopError, ValueError, OSError) as error:
         return Done(job=job, failed=f"{type(error).__name__}: {error}")
     return Done(job=job, rows=rows, courses=courses)
 
 
 def _places(job: Job) -> tuple[list[Place], float]:
+    from .rl.study.campaign import recorded_places, simulated_places
+
     if job.plan is not None:
         case = recorded_case(Path(job.root), job.plan)
         return list(recorded_places(case, job.config)), SCORED_FROM["recorded"]
-    settings = _settings(job.drift, job.config.n_trials)
+    settings = _settings(job.drift, job.config)
     places = simulated_places(job.environment, job.drift, settings, job.config)
     return list(places), SCORED_FROM["simulated"]
 
 
-def _settings(drift: str, n_trials: int) -> dict[str, object]:
+def _settings(drift: str, config: CampaignConfig) -> dict[str, object]:
     if drift == "none":
         return {}
     if drift in (ABRUPT, "strategy_switch"):
-        return {"onset": ONSET}
-    return {"onset": 20, "over": round(0.6 * n_trials)}
+        return {"onset": config.onset}
+    return {"onset": config.n_trials // 12, "over": round(0.6 * config.n_trials)}
 
 
 def do_all(jobs: Sequence[Job], *, workers: int, tell: Tell) -> list[Done]:
@@ -254,7 +250,7 @@ def report_of(done: Sequence[Done], config: CampaignConfig) -> dict[str, Any]:
         },
         "trials_to_90_percent_of_oracle": {
             one.job.name: {
-                arm: trials_to(one.courses, arm, ONSET).as_dict()
+                arm: trials_to(one.courses, arm, config.onset).as_dict()
                 for arm in one.courses
                 if arm not in (FROZEN, ORACLE)
             }
@@ -282,7 +278,9 @@ def markdown_of(report: dict[str, Any]) -> str:
         over = part["reward_over_shuffled"]["on"]
         lines += [f"## {name}", "", as_markdown(part["arms"]), ""]
         if over["value"] is not None:
-            interval = "" if over["low"] is None else f" ({over['low']:+.3f} to {over['high']:+.3f})"
+            interval = (
+                "" if over["low"] is None else f" ({over['low']:+.3f} to {over['high']:+.3f})"
+            )
             lines += [f"Reward minus shuffled reward: {over['value']:+.3f}{interval}.", ""]
     for name, arms in report["trials_to_90_percent_of_oracle"].items():
         lines += [f"## Trials to 90 % of the oracle, {name}", ""]
@@ -297,5 +295,3 @@ def _trials(one: dict[str, Any]) -> str:
         return "not reached"
     high = one["high"]
     return f"{one['value']:.0f} ({one['low']:.0f} to {'never' if high == float('inf') else high})"
-
-

@@ -94,7 +94,9 @@ HOMES = {
     ),
     "cryptography": ("runtime/record/signing.py",),
     "matplotlib": (
-        "decoders/engines/measuring_plot.py", "rl/study/picture.py", "runtime/record/report/",
+        "decoders/engines/measuring_plot.py",
+        "rl/study/picture.py",
+        "runtime/record/report/",
     ),
     "weasyprint": ("runtime/record/report/",),
     "mne_bids": ("runtime/record/bids.py",),

@@ -137,7 +137,8 @@ class P300Speller(SimulatedEnvironment):
         prior: Floats = np.arange(1.0, self.config.n_items + 1) ** -self.config.language
         if self.config.backspace:
             prior[-1] = np.median(prior)
-        return prior / prior.sum()
+        prior /= prior.sum()
+        return prior
 
     def _flashes(self) -> NDArray[np.int8]:
         """Which items each flash lights, rows and columns of a round in random order."""

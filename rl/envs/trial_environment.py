@@ -103,7 +103,8 @@ class TrialEnvironment(gymnasium.Env[Observation, int]):
         Of the episode.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}
+    # gymnasium declares an instance's own, and looks the class's up.
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": []}  # type: ignore[misc]
 
     def __init__(
         self, n_options: int, seen: Mapping[str, gymnasium.Space[Any]], config: TrialsConfig

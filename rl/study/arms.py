@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...runtime.catalog import find
 from ...runtime.prototype_head import PrototypeHead
 from ..learners.learner import Learner
 from ..trial import Reward, Trial
@@ -15,6 +16,8 @@ NOTHING, ERRORS, SHUFFLED, TRUTH = "nothing", "errors", "shuffled", "truth"
 
 FROZEN, ORACLE = "frozen", "oracle"
 """Names of the two arms that all others are measured between."""
+RECENTRED, PSEUDO, ENTROPY = "recentred", "pseudo-labels", "entropy"
+REWARD, SHUFFLED_REWARD, BANDIT = "reward", "reward, shuffled", "bandit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,25 @@ class Arm:
     make: Callable[[PrototypeHead], Learner]
     told: str
     held: bool = True
+
+
+def usual_arms() -> tuple[Arm, ...]:
+    """The ladder, from doing nothing to knowing everything."""
+
+    def arm(name: str, learner: str, told: str, held: bool = True) -> Arm:
+        kind = find("learner", learner)
+        return Arm(name=name, make=lambda head: kind(head, kind.Config()), told=told, held=held)
+
+    return (
+        arm(FROZEN, "frozen", NOTHING, held=False),
+        arm(RECENTRED, "recentring", NOTHING),
+        arm(ENTROPY, "entropy", NOTHING),
+        arm(PSEUDO, "pseudo_labels", NOTHING),
+        arm(REWARD, "reward", ERRORS),
+        arm(SHUFFLED_REWARD, "reward", SHUFFLED),
+        arm(BANDIT, "bandit", ERRORS),
+        arm(ORACLE, "reward", TRUTH, held=False),
+    )
 
 
 class Messenger:
@@ -86,7 +108,7 @@ class Messenger:
         return ()
 
     def _mixed(self, reward: Reward) -> Reward:
-        """What was said of an earlier trial, under this one's name: as often right, about nothing."""
+        """What was said of an earlier trial, told of this one: as often right, about nothing."""
         self._earlier.append(reward)
         other = self._earlier[int(self._rng.integers(len(self._earlier)))]
         return replace(reward, log_odds=other.log_odds, value=other.value)

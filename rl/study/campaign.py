@@ -3,72 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import gymnasium
 
-from ...runtime.catalog import find
+from ...runtime.errors import ConfigError
 from ..envelope.config import EnvelopeConfig
-from ..envs import registration
 from ..envs.error_channel import ErrorChannelConfig
-from .arms import ERRORS, FROZEN, NOTHING, ORACLE, SHUFFLED, TRUTH, Arm
+from ..envs.registration import ENVIRONMENTS
+from .arms import Arm
+from .campaign_config import CampaignConfig
 from .figures import Row
 from .living import Course, live
 from .recorded import RecordedCase
 from .worlds import Place, RecordedWorld, SimulatedWorld
-
-RECENTRED, PSEUDO, ENTROPY = "recentred", "pseudo-labels", "entropy"
-REWARD, SHUFFLED_REWARD, BANDIT = "reward", "reward, shuffled", "bandit"
-
-SCORED_FROM = {"recorded": 0.0, "simulated": 0.5}
-"""Share of a course from which on it is scored: people are judged whole, drifts once they came."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CampaignConfig:
-    """How much is tried.
-
-    Parameters
-    ----------
-    people : int
-        Simulated persons for each drift.
-    first_seed : int
-        Of the first of them; below 100 for what is reported, 100 and more for tuning.
-    detectors : int
-        Draws of the error detector for each recording.
-    balanced_accuracy : float
-        Of the detector of errors.
-    lapses : float
-        Share of trials in which a simulated person is elsewhere.
-    n_trials : int
-        Of a simulated course.
-    """
-
-    people: int = 16
-    first_seed: int = 0
-    detectors: int = 5
-    balanced_accuracy: float = 0.75
-    lapses: float = 0.1
-    n_trials: int = 240
-
-
-def usual_arms() -> tuple[Arm, ...]:
-    """The ladder, from doing nothing to knowing everything."""
-
-    def arm(name: str, learner: str, told: str, held: bool = True) -> Arm:
-        kind = find("learner", learner)
-        return Arm(name=name, make=lambda head: kind(head, kind.Config()), told=told, held=held)
-
-    return (
-        arm(FROZEN, "frozen", NOTHING, held=False),
-        arm(RECENTRED, "recentring", NOTHING),
-        arm(ENTROPY, "entropy", NOTHING),
-        arm(PSEUDO, "pseudo_labels", NOTHING),
-        arm(REWARD, "reward", ERRORS),
-        arm(SHUFFLED_REWARD, "reward", SHUFFLED),
-        arm(BANDIT, "bandit", ERRORS),
-        arm(ORACLE, "reward", TRUTH, held=False),
-    )
 
 
 def recorded_places(case: RecordedCase, config: CampaignConfig) -> Iterator[Place]:
@@ -117,13 +64,19 @@ def simulated_places(
     ------
     place : Place
         Persons of a seed are the same for every drift.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such environment.
     """
+    name = f"diverloop/{environment}-v0"
+    if name not in ENVIRONMENTS:
+        raise ConfigError(f"There is no {name}; known are {', '.join(ENVIRONMENTS)}.")
     for seed in range(config.first_seed, config.first_seed + config.people):
 
         def make(seed: int = seed) -> SimulatedWorld:
-            env = gymnasium.make(
-                f"diverloop/{environment}-v0", n_trials=config.n_trials, disable_env_checker=True
-            )
+            env = gymnasium.make(name, n_trials=config.n_trials, disable_env_checker=True)
             options = {
                 "drift": {"kind": drift, **settings},
                 "user": {"lapses": config.lapses},
@@ -194,7 +147,3 @@ def _rows(place: Place, arm: Arm, held: bool, course: Course, scored_from: float
             promotions=course.promotions,
             rollbacks=course.rollbacks,
         )
-
-
-KNOWN_ENVIRONMENTS = tuple(registration.ENVIRONMENTS)
-"""What can be simulated; importing their registration makes them known to gymnasium."""

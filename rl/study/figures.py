@@ -76,9 +76,7 @@ class Estimate:
     def as_dict(self) -> dict[str, float | int | None]:
         """Rounded, ready for JSON."""
         parts = {"value": self.value, "low": self.low, "high": self.high}
-        rounded = {
-            name: None if np.isnan(part) else round(part, 3) for name, part in parts.items()
-        }
+        rounded = {name: None if np.isnan(part) else round(part, 3) for name, part in parts.items()}
         return {**rounded, "n": self.n}
 
 

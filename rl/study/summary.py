@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .arms import FROZEN, ORACLE, Arm
-from .campaign import REWARD, SHUFFLED_REWARD
+from .arms import FROZEN, ORACLE, REWARD, SHUFFLED_REWARD, Arm
 from .figures import (
     WORTH,
     Estimate,
