@@ -30,7 +30,7 @@ from .simulated_rhythms import (
     smooth_step,
 )
 from .simulated_speller import SpellerTimeline
-from .simulated_task import INTENT_S, REST, Timeline, Trial
+from .simulated_task import REST, Timeline, Trial
 from .simulator_config import SimulatorConfig
 
 BLOCK_S = 0.1  # shorter than any reaction, so feedback never has to change what is made already
@@ -63,6 +63,7 @@ CORTEX = Scale(
 # Left hand area, foot area, right hand area: mapped places in MNI, electrodes above at the scalp.
 _HAND_FOOT_MNI_M = ((-0.040, -0.024, 0.056), (-0.006, -0.030, 0.068), (0.040, -0.024, 0.056))
 _HAND_FOOT_SCALP = ("C3", "Cz", "C4")
+_ALPHA_SITES = ("O1", "O2", "Pz")
 
 # Share by which mu, beta and high gamma change per unit of drive at (C3, Cz, C4): rhythms shrink
 # over the working area, less on the other side, and grow over the hands while the feet work
@@ -106,60 +107,59 @@ class Brain:
         self._next = 0
         self._is_scalp = channels[0].kind == "eeg"
         self._scale = SCALP if self._is_scalp else CORTEX
-        self._places = np.array([channel.position_m for channel in channels])
+        self._put_on(np.array([channel.position_m for channel in channels]))
+        self._gains: Block | None = None  # of the electrodes, since the cap was put on again
         who = config.seed if config.person < 0 else config.person
         person = np.random.default_rng([who, _BLOCK_STREAM])
         self._prepare_noise(person)
         self._prepare_rhythms(person)
-        self._prepare_responses()
+        self._error = ErrorResponse(who)
 
     def _prepare_noise(self, person: np.random.Generator) -> None:
         """Background, drift, hum and blinks: nothing here knows the task."""
         config, scale, n = self._config, self._scale, len(self._places)
-        apart = np.linalg.norm(self._places[:, None] - self._places[None], axis=-1)
-        mixing = np.exp(-0.5 * (apart / scale.spread_m) ** 2)
-        mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
-        self._mixing = scale.background_uv * mixing
         self._background = Coloured(pink_sections(config.rate_hz), n)
         self._drift = Wander(n, 10.0, self._block_s)
         self._mains = Mains(config.line_hz, config.rate_hz, self._block_s)
         hum = scale.line_uv * person.uniform(0.5, 1.5, (n, 1))
         self._hum = hum if config.line_hz else np.zeros((n, 1))
         self._blinks = Blinks(config.blinks_per_min, config.rate_hz, self._block_s)
-        eyes = self._seen_from([scalp_position_m("Fpz")], 0.04)
-        self._eyes = _BLINK_UV * eyes if self._is_scalp else np.zeros((n, 1))
 
     def _prepare_rhythms(self, person: np.random.Generator) -> None:
-        """Alpha at the back, mu and beta over hands and feet, high gamma where it can be seen."""
-        config, scale, rate_hz = self._config, self._scale, self._config.rate_hz
-        sites = self._sensorimotor_sites()
-        seen = self._seen_from(sites, scale.reach_m)
+        """Alpha at the back, mu and beta over hands and feet, high gamma if that is recorded."""
+        rate_hz = self._config.rate_hz
         alpha_hz, mu_hz = person.uniform(9.0, 11.0), person.uniform(9.5, 12.0)
         beta_hz = person.uniform(19.0, 25.0)
-        back = [scalp_position_m(name) for name in ("O1", "O2", "Pz")]
-        self._alpha = Coloured(resonator_sections(rate_hz, alpha_hz, 1.2), len(back))
-        self._alpha_seen = scale.alpha_uv * self._seen_from(back, scale.reach_m)
-        self._mu = Coloured(resonator_sections(rate_hz, mu_hz, 2.0), len(sites))
-        self._mu_seen = config.snr * scale.mu_uv * seen
-        self._beta = Coloured(resonator_sections(rate_hz, beta_hz, 3.0), len(sites))
-        self._beta_seen = config.snr * scale.beta_uv * seen
-        self._swell = Wander(3 * len(sites), 6.0, self._block_s)
+        self._alpha = Coloured(resonator_sections(rate_hz, alpha_hz, 1.2), len(_ALPHA_SITES))
+        n_sites = len(_HAND_FOOT_SCALP)
+        self._mu = Coloured(resonator_sections(rate_hz, mu_hz, 2.0), n_sites)
+        self._beta = Coloured(resonator_sections(rate_hz, beta_hz, 3.0), n_sites)
+        self._swell = Wander(3 * n_sites, 6.0, self._block_s)
         self._gamma: Coloured | None = None
-        if scale.burst_uv and rate_hz >= 300:  # below, 70 to 150 Hz does not fit
+        if self._scale.burst_uv and rate_hz >= 300:  # below, 70 to 150 Hz does not fit
             high_hz = min(150.0, 0.45 * rate_hz)
-            self._gamma = Coloured(band_sections(rate_hz, 70.0, high_hz), len(sites))
-            self._bursts = Bursts(len(sites))
-            self._gamma_seen = config.snr * scale.burst_uv * seen
+            self._gamma = Coloured(band_sections(rate_hz, 70.0, high_hz), n_sites)
+            self._bursts = Bursts(n_sites)
 
-    def _prepare_responses(self) -> None:
-        """Topographies of evoked and steady-state responses."""
-        snr = self._config.snr
-        back = [scalp_position_m("Oz")]
+    def _put_on(self, places_m: Block) -> None:
+        """How strongly electrodes at these places see everything."""
+        self._places = places_m
+        scale, snr = self._scale, self._config.snr
+        apart = np.linalg.norm(places_m[:, None] - places_m[None], axis=-1)
+        mixing = np.exp(-0.5 * (apart / scale.spread_m) ** 2)
+        mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
+        self._mixing = scale.background_uv * mixing
+        eyes = self._seen_from([scalp_position_m("Fpz")], 0.04)
+        self._eyes = _BLINK_UV * eyes if self._is_scalp else np.zeros((len(places_m), 1))
+        back = [scalp_position_m(name) for name in _ALPHA_SITES]
+        self._alpha_seen = scale.alpha_uv * self._seen_from(back, scale.reach_m)
+        seen = self._seen_from(self._sensorimotor_sites(), scale.reach_m)
+        self._mu_seen = snr * scale.mu_uv * seen
+        self._beta_seen = snr * scale.beta_uv * seen
+        self._gamma_seen = snr * scale.burst_uv * seen
         self._p3_seen = snr * self._seen_from([scalp_position_m("Pz")], 0.05)
-        self._back_seen = snr * self._seen_from(back, 0.035)
+        self._back_seen = snr * self._seen_from([scalp_position_m("Oz")], 0.035)
         self._front_seen = snr * self._seen_from([scalp_position_m("FCz")], 0.045)
-        who = self._config.seed if self._config.person < 0 else self._config.person
-        self._error = ErrorResponse(who)
 
     def _sensorimotor_sites(self) -> list[tuple[float, float, float]]:
         """Left hand, foot and right hand areas in the frame of the channels."""
@@ -189,6 +189,7 @@ class Brain:
         # A generator per block: what one block draws can never shift the next.
         rng = np.random.Generator(np.random.Philox(key=[self._config.seed, self._next]))
         times_s = (self._next * n + np.arange(n)) / self._config.rate_hz
+        self._recap(times_s[0])
         out = self._noise(rng, n)
         out += self._rhythms(rng, times_s, drive)
         if self._config.task in ("p300", "speller"):
@@ -198,7 +199,16 @@ class Brain:
         elif self._config.task == "error":
             out += self._monitored(times_s)
         self._next += 1
+        if self._gains is not None:
+            out *= self._gains
         return out.astype(np.float32)
+
+    def _recap(self, time_s: float) -> None:
+        """Put the cap on anew when its time has come."""
+        recap = self._config.recap
+        if recap.happens and self._gains is None and time_s >= recap.at_s:
+            self._put_on(recap.places(self._places))
+            self._gains = recap.gains(len(self._places), self._config.seed)
 
     def _noise(self, rng: np.random.Generator, n: int) -> Block:
         """Everything that does not know the task, alpha apart."""
@@ -231,7 +241,7 @@ class Brain:
         """Gains of mu and beta, and rise of high gamma, each (3 sites, n_times)."""
         mu, beta, gamma = (np.zeros((3, len(times_s))) for _ in range(3))
         if self._config.task == "motor_imagery":
-            reach_s = 1.0 + INTENT_S + _RECOVERY_S
+            reach_s = 1.0 + self._config.pace.intent_s + _RECOVERY_S
             for trial in self._timeline.between(times_s[0] - reach_s, times_s[-1]):
                 if trial.label != REST:
                     depth = drive * trial.vigour * _course(trial, times_s)
@@ -262,7 +272,7 @@ class Brain:
     def _steady(self, times_s: Block, drive: float) -> Block:
         """Response at the attended frequency and its harmonics, locked to the flicker."""
         wave = np.zeros((1, len(times_s)))
-        for trial in self._timeline.between(times_s[0] - 1.0 - INTENT_S, times_s[-1]):
+        for trial in self._timeline.between(times_s[0] - 1.0 - self._config.pace.intent_s, times_s[-1]):
             since_s = times_s - trial.start_s - _SSVEP_DELAY_S
             gain = smooth_step(since_s, 0.2) * (times_s < trial.stop_s + _SSVEP_DELAY_S)
             for order, strength in enumerate(_HARMONICS, start=1):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..runtime.errors import ConfigError
 from ..runtime.messages import Marker
 
 REST = "rest"
@@ -22,12 +23,50 @@ REST_S = 2.0  # before every cue
 CUE_TO_INTENT_S = 0.5  # people read a cue before they follow it
 INTENT_S = 4.0
 PAUSE_S = (1.0, 2.0)  # after a trial, drawn evenly, so that nobody can count along
+_LONGEST_S = 60.0
 
 FLASH_S = 0.25  # from flash to flash; slow enough to see single responses
 FLASHES_A_ROUND = 6  # rows or columns of a speller: one of them is the target
 ROUNDS = 10
 
 _TIMELINE_STREAM = 1  # keeps the draws of the timeline apart from those of the signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How quickly cued trials follow each other; flashes have a pace of their own.
+
+    Parameters
+    ----------
+    rest_s : float
+        Before every cue, 0 to 60 s.
+    intent_s : float
+        For how long the cue is followed, 0.5 to 60 s, beginning half a second after it.
+    pause_s : tuple of 2 float
+        After a trial, drawn evenly between these, 0 to 60 s.
+
+    Raises
+    ------
+    ConfigError
+        If a value cannot be used.
+    """
+
+    rest_s: float = REST_S
+    intent_s: float = INTENT_S
+    pause_s: tuple[float, float] = PAUSE_S
+
+    def __post_init__(self) -> None:
+        shortest, longest = self.pause_s
+        if not (
+            0 <= self.rest_s <= _LONGEST_S
+            and 0.5 <= self.intent_s <= _LONGEST_S
+            and 0 <= shortest <= longest <= _LONGEST_S
+        ):
+            raise ConfigError(
+                f"simulator.pace needs rest_s in [0, 60] s, intent_s in [0.5, 60] s and pause_s "
+                f"rising within [0, 60] s, got {self.rest_s!r}, {self.intent_s!r} and "
+                f"{self.pause_s}: leave them out for {REST_S:g}, {INTENT_S:g} and {PAUSE_S}."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +109,19 @@ class Timeline:
         Sampling rate, to place markers at samples.
     seed : int
         Same seed, same timeline.
+    pace : Pace
+        Of cued trials.
     """
 
-    def __init__(self, task: str, labels: tuple[str, ...], rate_hz: float, seed: int) -> None:
-        self._rate_hz = rate_hz
+    def __init__(
+        self,
+        task: str,
+        labels: tuple[str, ...],
+        rate_hz: float,
+        seed: int,
+        pace: Pace = Pace(),
+    ) -> None:
+        self._rate_hz, self._pace = rate_hz, pace
         self._rng = np.random.default_rng([seed, _TIMELINE_STREAM])
         self._closes = task != "p300"  # flashes have no end of their own
         self._source = self._flashes() if task == "p300" else self._cues(labels)
@@ -107,7 +155,8 @@ class Timeline:
 
     def markers(self, first: int, stop: int) -> list[Marker]:
         """Cues, and ends of intentions, at samples in [first, stop), without LSL times."""
-        margin_s = CUE_TO_INTENT_S + INTENT_S + 1.0  # a trial that began before may end here
+        # A trial that began before may end here.
+        margin_s = CUE_TO_INTENT_S + self._pace.intent_s + 1.0
         found = []
         for trial in self.between(first / self._rate_hz - margin_s, stop / self._rate_hz):
             found.append(Marker(label=trial.label, sample=self._sample(trial.cue_s)))
@@ -129,13 +178,13 @@ class Timeline:
 
     def _cues(self, labels: tuple[str, ...]) -> Iterator[Trial]:
         """Rest, cue, intention, pause; every class twice in each shuffled group."""
-        time_s = 0.0
+        time_s, pace = 0.0, self._pace
         while True:
             for label in self._rng.permutation(labels * 2):
-                cue_s = time_s + REST_S
+                cue_s = time_s + pace.rest_s
                 start_s = cue_s + CUE_TO_INTENT_S
-                yield self._trial(str(label), cue_s, start_s, start_s + INTENT_S)
-                time_s = start_s + INTENT_S + self._rng.uniform(*PAUSE_S)
+                yield self._trial(str(label), cue_s, start_s, start_s + pace.intent_s)
+                time_s = start_s + pace.intent_s + self._rng.uniform(*pace.pause_s)
 
     def _flashes(self) -> Iterator[Trial]:
         """Rest, then rounds of flashes, one of each round the target."""

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError
-from ..runtime.messages import Chunk, Command, Decision, StreamSpec
+from ..runtime.messages import Chunk, Command, Decision, Marker, StreamSpec
 from ..runtime.stages import Clock
 from .montage import montage
 from .simulated_amplifier import SimulatedAmplifier
 from .simulated_brain import Brain
 from .simulated_cues import CuedTimeline
 from .simulated_feedback import FeedbackTimeline
+from .simulated_outcome import OutcomeTeller
 from .simulated_speller import SpellerTimeline
 from .simulated_task import Reaction, Timeline
 from .simulator_config import TASK_CLASSES, Fault, SimulatorConfig
@@ -37,7 +38,7 @@ def _timeline_of(
         return SpellerTimeline(config.plan, config.text, config.rate_hz, config.seed)
     if config.task == "error":
         return FeedbackTimeline(config.feedback, config.rate_hz, config.seed)
-    return Timeline(config.task, config.labels, config.rate_hz, config.seed)
+    return Timeline(config.task, config.labels, config.rate_hz, config.seed, config.pace)
 
 
 class SimulatedParticipant:
@@ -89,6 +90,11 @@ class SimulatedParticipant:
         self._timeline = _timeline_of(config)
         self._reaction = Reaction(config.skill, config.skill_bounds, config.learning_rate)
         self._brain = Brain(config, self._channels, self._timeline)
+        self._teller = (
+            OutcomeTeller(config.outcome, self._timeline.between, config.rate_hz, config.seed)
+            if config.outcome.told
+            else None
+        )
 
     @property
     def spec(self) -> StreamSpec:
@@ -150,7 +156,7 @@ class SimulatedParticipant:
             return
         self._amplifier.refuse_open()
         self._restart()
-        self._amplifier.open(self._live, self._timeline.markers)
+        self._amplifier.open(self._live, self._markers)
 
     def close(self) -> None:
         """Stop the stream; calling it twice is harmless."""
@@ -171,6 +177,13 @@ class SimulatedParticipant:
         command : Command
             The same: everything shown is seen.
         """
+        if self._teller is not None:
+            self._teller.take(
+                decision.classes,
+                decision.probabilities,
+                decision.first_sample,
+                decision.stop_sample,
+            )
         seen = self._amplifier.produced(self._config.reaction_s)
         if isinstance(self._timeline, SpellerTimeline):
             # Until something is selected a speller shows nothing that could be right or wrong.
@@ -231,6 +244,11 @@ class SimulatedParticipant:
             If the stream does not run.
         """
         return self._amplifier.read(wanted, until_ns)
+
+    def _markers(self, first: int, stop: int) -> list[Marker]:
+        """What the task says at samples in [first, stop)."""
+        said = self._timeline.markers(first, stop)
+        return said if self._teller is None else [*said, *self._teller.markers(first, stop)]
 
     def _live(self, first: int) -> NDArray[np.float32]:
         """Let the participant live through a block, then record it."""

@@ -10,7 +10,10 @@ from ..runtime.errors import ConfigError
 from ..runtime.paradigms.speller import SpellerPlan
 from .montage import montage
 from .simulated_feedback import FeedbackPlan
+from .simulated_outcome import OutcomePlan
+from .simulated_recap import Recap
 from .simulated_speller import items_of
+from .simulated_task import Pace
 
 TASK_CLASSES: dict[str, tuple[str, ...]] = {
     "motor_imagery": ("left", "right"),
@@ -129,6 +132,12 @@ class SimulatorConfig:
         What the participant of the task ``"error"`` is shown, and how often it is wrong.
     faults : tuple of Fault
         What goes wrong, and when.
+    pace : Pace
+        How quickly trials follow each other.
+    recap : Recap
+        When the cap is put on again, and how.
+    outcome : OutcomePlan
+        Whether the task says after each trial of motor imagery what came of it.
     cued : bool
         Does nothing of its own accord, but what `SimulatedParticipant.cue` asks for; motor imagery
         and SSVEP alone.
@@ -159,6 +168,9 @@ class SimulatorConfig:
     text: str = "BRAIN_2"
     feedback: FeedbackPlan = field(default_factory=FeedbackPlan)
     faults: tuple[Fault, ...] = ()
+    pace: Pace = field(default_factory=Pace)
+    recap: Recap = field(default_factory=Recap)
+    outcome: OutcomePlan = field(default_factory=OutcomePlan)
     cued: bool = False
 
     def __post_init__(self) -> None:
@@ -171,6 +183,7 @@ class SimulatorConfig:
                 f"simulator.cued needs one of the tasks {', '.join(CUED_TASKS)}, got "
                 f"{self.task!r}: in the others the presentation itself decides what is asked for."
             )
+        self._check_outcome()
         scalp = all(channel.kind == "eeg" for channel in montage(self.montage))
         if self.task == "speller" and not items_of(self.text, self.plan.items):
             raise ConfigError(
@@ -181,6 +194,14 @@ class SimulatorConfig:
             raise ConfigError(
                 f"simulator.montage must be a scalp one for the task {self.task!r}, got "
                 f"{self.montage!r}: responses to what is seen are modelled at the scalp only."
+            )
+
+    def _check_outcome(self) -> None:
+        """Refuse outcomes where nothing ends by itself that could have one."""
+        if self.outcome.told and (self.task != "motor_imagery" or self.cued):
+            raise ConfigError(
+                f"simulator.outcome.told needs the task 'motor_imagery' at a pace of its own, got "
+                f"{self.task!r} with cued = {self.cued}: leave it out, or change these."
             )
 
     def _check_numbers(self) -> None:

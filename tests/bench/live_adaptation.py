@@ -1,0 +1,150 @@
+"""A cap is put on again in the middle of a live session: with adaptation and without, over LSL.
+
+    python -m diverloop.tests.bench.live_adaptation [--seed 3] [--before 45] [--after 95]
+
+Five processes and more: a simulated participant sends motor imagery and cues over LSL; two sessions
+decode the same stream, one with adaptation (its learner in a process of its own) and one without.
+The task listens to the decisions of the first and answers each trial with ``outcome:right`` or
+``outcome:wrong``; these are the rewards. Nobody tells a decoder what was asked for.
+
+Trials take 4 s, so that the whole lasts about 10 minutes; the sessions allow a change every 20 s
+instead of every 60 s. Chosen on participants with seeds from 100.
+
+``--virtual`` runs the same on a clock that jumps, without LSL, for choosing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pylsl
+
+from diverloop.assembly import open_model
+from diverloop.calibration import fit_best
+from diverloop.fit_plan import plans_for
+from diverloop.hardware.player_streams import marker_info, signal_info
+from diverloop.hardware.simulated_outcome import Outcome, OutcomePlan, OutcomeTeller
+from diverloop.hardware.simulated_recap import Recap
+from diverloop.hardware.simulated_task import Pace, Timeline
+from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
+from diverloop.running import RunOptions, run_session
+from diverloop.runtime.adaptation_config import AdaptationConfig
+from diverloop.runtime.bundle import Bundle
+from diverloop.runtime.clock import MonotonicClock
+from diverloop.runtime.collection import TrialSpan
+from diverloop.runtime.messages import Command, Decision
+from diverloop.runtime.record.audit import AuditKind
+from diverloop.runtime.session import PartConfig, SessionConfig
+from diverloop.training_sources import TrainingSource
+
+CLASSES = ("left", "right")
+PERIOD_S = 4.0
+PACE = Pace(rest_s=0.5, intent_s=2.5, pause_s=(0.25, 0.75))
+TRIAL_S = 3.0
+CALIBRATION_S = 320.0
+STREAM, ARMS = "recapped", ("adapting", "frozen")
+RECAP = Recap(turn_deg=35.0, shift_mm=10.0, gain_spread=0.4)
+FIRST_AFTER = 30
+PROGRAM = (sys.executable, "-m", "diverloop")
+FIELDS = 7  # of a decision row, before the probabilities
+
+
+def person(seed: int, seconds: float, recap_s: float = 0.0, **more: Any) -> SimulatorConfig:
+    """One participant in one block."""
+    return SimulatorConfig(
+        seed=seed, person=seed % 1000, duration_s=seconds, pace=PACE, classes=CLASSES, snr=2.0,
+        learning_rate=0.0, skill=0.9, recap=replace(RECAP, at_s=recap_s), **more,
+    )  # fmt: skip
+
+
+def fitted(seed: int) -> Bundle:
+    """A model of the participant before the cap is put on again."""
+    config = person(seed + 1000, CALIBRATION_S)
+    source = TrainingSource(
+        name="simulated calibration block",
+        data_id=f"simulated, seed {seed + 1000}, {CALIBRATION_S:g} s",
+        make=lambda clock: SimulatedParticipant(config, clock),
+    )
+    (plan,) = plans_for("motor_imagery", encoder="csp", adaptive=True)
+    span = TrialSpan(classes=CLASSES, start_s=0.75, stop_s=TRIAL_S)
+    return fit_best([source], [replace(plan, span=span)], lambda what, done, of: None)
+
+
+def adaptation() -> AdaptationConfig:
+    """As a session file would say it."""
+    return AdaptationConfig(
+        learner="reward", rewards=("task",), trial="cue", trial_s=TRIAL_S, permission="session",
+        envelope={"least_gap_s": 20.0},
+    )  # fmt: skip
+
+
+def figures(outcomes: Sequence[Outcome], recap_s: float) -> dict[str, Any]:
+    """Accuracy before, right after, and at the end; abstained trials count as wrong."""
+    right = {False: [], True: []}  # type: dict[bool, list[bool]]
+    for one in outcomes:
+        if abs(one.trial.cue_s - recap_s) > TRIAL_S or one.trial.cue_s > recap_s:
+            right[one.trial.cue_s > recap_s].append(one.decided == one.trial.label)
+    after = right[True]
+    third = after[-(len(after) // 3) :]
+    parts = {"before": right[False], "first_30_after": after[:FIRST_AFTER], "last_third": third}
+    return {
+        name: {"right": int(sum(part)), "of": len(part), "accuracy": round(float(np.mean(part)), 3)}
+        for name, part in parts.items()
+        if part
+    }
+
+
+# ------------------------------------------------------------------- on a clock that jumps
+
+
+def virtual(seed: int, recap_s: float, seconds: float) -> dict[str, Any]:
+    """Both arms without LSL."""
+    bundle, found = fitted(seed), {}
+    for arm in ARMS:
+        config = person(seed, seconds, recap_s, outcome=OutcomePlan(told=True, trial_s=TRIAL_S))
+        session = SessionConfig(
+            name=arm, source=PartConfig(kind="simulator", settings=config), model=Path("a.bundle"),
+            adaptation=adaptation() if arm == ARMS[0] else AdaptationConfig(),
+        )  # fmt: skip
+        outcomes: list[Outcome] = []
+        due = OutcomeTeller.due
+
+        def noted(self: OutcomeTeller, until_s: float, into: list[Outcome] = outcomes) -> Any:
+            into.extend(got := due(self, until_s))
+            return got
+
+        OutcomeTeller.due = noted  # type: ignore[method-assign]
+        report = run_session(session, RunOptions(live=False), open_model(bundle))
+        OutcomeTeller.due = due  # type: ignore[method-assign]
+        counts = report.to_json()["counts"]["events"]
+        found[arm] = {**figures(outcomes, recap_s), "promoted": counts.get("promoted", 0)}
+    return {"seed": seed, **found}
+
+
+def main(arguments: list[str]) -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=3)
+    parser.add_argument("--before", type=int, default=45)
+    parser.add_argument("--after", type=int, default=95)
+    parser.add_argument("--virtual", action="store_true")
+    chosen = parser.parse_args(arguments)
+    recap_s = PERIOD_S * chosen.before
+    seconds = PERIOD_S * (chosen.before + chosen.after)
+    print(json.dumps(virtual(chosen.seed, recap_s, seconds)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
