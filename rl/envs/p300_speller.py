@@ -35,6 +35,8 @@ class P300SpellerConfig:
         Of the items; six by six is usual [1]_.
     rounds : int
         How often every row and column flashes for one selection.
+    single : bool
+        Whether items flash one by one instead.
     n_trials : int
         Selections of an episode.
     n_features : int
@@ -62,6 +64,7 @@ class P300SpellerConfig:
     rows: int = 6
     columns: int = 6
     rounds: int = 3
+    single: bool = False
     n_trials: int = 60
     n_features: int = 12
     calibration: int = 15
@@ -89,7 +92,7 @@ class P300SpellerConfig:
     @property
     def n_flashes(self) -> int:
         """Of one selection."""
-        return self.rounds * (self.rows + self.columns)
+        return self.rounds * (self.n_items if self.single else self.rows + self.columns)
 
 
 class P300Speller(SimulatedEnvironment):
@@ -141,12 +144,12 @@ class P300Speller(SimulatedEnvironment):
         return prior
 
     def _flashes(self) -> NDArray[np.int8]:
-        """Which items each flash lights, rows and columns of a round in random order."""
+        """Which items each flash lights, those of a round in random order."""
         rows, columns = self.config.rows, self.config.columns
         places = np.arange(rows * columns)
         of_row = places // columns == np.arange(rows)[:, None]
         of_column = places % columns == np.arange(columns)[:, None]
-        groups = np.concatenate([of_row, of_column])
+        groups = np.eye(len(places)) if self.config.single else np.concatenate([of_row, of_column])
         orders = [self.np_random.permutation(len(groups)) for _ in range(self.config.rounds)]
         lit: NDArray[np.int8] = groups[np.concatenate(orders)].T.astype(np.int8)
         return lit

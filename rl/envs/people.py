@@ -139,7 +139,7 @@ def fitted_people() -> dict[str, Traits]:
 
 
 def who(
-    wanted: int | str | Mapping[str, Any] | None,
+    wanted: int | str | Traits | Mapping[str, Any] | None,
     n_classes: int,
     task: str,
     rng: np.random.Generator,
@@ -148,10 +148,10 @@ def who(
 
     Parameters
     ----------
-    wanted : int, str, dict or None
-        A number, which is the same person in every episode; the name of a fitted person; a dict
-        with ``who`` (either of these), ``distance`` and any trait of `PersonConfig`; None for
-        somebody drawn with the episode.
+    wanted : int, str, Traits, dict or None
+        A number, which is the same person in every episode; the name of a fitted person, or traits
+        fitted by oneself; a dict with ``who`` (any of these), ``distance`` and any trait of
+        `PersonConfig`; None for somebody drawn with the episode.
     n_classes : int
         Of the decoder.
     task : str
@@ -181,11 +181,13 @@ def who(
             raise ConfigError(f"The number of a person must not be negative, got {chosen}.")
         rng = np.random.default_rng(int(chosen))
     if isinstance(chosen, str):
-        rng = np.random.default_rng(list(chosen.encode()))
+        chosen = _known(chosen)
+    if isinstance(chosen, Traits):
+        rng = np.random.default_rng(list(chosen.name.encode()))
     config = PersonConfig.sampled(rng)
     traits = Traits.sampled(n_classes, task, rng)
-    if isinstance(chosen, str):
-        traits = _fitted(chosen, n_classes)
+    if isinstance(chosen, Traits):
+        traits = _with_classes(chosen, n_classes)
     if distance is not None:
         if not 0 <= distance <= 20:
             raise ConfigError(f"user.distance must be in [0, 20], got {distance}.")
@@ -193,14 +195,19 @@ def who(
     return traits, config.changed(changes), rng
 
 
-def _fitted(name: str, n_classes: int) -> Traits:
-    """A fitted person, or a sentence that says what is known."""
+def _known(name: str) -> Traits:
+    """A fitted person, or a sentence that says who is known."""
     people = fitted_people()
     if name not in people:
         raise ConfigError(f"Nobody is called {name!r}; known are {', '.join(sorted(people))}.")
-    if (has := len(people[name].distances)) != n_classes:
+    return people[name]
+
+
+def _with_classes(traits: Traits, n_classes: int) -> Traits:
+    """The same, if they have as many classes as the environment."""
+    if (has := len(traits.distances)) != n_classes:
         raise ConfigError(
-            f"{name} has {has} classes and the environment {n_classes}: make it with "
+            f"{traits.name} has {has} classes and the environment {n_classes}: make it with "
             f"n_classes={has}."
         )
-    return people[name]
+    return traits
