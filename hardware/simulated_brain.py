@@ -272,7 +272,9 @@ class Brain:
     def _steady(self, times_s: Block, drive: float) -> Block:
         """Response at the attended frequency and its harmonics, locked to the flicker."""
         wave = np.zeros((1, len(times_s)))
-        for trial in self._timeline.between(times_s[0] - 1.0 - self._config.pace.intent_s, times_s[-1]):
+        for trial in self._timeline.between(
+            times_s[0] - 1.0 - self._config.pace.intent_s, times_s[-1]
+        ):
             since_s = times_s - trial.start_s - _SSVEP_DELAY_S
             gain = smooth_step(since_s, 0.2) * (times_s < trial.stop_s + _SSVEP_DELAY_S)
             for order, strength in enumerate(_HARMONICS, start=1):

@@ -17,35 +17,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pylsl
 
 from diverloop.assembly import open_model
 from diverloop.calibration import fit_best
 from diverloop.fit_plan import plans_for
-from diverloop.hardware.player_streams import marker_info, signal_info
 from diverloop.hardware.simulated_outcome import Outcome, OutcomePlan, OutcomeTeller
 from diverloop.hardware.simulated_recap import Recap
-from diverloop.hardware.simulated_task import Pace, Timeline
+from diverloop.hardware.simulated_task import Pace
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.running import RunOptions, run_session
 from diverloop.runtime.adaptation_config import AdaptationConfig
 from diverloop.runtime.bundle import Bundle
-from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.collection import TrialSpan
-from diverloop.runtime.messages import Command, Decision
-from diverloop.runtime.record.audit import AuditKind
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.training_sources import TrainingSource
 
