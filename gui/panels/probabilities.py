@@ -235,8 +235,9 @@ class ProbabilityChart(Drawing):
         table = (*colours, *pale, blend(surface, self.look.faint, 0.55), surface)
         height, width = pixels.shape
         numbers = np.array([0xFF000000 | int(colour[1:], 16) for colour in table], np.uint32)
-        image = QImage(numbers[pixels].data, width, height, 4 * width, QImage.Format.Format_RGB32)
-        return image.copy()  # Qt keeps the pointer, numpy does not keep the memory
+        drawn = numbers[pixels]  # a name: Qt keeps only the pointer until the copy is made
+        image = QImage(drawn.data, width, height, 4 * width, QImage.Format.Format_RGB32)
+        return image.copy()
 
     def _paint_axes(self, painter: QPainter, plot: QRectF, bottom: float) -> None:
         line = self.line_height(0.8)

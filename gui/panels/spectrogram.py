@@ -207,9 +207,8 @@ class HeatMap(QWidget):
     def _paint_colours(self, painter: QPainter, field: QRect) -> None:
         bar = QRect(field.right() + 10, field.top(), 10, field.height())
         column = np.ascontiguousarray(self._colours[::-1][:, None])
-        painter.drawImage(
-            QRectF(bar), QImage(column.data, 1, len(column), 4, QImage.Format.Format_RGB32)
-        )
+        scale = QImage(column.data, 1, len(column), 4, QImage.Format.Format_RGB32)
+        painter.drawImage(QRectF(bar), scale.copy())  # a painter may keep what it is given
         low, high = self.levels_db or (0.0, 1.0)
         for share in (0.0, 0.5, 1.0):
             y = round(bar.bottom() - share * bar.height())

@@ -42,6 +42,7 @@ class TraceCanvas(QWidget):
         self._voids = -1
         self._shown: object = None
         self._image = QImage()
+        self._held = picture.pixels  # what the image points at, for as long as it does
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 80)
@@ -126,7 +127,7 @@ class TraceCanvas(QWidget):
         if self._voids != self.picture.voids:
             height, width = pixels.shape
             self._image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32)
-            self._voids = self.picture.voids
+            self._held, self._voids = pixels, self.picture.voids
         return self._image
 
     def _paint_abstained(self, painter: QPainter, height: int) -> None:

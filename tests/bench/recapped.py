@@ -1,16 +1,13 @@
-"""A cap is put on again in the middle of a live session: with adaptation and without, over LSL.
+"""A cap is put on again in the middle of a session: with adaptation and without.
 
-    python -m diverloop.tests.bench.live_adaptation [--seed 3] [--before 45] [--after 95]
+    python -m diverloop.tests.bench.recapped [--seed 3] [--before 45] [--after 95]
+        [--encoder filterbank_covariance]
 
-Five processes and more: a simulated participant sends motor imagery and cues over LSL; two sessions
-decode the same stream, one with adaptation (its learner in a process of its own) and one without.
-The task listens to the decisions of the first and answers each trial with ``outcome:right`` or
-``outcome:wrong``; these are the rewards. Nobody tells a decoder what was asked for.
-
-Trials take 4 s, so that the whole lasts about 10 minutes; the sessions allow a change every 20 s
-instead of every 60 s. Chosen on participants with seeds from 100.
-
-``--virtual`` runs the same on a clock that jumps, without LSL, for choosing.
+A simulated participant imagines movements; two sessions of the same seed decode, one with
+adaptation and one without, on a clock that jumps and without LSL. After each trial the task says
+``outcome:right`` or ``outcome:wrong`` of what was decoded; these are the rewards, and nobody tells
+a decoder what was asked for. Trials take 4 s, and a change is allowed every 20 s instead of every
+60 s. Seeds from 100 are for choosing.
 """
 
 from __future__ import annotations
@@ -44,11 +41,9 @@ PERIOD_S = 4.0
 PACE = Pace(rest_s=0.5, intent_s=2.5, pause_s=(0.25, 0.75))
 TRIAL_S = 3.0
 CALIBRATION_S = 320.0
-STREAM, ARMS = "recapped", ("adapting", "frozen")
+ARMS = ("adapting", "frozen")
 RECAP = Recap(turn_deg=35.0, shift_mm=10.0, gain_spread=0.4)
 FIRST_AFTER = 30
-PROGRAM = (sys.executable, "-m", "diverloop")
-FIELDS = 7  # of a decision row, before the probabilities
 
 
 def person(seed: int, seconds: float, recap_s: float = 0.0, **more: Any) -> SimulatorConfig:
@@ -59,7 +54,7 @@ def person(seed: int, seconds: float, recap_s: float = 0.0, **more: Any) -> Simu
     )  # fmt: skip
 
 
-def fitted(seed: int) -> Bundle:
+def fitted(seed: int, encoder: str) -> Bundle:
     """A model of the participant before the cap is put on again."""
     config = person(seed + 1000, CALIBRATION_S)
     source = TrainingSource(
@@ -67,7 +62,7 @@ def fitted(seed: int) -> Bundle:
         data_id=f"simulated, seed {seed + 1000}, {CALIBRATION_S:g} s",
         make=lambda clock: SimulatedParticipant(config, clock),
     )
-    (plan,) = plans_for("motor_imagery", encoder="csp", adaptive=True)
+    (plan,) = plans_for("motor_imagery", encoder=encoder, adaptive=True)
     span = TrialSpan(classes=CLASSES, start_s=0.75, stop_s=TRIAL_S)
     return fit_best([source], [replace(plan, span=span)], lambda what, done, of: None)
 
@@ -96,12 +91,9 @@ def figures(outcomes: Sequence[Outcome], recap_s: float) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------- on a clock that jumps
-
-
-def virtual(seed: int, recap_s: float, seconds: float) -> dict[str, Any]:
-    """Both arms without LSL."""
-    bundle, found = fitted(seed), {}
+def compared(seed: int, recap_s: float, seconds: float, encoder: str) -> dict[str, Any]:
+    """Both arms, one after the other."""
+    bundle, found = fitted(seed, encoder), {}
     for arm in ARMS:
         config = person(seed, seconds, recap_s, outcome=OutcomePlan(told=True, trial_s=TRIAL_S))
         session = SessionConfig(
@@ -120,7 +112,7 @@ def virtual(seed: int, recap_s: float, seconds: float) -> dict[str, Any]:
         OutcomeTeller.due = due  # type: ignore[method-assign]
         counts = report.to_json()["counts"]["events"]
         found[arm] = {**figures(outcomes, recap_s), "promoted": counts.get("promoted", 0)}
-    return {"seed": seed, **found}
+    return {"seed": seed, "encoder": encoder, **found}
 
 
 def main(arguments: list[str]) -> None:
@@ -129,11 +121,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--before", type=int, default=45)
     parser.add_argument("--after", type=int, default=95)
-    parser.add_argument("--virtual", action="store_true")
+    parser.add_argument("--encoder", default="filterbank_covariance")
     chosen = parser.parse_args(arguments)
     recap_s = PERIOD_S * chosen.before
     seconds = PERIOD_S * (chosen.before + chosen.after)
-    print(json.dumps(virtual(chosen.seed, recap_s, seconds)))
+    print(json.dumps(compared(chosen.seed, recap_s, seconds, chosen.encoder)))
 
 
 if __name__ == "__main__":
