@@ -214,7 +214,8 @@ def trials_to(
     Returns
     -------
     trials : Estimate
-        From the change to the last trial of the first stretch that is good enough; NaN if none is.
+        From the change to the last trial of the first stretch that is good enough, and is followed
+        by trials that are on the whole; NaN if none is.
     """
     mine = np.array([course.right for course in courses[arm]], dtype=np.float64)
     best = np.array([course.right for course in courses[ORACLE]], dtype=np.float64)
@@ -225,7 +226,9 @@ def trials_to(
         goal = share * best[rows][:, -best.shape[1] // 3 :].mean()
         curve = mine[rows].mean(axis=0)[onset:]
         smooth = np.convolve(curve, np.ones(width) / width, "valid")
-        good = np.flatnonzero(smooth >= goal)
+        # A lucky stretch is no recovery: what follows has to be as good.
+        after = np.cumsum(smooth[::-1])[::-1] / np.arange(len(smooth), 0, -1)
+        good = np.flatnonzero((smooth >= goal) & (after >= goal))
         return float(good[0] + width) if len(good) else float("nan")
 
     found = np.array([figure(draw) for draw in draws])
