@@ -1,4 +1,4 @@
-"""Faults of other processes, in real time: watchdog, viewers, a learner, the machine, LSL."""
+"""Faults of other processes, in real time: watchdog, viewers, the machine, LSL."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..runtime.plug import Plug
 from ..runtime.session import part_of
 from ..runtime.telemetry import TelemetryPublisher
 from ..runtime.watchdog_config import WatchdogConfig
-from . import intruders
+from . import intruders, learner_process
 from .rig import Rig
 
 AT = 8
@@ -29,12 +29,6 @@ while True:
     del kept
 """
 _BUSY = "while True: pass"
-_LEARNER = """\
-import os, sys, time
-while True:
-    os.write(1, b'{"epoch": 1, "weights": [0.1, ')
-    time.sleep(0.01)
-"""
 
 
 def _python(rig: Rig, code: str) -> subprocess.Popen[bytes]:
@@ -225,20 +219,6 @@ def _note_flood(rig: Rig) -> None:
     rig.after.append(look)
 
 
-def _learner_killed(rig: Rig) -> None:
-    """A stand-in: no learner is built yet. It is killed in the middle of a word."""
-    learner = _python(rig, _LEARNER)
-
-    def listen() -> None:
-        assert learner.stdout is not None
-        while learner.stdout.readline().endswith(b"\n"):  # half a line is no promotion
-            rig.extra["no half promotion"] = "half a word was taken for weights"
-
-    rig.extra["no half promotion"] = ""
-    threading.Thread(target=listen, daemon=True).start()
-    rig.at[AT] = learner.kill
-
-
 def _start(rig: Rig, code: str, count: int = 1) -> Callable[[], None]:
     def start() -> None:
         for _ in range(count):
@@ -266,9 +246,9 @@ ACTS: Mapping[str, Callable[[Rig], None]] = {
     "viewer-frozen": _viewer(signal.SIGSTOP),
     "telemetry-flood": _telemetry_flood,
     "note-flood": _note_flood,
-    "learner-killed": _learner_killed,
     "memory-hog": _memory_hog,
     "cpu-hogs": _cpu_hogs,
     **intruders.ACTS,
+    **learner_process.ACTS,
 }
 """What is done to a rig that runs in real time."""

@@ -2,7 +2,7 @@
 
 Features are standardised, projected onto a few directions in which the noise within classes has
 variance one, and compared with one prototype for each class. That is linear discriminant analysis
-with a shared covariance [1]_, so it is served as weights and a bias like any other linear reader;
+with a shared covariance [1]_ [2]_, so it is served as weights and a bias like any other linear reader;
 but here the prototypes are at hand, and whoever adapts it moves points instead of weights.
 
 References
@@ -297,7 +297,7 @@ def _fresh(
 
 
 def _whitener(noise: Floats, n_features: int) -> Floats:
-    """Symmetric inverse root of the shrunk covariance within classes [2]_."""
+    """Symmetric inverse root of the shrunk covariance within classes (Ledoit and Wolf 2004)."""
     n, n_seen = noise.shape
     covariance = noise.T @ noise / n
     size = np.trace(covariance) / n_features

@@ -1,6 +1,6 @@
 """Do simulated people rank decoders as the people do that they were fitted to? As JSON.
 
-    DIVERLOOP_DATA=... python tests/bench/environment_credibility.py [--cache FOLDER] [--seeds 4]
+    DIVERLOOP_DATA=... python tests/bench/environment_credibility.py [--seeds 4]
 
 Real: the cases of the study of adaptation. Eight decoders of the same features are fitted on a
 case's calibration and judged on what followed; three rules of adaptation start from the eighth.
@@ -35,7 +35,6 @@ import argparse
 import itertools
 import json
 import os
-import pickle
 import sys
 from collections import defaultdict
 from dataclasses import asdict, replace
@@ -58,22 +57,14 @@ DISTANCES = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0)
 STEADY = asdict(PersonConfig.steady())
 
 
-def cases(root: Path, cache: Path | None) -> list[RecordedCase]:
-    """All that can be read, from the cache where they are there."""
+def cases(root: Path) -> list[RecordedCase]:
+    """All that can be read."""
     found = []
-    for number, plan in enumerate(read_study()):
-        kept = cache / f"case{number}.pkl" if cache else None
-        if kept and kept.exists():
-            found.append(pickle.loads(kept.read_bytes()))
-            continue
+    for plan in read_study():
         try:
-            case = recorded_case(root, plan)
+            found.append(recorded_case(root, plan))
         except (ValueError, OSError) as error:
             sys.stderr.write(f"{plan.person}, {plan.name}: left out, {error}\n")
-            continue
-        if kept:
-            kept.write_bytes(pickle.dumps(case))
-        found.append(case)
     return found
 
 
@@ -269,11 +260,10 @@ def told(
 def main() -> None:
     """Print the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, help="folder for features that were computed")
     parser.add_argument("--seeds", type=int, default=4)
     asked = parser.parse_args()
     rows: dict[str, list[dict[str, list[dict[str, float]]]]] = defaultdict(list)
-    for case in cases(Path(os.environ["DIVERLOOP_DATA"]), asked.cache):
+    for case in cases(Path(os.environ["DIVERLOOP_DATA"])):
         sys.stderr.write(f"{case.person}: {case.name}\n")
         rows[case.person].append(compared(reduced(case), asked.seeds))
     names = list(next(iter(rows.values()))[0]["real"][0])

@@ -18,7 +18,7 @@ from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Event, EventKind
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
-PROCESSES = ("recorder-killed", "watchdog-killed")
+PROCESSES = ("recorder-killed", "watchdog-killed", "learner-killed")
 """Faults of other processes that even the short form tries."""
 
 
