@@ -16,7 +16,7 @@ _LEAVE_LIMIT_S = 2.0
 
 
 class Process(Protocol):
-    """A process beside, as `subprocess.Popen` is one."""
+    """A process beside, as ``subprocess.Popen`` is one."""
 
     def poll(self) -> int | None:
         """Its exit status; None while it runs."""

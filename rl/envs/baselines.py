@@ -9,7 +9,7 @@ and the *oracle* is told what was meant after each decision and follows the mean
 
 References
 ----------
-.. [1] Efron, Tibshirani. An Introduction to the Bootstrap, 1993.
+- Efron, Tibshirani. An Introduction to the Bootstrap, 1993.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ ARMS: dict[str, tuple[Callable[[PrototypeHead], Learner], str]] = {
 
 
 def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """Interval of 95 % for the mean over people, by resampling them [1]_.
+    """Interval of 95 % for the mean over people, by resampling them.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 An agent is a decoder: every step it gets the features of the last 50 ms and answers with a
 velocity. An episode is a session of many targets. The features follow the intention of the hidden
-person (`controller.py`), and what they mean drifts (`tuning.py`). The target is not in the
+person (``controller.py``), and what they mean drifts (``tuning.py``). The target is not in the
 observation, unless ``target_shown`` says that this is a block in which the program set it.
 
 The usual person acquires a target in about the time that people with intracortical arrays need for

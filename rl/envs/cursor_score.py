@@ -2,10 +2,10 @@
 
 References
 ----------
-.. [1] Willett et al. Principled BCI decoder design and parameter selection using a feedback control
-   model. Scientific Reports, 2019.
-.. [2] Gilja et al. A high-performance neural prosthesis enabled by control algorithm design. Nature
-   Neuroscience, 2012: time to reach a target first, and time to settle in it.
+- Willett et al. Principled BCI decoder design and parameter selection using a feedback control
+  model. Scientific Reports, 2019.
+- Gilja et al. A high-performance neural prosthesis enabled by control algorithm design. Nature
+  Neuroscience, 2012: time to reach a target first, and time to settle in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What changes between calibration and now: a library of drifts, by name in `DRIFTS`.
+"""What changes between calibration and now: a library of drifts, by name in ``DRIFTS``.
 
 A drift acts in the whitened space in which people's classes live, where noise within a class has
 variance one in every direction, or on the features that come of it. It is a function of the trial
@@ -323,7 +323,7 @@ def drift_of(wanted: str | Mapping[str, Any] | Drift | None) -> Drift:
     Parameters
     ----------
     wanted : str, dict, Drift or None
-        A name of `DRIFTS`; a dict with ``kind`` and any of ``size``, ``onset`` and ``over``; the
+        A name of ``DRIFTS``; a dict with ``kind`` and any of ``size``, ``onset`` and ``over``; the
         drift itself; None for no drift.
 
     Returns

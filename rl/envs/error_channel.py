@@ -2,14 +2,14 @@
 
 A detector gives a score to what follows each feedback. Scores are normal with variance one, and
 their mean is higher after an error by the *separation*; a threshold in the middle then finds errors
-and leaves right decisions alone equally well [1]_. Separation falls over a session, a person who
+and leaves right decisions alone equally well. Separation falls over a session, a person who
 was not attending notices nothing, and some trials are lost to artefacts.
 
 References
 ----------
-.. [1] Green, Swets. Signal Detection Theory and Psychophysics, 1966.
-.. [2] Xavier Fidêncio, Klaes, Iossifidis. Error-related potentials in reinforcement learning-based
-   brain-machine interfaces. Frontiers in Human Neuroscience, 2022.
+- Green, Swets. Signal Detection Theory and Psychophysics, 1966.
+- Xavier Fidêncio, Klaes, Iossifidis. Error-related potentials in reinforcement learning-based
+  brain-machine interfaces. Frontiers in Human Neuroscience, 2022.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class ErrorChannelConfig:
         return -self.separation * score
 
     def value(self, score: float) -> float:
-        """Estimate of whether the decision was right whose mean is the accuracy [2]_.
+        """Estimate of whether the decision was right whose mean is the accuracy.
 
         A detection, corrected for how often the detector is wrong either way. Habituation and
         lapses make real detectors worse than they were at calibration, and this estimate then

@@ -7,7 +7,7 @@ linear readers are at their best here, and self-training is easier than on a rea
 
 References
 ----------
-.. [1] Torgerson. Multidimensional scaling: I. Theory and method. Psychometrika, 1952.
+- Torgerson. Multidimensional scaling: I. Theory and method. Psychometrika, 1952.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class Body:
 
 
 def scaled(distances: Floats) -> Floats:
-    """Points with given distances, by classical scaling [1]_.
+    """Points with given distances, by classical scaling.
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ numbers; what is said of many people by drawing them at random is better founded
 
 References
 ----------
-.. [1] Fisher. Statistical Methods for Research Workers, 1925 (the intraclass correlation).
-.. [2] Lange, Little, Taylor. Robust statistical modeling using the t distribution. J. American
-   Statistical Association, 1989.
+- Fisher. Statistical Methods for Research Workers, 1925 (the intraclass correlation).
+- Lange, Little, Taylor. Robust statistical modeling using the t distribution. J. American
+  Statistical Association, 1989.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def _noise(head: PrototypeHead, run: Run) -> tuple[Floats, NDArray[np.int64]]:
 
 
 def _shared(noise: Floats, trials: NDArray[np.int64]) -> float:
-    """Intraclass correlation of windows within trials [1]_, mean of all directions."""
+    """Intraclass correlation of windows within trials, mean of all directions."""
     groups = [noise[trials == trial] for trial in np.unique(trials)]
     size = len(noise) / len(groups)
     if size <= 1 or len(groups) < 3:
@@ -155,7 +155,7 @@ def _shared(noise: Floats, trials: NDArray[np.int64]) -> float:
 
 
 def _tail(noise: Floats) -> float:
-    """Degrees of freedom of a t distribution with the kurtosis of the noise [2]_."""
+    """Degrees of freedom of a t distribution with the kurtosis of the noise."""
     excess = float(np.mean(noise**4) / np.mean(noise**2) ** 2 - 3)
     degrees = 4 + 6 / excess if excess > 0 else TAILS[1]
     return round(float(np.clip(degrees, *TAILS)), 2)

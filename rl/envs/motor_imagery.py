@@ -1,4 +1,4 @@
-"""Motor imagery, one decision a trial: `diverloop/MotorImagery-v0`.
+"""Motor imagery, one decision a trial: ``diverloop/MotorImagery-v0``.
 
 A step is a trial of a few seconds. The observation is the features of its windows; the action is
 the class to show, or to abstain.
@@ -21,7 +21,7 @@ from .trial_environment import UTILITY, Observation, TrialsConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotorImageryConfig:
-    """What may be set by `gymnasium.make`.
+    """What may be set by ``gymnasium.make``.
 
     Parameters
     ----------

@@ -1,12 +1,12 @@
-"""A speller with flashes, one decision a selection: `diverloop/P300Speller-v0`.
+"""A speller with flashes, one decision a selection: ``diverloop/P300Speller-v0``.
 
 A step is a selection: all items flash by rows and columns, some times over. The observation is the
 features of every flash and which items it lit; the action is the item to write, or to abstain.
 
 References
 ----------
-.. [1] Farwell, Donchin. Talking off the top of your head: toward a mental prosthesis utilizing
-   event-related brain potentials. Electroencephalography and Clinical Neurophysiology, 1988.
+- Farwell, Donchin. Talking off the top of your head: toward a mental prosthesis utilizing
+  event-related brain potentials. Electroencephalography and Clinical Neurophysiology, 1988.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from .trial_environment import UTILITY, Asked, Observation, TrialsConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class P300SpellerConfig:
-    """What may be set by `gymnasium.make`.
+    """What may be set by ``gymnasium.make``.
 
     Parameters
     ----------
     rows, columns : int
-        Of the items; six by six is usual [1]_.
+        Of the items; six by six is usual.
     rounds : int
         How often every row and column flashes for one selection.
     single : bool

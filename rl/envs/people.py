@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] Chevallier, Carrara, Aristimunha et al. The largest EEG-based BCI reproducibility study for
-   open science: the MOABB benchmark. arXiv:2404.15319, 2024.
+- Chevallier, Carrara, Aristimunha et al. The largest EEG-based BCI reproducibility study for
+  open science: the MOABB benchmark. arXiv:2404.15319, 2024.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _DISTANCE = {IMAGERY: 2.6, FLASHES: 1.8}
 
 Set on people 100 to 139: accuracy without drift should be spread about as that of tangent space
 with logistic regression in BNCI2014-001 (four classes, 72.0 +- 15.5 %), and single flashes told
-apart about as in BNCI2014-008 (area under the curve 85.6 +- 4.4 %) [1]_.
+apart about as in BNCI2014-008 (area under the curve 85.6 +- 4.4 %).
 """
 
 _SPREAD = {IMAGERY: 0.4, FLASHES: 0.15}

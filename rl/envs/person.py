@@ -7,10 +7,10 @@ name a source.
 
 References
 ----------
-.. [1] Newell, Rosenbloom. Mechanisms of skill acquisition and the law of practice. In: Cognitive
-   Skills and Their Acquisition, 1981.
-.. [2] Müller, Vidaurre, Schreuder et al. A mathematical model for the two-learners problem. J.
-   Neural Engineering 14(3), 2017.
+- Newell, Rosenbloom. Mechanisms of skill acquisition and the law of practice. In: Cognitive
+  Skills and Their Acquisition, 1981.
+- Müller, Vidaurre, Schreuder et al. A mathematical model for the two-learners problem. J.
+  Neural Engineering 14(3), 2017.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PersonConfig:
         How much stronger modulation gets with endless practice, as a share of what it was at
         calibration.
     rate : float
-        Exponent of the power law of practice [1]_; 0 for somebody who does not learn.
+        Exponent of the power law of practice; 0 for somebody who does not learn.
     practice : float
         Trials after which ``(1 + n / practice) ** -rate`` begins to fall.
     fatigue : float
@@ -178,7 +178,7 @@ class Person:
 
     @property
     def skill(self) -> float:
-        """What practice made of modulation, 1 at calibration [1]_."""
+        """What practice made of modulation, 1 at calibration."""
         config = self.config
         left = float((1 + self._practised / config.practice) ** -config.rate)
         return 1 + config.gain * (1 - left)

@@ -1,6 +1,6 @@
-"""Importing this file makes the environments known to `gymnasium.make`.
+"""Importing this file makes the environments known to ``gymnasium.make``.
 
-Nothing else does, so that `import gymnasium` alone never imports diverloop. In one call it
+Nothing else does, so that ``import gymnasium`` alone never imports diverloop. In one call it
 is ``gymnasium.make("diverloop.rl.envs.registration:diverloop/MotorImagery-v0")``.
 """
 

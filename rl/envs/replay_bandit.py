@@ -1,4 +1,4 @@
-"""A real recording whose labels are told only as error potentials: `diverloop/ReplayBandit-v0`.
+"""A real recording whose labels are told only as error potentials: ``diverloop/ReplayBandit-v0``.
 
 What was recorded with cues does not depend on what a decoder would have decided. So feedback on
 decisions can be made from the labels exactly, and what adaptation does to decisions is exact too.
@@ -7,7 +7,7 @@ always, and the error potentials are drawn, not recorded.
 
 References
 ----------
-.. [1] Dudík, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011.
+- Dudík, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class BanditRecording:
 
 
 class ReplayBandit(TrialEnvironment):
-    """Trials of a recording, one after another, with the error channel instead of labels [1]_.
+    """Trials of a recording, one after another, with the error channel instead of labels.
 
     Parameters
     ----------

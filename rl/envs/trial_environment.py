@@ -5,8 +5,8 @@ know of it comes through the error channel, as ``info["errors"]``.
 
 References
 ----------
-.. [1] Towers, Kwiatkowski, Terry et al. Gymnasium: a standard interface for reinforcement learning
-   environments. arXiv:2407.17032, 2024.
+- Towers, Kwiatkowski, Terry et al. Gymnasium: a standard interface for reinforcement learning
+  environments. arXiv:2407.17032, 2024.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Asked:
 
 
 class TrialEnvironment(gymnasium.Env[Observation, int]):
-    """One step is one trial: what is decided about the last observation, and the next one [1]_.
+    """One step is one trial: what is decided about the last observation, and the next one.
 
     Parameters
     ----------

@@ -2,14 +2,14 @@
 
 Only one decision is acted on, and only that one is rewarded. What another head would have earned
 is estimated from the same reward: exactly if it would have decided the same, and otherwise by how
-probable its option is among those left. A trial judges a head before the head learns from it [1]_.
+probable its option is among those left. A trial judges a head before the head learns from it.
 
 References
 ----------
-.. [1] Dawid. Statistical theory: the prequential approach. J. Royal Statistical Society A, 1984.
-.. [2] Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011.
-.. [3] Brier. Verification of forecasts expressed in terms of probability. Monthly Weather Review,
-   1950.
+- Dawid. Statistical theory: the prequential approach. J. Royal Statistical Society A, 1984.
+- Dudik, Langford, Li. Doubly robust policy evaluation and learning. ICML, 2011.
+- Brier. Verification of forecasts expressed in terms of probability. Monthly Weather Review,
+  1950.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .updates import Update
 
 
 def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
-    """Unbiased estimate, option by option, of whether it was meant [2]_.
+    """Unbiased estimate, option by option, of whether it was meant.
 
     The model is the posterior; the reward corrects it where something was observed. For the
     decided option the estimate rests on the reward alone; only the split among the others rests on
@@ -61,7 +61,7 @@ def worths(trial: Trial, reward: Reward, options: Floats) -> Floats | None:
 
 
 def quadratic_scores(posteriors: Floats, worth: Floats) -> Floats:
-    """How good posteriors were: one less Brier's score, up to a term that all heads share [3]_.
+    """How good posteriors were: one less Brier's score, up to a term that all heads share.
 
     It is linear in what was meant, so an unbiased estimate of that gives an unbiased score; and it
     is proper, so neither bolder nor more modest probabilities than are true gain by it.

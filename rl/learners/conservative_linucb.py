@@ -2,10 +2,10 @@
 
 References
 ----------
-.. [1] Li, Chu, Langford, Schapire. A contextual-bandit approach to personalized news article
-   recommendation. WWW, 2010.
-.. [2] Kazerouni, Ghavamzadeh, Abbasi-Yadkori, Van Roy. Conservative contextual linear bandits.
-   NeurIPS, 2017.
+- Li, Chu, Langford, Schapire. A contextual-bandit approach to personalized news article
+  recommendation. WWW, 2010.
+- Kazerouni, Ghavamzadeh, Abbasi-Yadkori, Van Roy. Conservative contextual linear bandits.
+  NeurIPS, 2017.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class ConservativeLinUCBConfig(UpdateBanditConfig):
 
 
 class ConservativeLinUCB(UpdateBandit):
-    """LinUCB [1]_ chooses the update; the conservative bound [2]_ says whether it is offered.
+    """LinUCB chooses the update; the conservative bound says whether it is offered.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What every rule of adaptation offers; the order of `Steps` is the ladder, from the safe end."""
+"""What every rule of adaptation offers."""
 
 from __future__ import annotations
 

@@ -2,10 +2,10 @@
 
 References
 ----------
-.. [1] Li, Chu, Langford, Schapire. A contextual-bandit approach to personalized news article
-   recommendation. WWW, 2010.
-.. [2] Russac, Vernade, Cappe. Weighted linear bandits for non-stationary environments. NeurIPS,
-   2019.
+- Li, Chu, Langford, Schapire. A contextual-bandit approach to personalized news article
+  recommendation. WWW, 2010.
+- Russac, Vernade, Cappe. Weighted linear bandits for non-stationary environments. NeurIPS,
+  2019.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Policy(Protocol):
 
 
 class LinUCB:
-    """Ridge regression for each action, apart from the others [1]_.
+    """Ridge regression for each action, apart from the others.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LinUCB:
     width : float
         Standard errors by which an action may be better than expected, in units of the noise.
     forgetting : float
-        What a step leaves of all that was learnt before [2]_; 1 forgets nothing.
+        What a step leaves of all that was learnt before; 1 forgets nothing.
     """
 
     def __init__(

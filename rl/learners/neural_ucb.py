@@ -1,16 +1,16 @@
 """A conservative neural bandit over updates of the head: the deep alternative to LinUCB.
 
 A small network learns the gain of each action from the context; how sure it is of one comes from
-the features of its last hidden layer, as if only the last layer were learnt. That is NeuralUCB [1]_
-with the covariance of the last layer alone [2]_, which is what makes it quick enough.
+the features of its last hidden layer, as if only the last layer were learnt. That is NeuralUCB
+with the covariance of the last layer alone, which is what makes it quick enough.
 
 References
 ----------
-.. [1] Zhou, Li, Gu. Neural contextual bandits with UCB-based exploration. ICML, 2020.
-.. [2] Xu, Wen, Zhao, Gu. Neural contextual bandits with deep representation and shallow
-   exploration. ICLR, 2022.
-.. [3] Polyak. Some methods of speeding up the convergence of iteration methods. USSR Computational
-   Mathematics and Mathematical Physics, 1964.
+- Zhou, Li, Gu. Neural contextual bandits with UCB-based exploration. ICML, 2020.
+- Xu, Wen, Zhao, Gu. Neural contextual bandits with deep representation and shallow
+  exploration. ICLR, 2022.
+- Polyak. Some methods of speeding up the convergence of iteration methods. USSR Computational
+  Mathematics and Mathematical Physics, 1964.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NeuralUCBConfig(UpdateBanditConfig):
     every : int
         Gains from one step of training to the next.
     learning_rate : float
-        Of gradient descent with momentum [3]_, above 0 and at most 0.2.
+        Of gradient descent with momentum, above 0 and at most 0.2.
     decay : float
         Pulls weights to zero; 0 or more.
     width : float

@@ -3,11 +3,11 @@
 What counts is what remains when nobody helps: transfer blocks without feedback, measured in every
 session. Reward within training would not do, because the difficulty itself decides how much of it
 there is. Learning is greatest where a task is neither too easy nor too hard for the person, the
-challenge point [1]_, so progress is taken for a quadratic function of the settings. Progress slows
-down with practice [2]_, and the probes are noisy, so the model is of the *levels*: the probe after
-a session is where the person began and the sum of all progress until then [3]_. Settings are drawn
-by Thompson sampling [4]_: as often as they are likely to be best. Bandits on learning progress were
-tried with 400 pupils [5]_.
+challenge point, so progress is taken for a quadratic function of the settings. Progress slows
+down with practice, and the probes are noisy, so the model is of the *levels*: the probe after
+a session is where the person began and the sum of all progress until then. Settings are drawn
+by Thompson sampling: as often as they are likely to be best. Bandits on learning progress were
+tried with 400 pupils.
 
 A few noisy probes tell settings apart only slowly. Signs of fatigue and frustration come with every
 session and say more: settings are also judged by how far the signs that they let expect are from
@@ -15,16 +15,16 @@ the little that goes with a fitting challenge.
 
 References
 ----------
-.. [1] Guadagnoli, Lee. Challenge point: a framework for conceptualizing the effects of various
-   practice conditions in motor learning. J. Motor Behavior, 2004.
-.. [2] Newell, Rosenbloom. Mechanisms of skill acquisition and the law of practice. 1981.
-.. [3] Bishop. Pattern Recognition and Machine Learning. 2006: Bayesian linear regression.
-.. [4] Thompson. On the likelihood that one unknown probability exceeds another. Biometrika, 1933;
-   Russo, Van Roy, Kazerouni, Osband, Wen. A tutorial on Thompson sampling. 2018.
-.. [5] Clement, Roy, Oudeyer, Lopes. Multi-armed bandits for intelligent tutoring systems.
-   J. Educational Data Mining, 2015.
-.. [6] Kazerouni, Ghavamzadeh, Abbasi-Yadkori, Van Roy. Conservative contextual linear bandits.
-   NeurIPS, 2017.
+- Guadagnoli, Lee. Challenge point: a framework for conceptualizing the effects of various
+  practice conditions in motor learning. J. Motor Behavior, 2004.
+- Newell, Rosenbloom. Mechanisms of skill acquisition and the law of practice. 1981.
+- Bishop. Pattern Recognition and Machine Learning. 2006: Bayesian linear regression.
+- Thompson. On the likelihood that one unknown probability exceeds another. Biometrika, 1933;
+  Russo, Van Roy, Kazerouni, Osband, Wen. A tutorial on Thompson sampling. 2018.
+- Clement, Roy, Oudeyer, Lopes. Multi-armed bandits for intelligent tutoring systems.
+  J. Educational Data Mining, 2015.
+- Kazerouni, Ghavamzadeh, Abbasi-Yadkori, Van Roy. Conservative contextual linear bandits.
+  NeurIPS, 2017.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ProgressConfig:
         A setting is tried only if its utility, at this many standard deviations below the mean, is
         less than `allowance` below that of the usual one; 0 looks at the mean alone.
     allowance : float
-        As a share of `usual_gain` [6]_.
+        As a share of `usual_gain`.
     boldness : float
         Draws are spread by this share of what is not known: 1 is Thompson sampling, 0 always
         takes what seems best.

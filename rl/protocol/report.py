@@ -28,7 +28,7 @@ def read_report(path: Path) -> tuple[dict[str, Any], str]:
     Returns
     -------
     report : dict
-        As `diverloop run` wrote it.
+        As ``diverloop run`` wrote it.
     sha256 : str
         Of the file.
 

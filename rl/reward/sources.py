@@ -4,14 +4,14 @@ Each kind has a reliability of its own. Somebody who takes a selection back near
 wrong, but by no means every wrong selection is taken back; so an undo says much, and its absence
 little. These rates are choices, not measurements: whoever knows better of a person says so.
 
-============================  =====================================================
-marker                        meaning
-============================  =====================================================
-``undo``, ``backspace``       the person takes it back
-``outcome:right``, ``:wrong``  the task says what came of it
-``operator:right``, ``:wrong``  somebody beside the person says it
-``meant:NAME``                it is known which option was meant
-============================  =====================================================
+===============================  =====================================================
+marker                           meaning
+===============================  =====================================================
+``undo``, ``backspace``          the person takes it back
+``outcome:right``, ``:wrong``    the task says what came of it
+``operator:right``, ``:wrong``   somebody beside the person says it
+``meant:NAME``                   it is known which option was meant
+===============================  =====================================================
 """
 
 from __future__ import annotations
