@@ -48,7 +48,7 @@ nitpick_ignore_regex = [
     ("py:obj", r"[a-z_0-9]+"),
     # Torch, and base classes from elsewhere, which autodoc links by itself.
     ("py:obj", r"torch\..*"),
-    ("py:class", r"(torch|PySide6)\..*"),
+    ("py:class", r"(torch|PySide6|gymnasium|socket)\..*"),
     ("py:class", r"(enum|typing|collections|numpy|json|abc|builtins)\..*|\w*Error|object|Protocol"),
 ]
 
