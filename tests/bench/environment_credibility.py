@@ -7,7 +7,8 @@ case's calibration and judged on what followed; three rules of adaptation start 
 Simulated: one person fitted to each case, in `MotorImagery` or `P300Speller` with as many windows,
 options, features, calibration and later trials as the recording, the same decoders fitted and
 judged on what that person does. Where a case has more than 128 features, all decoders get the
-principal directions of its calibration instead, at most 128, which no label chose. The person neither lapses nor tires there: what real
+principal directions of its calibration instead, at most 128, which no label chose. The person
+neither lapses nor tires there: what real
 people lost by that is in the distances.
 
 Nothing is judged on what it was fitted to: a person is fitted on every other later trial and its
@@ -216,7 +217,8 @@ def agreement(real: np.ndarray, made: np.ndarray, names: list[str]) -> dict[str,
     spread = [tau(real[pick].mean(axis=0), made[pick].mean(axis=0)) for pick in picks]
     a, b = real.mean(axis=0), made.mean(axis=0)
     wrong = [
-        f"{names[i]} / {names[j]}: real {100 * (a[i] - a[j]):+.1f}, simulated {100 * (b[i] - b[j]):+.1f}"
+        f"{names[i]} / {names[j]}: real {100 * (a[i] - a[j]):+.1f}, "
+        f"simulated {100 * (b[i] - b[j]):+.1f}"
         for i, j in itertools.combinations(range(len(names)), 2)
         if (a[i] - a[j]) * (b[i] - b[j]) < 0
     ]
@@ -273,7 +275,10 @@ def main() -> None:
         "decoders": told(rows, still),
         "adaptation": told(rows, ["head", *ADAPTIVE]),
         "by_person": {
-            person: {way: {n: round(float(np.mean([o[n] for c in mine for o in c[way]])), 3) for n in names}
+            person: {way: {
+                    n: round(float(np.mean([o[n] for c in mine for o in c[way]])), 3)
+                    for n in names
+                }
                      for way in ("real", "as fitted", "matched")}
             for person, mine in rows.items()
         },

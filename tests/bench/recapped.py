@@ -103,8 +103,10 @@ def compared(seed: int, recap_s: float, seconds: float, encoder: str) -> dict[st
         outcomes: list[Outcome] = []
         due = OutcomeTeller.due
 
-        def noted(self: OutcomeTeller, until_s: float, into: list[Outcome] = outcomes) -> Any:
-            into.extend(got := due(self, until_s))
+        def noted(
+            self: OutcomeTeller, until_s: float, into: list[Outcome] = outcomes, ask: Any = due
+        ) -> Any:
+            into.extend(got := ask(self, until_s))
             return got
 
         OutcomeTeller.due = noted  # type: ignore[method-assign]
