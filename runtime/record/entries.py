@@ -233,7 +233,9 @@ def read_entry(line: str) -> Entry:
     try:
         ((name, plain),) = parsed_json(line).items()
         entry: Entry = msgspec.convert(plain, TYPES[name], dec_hook=_rebuilt)
-    except (ValueError, LookupError, AttributeError, msgspec.MsgspecError) as error:
+    except (
+        ValueError, OverflowError, LookupError, AttributeError, msgspec.MsgspecError,
+    ) as error:  # fmt: skip
         raise RecordingError(
             f"A line of the tape cannot be read ({error}), it begins {line[:60]!r}: the recording "
             f"is damaged, or of a newer diverloop; read it with the version that wrote it."

@@ -67,9 +67,9 @@ def test_the_catalogue_is_complete():
                 # One that is derived from a listed class has its members, too.
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 derived = bases & {entry.partition(":")[2] for entry in listed}
-                # A device's source is all in what wraps its client.
-                device = "LinkedSource" in bases
-                if ((stage or device) and "Config" in names) or derived:
+                # A device's source is all in what wraps its client, a bandit in what applies updates.
+                whole = bases & {"LinkedSource", "UpdateBandit"}
+                if ((stage or whole) and "Config" in names) or derived:
                     found.add(f"{place}:{node.name}")
     assert found == listed
 

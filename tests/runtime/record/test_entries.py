@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diverloop.runtime.errors import RecordingError
-from diverloop.runtime.messages import Chunk, Command, Decision, Embedding, StageTimes, Turn
+from diverloop.runtime.messages import (
+    Chunk,
+    Command,
+    Decision,
+    Embedding,
+    Promotion,
+    StageTimes,
+    Turn,
+)
 from diverloop.runtime.quality import Quality
 from diverloop.runtime.record.entries import (
     TYPES,
@@ -193,3 +201,12 @@ def test_a_damaged_line_is_read_or_refused_and_nothing_else(data):
 def test_what_has_no_place_on_the_tape_is_not_written():
     with pytest.raises(NotImplementedError, match="object has no place on the tape"):
         write_entry(TurnEntry.of(turn(command=Command(label=object()))))
+
+
+def test_a_number_that_no_array_holds_is_damage():
+    promotion = Promotion(
+        epoch=1, kind="linear", settings={}, arrays={"bias": np.zeros(2)}, reason="why"
+    )
+    line = write_entry(promotion).replace("0.0", "9" * 400, 1)
+    with pytest.raises(RecordingError, match="cannot be read"):
+        read_entry(line)
