@@ -2,8 +2,8 @@
 
 Features are standardised, projected onto a few directions in which the noise within classes has
 variance one, and compared with one prototype for each class. That is linear discriminant analysis
-with a shared covariance [1]_ [2]_, so it is served as weights and a bias like any other linear reader;
-but here the prototypes are at hand, and whoever adapts it moves points instead of weights.
+with a shared covariance [1]_ [2]_, so it is served as weights and a bias like any other linear
+reader; but here the prototypes are at hand, and whoever adapts it moves points instead of weights.
 
 References
 ----------

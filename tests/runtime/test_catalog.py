@@ -67,7 +67,7 @@ def test_the_catalogue_is_complete():
                 # One that is derived from a listed class has its members, too.
                 bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
                 derived = bases & {entry.partition(":")[2] for entry in listed}
-                # A device's source is all in what wraps its client, a bandit in what applies updates.
+                # What a device's source or a bandit is made of has the members.
                 whole = bases & {"LinkedSource", "UpdateBandit"}
                 if ((stage or whole) and "Config" in names) or derived:
                     found.add(f"{place}:{node.name}")
