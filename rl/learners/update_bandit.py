@@ -196,6 +196,8 @@ class UpdateBandit:
 
     def see(self, trial: Trial) -> None:
         """A decision was made: note what each head makes of it, before any learns from it."""
+        if not trial.features.size or not np.isfinite(trial.features).all():
+            return
         trial = whitened(trial, self._space)
         self._situation.see(trial)
         offered = self._candidates.names.index(MIX if self._trusts_mix else KEEP)
