@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.prototype_head import softmax as plain_softmax
 from .linear import Floats
 
 # A discriminant of hundreds of features on a few dozen trials is too sure by factors beyond 50.
@@ -162,7 +163,4 @@ def softmax(scores: NDArray[np.floating], temperature: float = 1.0) -> NDArray[n
     probabilities : ndarray, shape (..., n_classes)
         Sum to 1 along the last axis.
     """
-    scaled = np.asarray(scores, dtype=np.float64) / temperature
-    shifted = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
-    return probabilities
+    return plain_softmax(np.asarray(scores, dtype=np.float64) / temperature)

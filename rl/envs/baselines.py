@@ -28,8 +28,9 @@ from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
 from ..learners.learner import Learner
 from ..trial import UNKNOWN, Reward, Trial
-from .bridge import NOTHING, TRUTH, play
+from .bridge import play
 from .drift import DRIFTS
+from .messenger import NOTHING, TRUTH
 from .registration import ENVIRONMENTS
 
 ONSET, RAMP = 40, 60

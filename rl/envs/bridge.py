@@ -17,9 +17,8 @@ from ...runtime.prototype_head import Floats, PrototypeHead
 from ..learners.learner import Learner
 from ..trial import ABSTAINED, Reward, Trial
 from .error_channel import ErrorChannelConfig, Score
+from .messenger import ERRORS, TOLD, Messenger
 
-NOTHING, ERRORS, SHUFFLED, TRUTH = "nothing", "errors", "shuffled", "truth"
-TOLD = (NOTHING, ERRORS, SHUFFLED, TRUTH)
 TEMPERATURES = tuple(2.0 ** (step / 2) for step in range(-2, 9))
 
 
@@ -203,34 +202,18 @@ def play(
     observation, info = env.reset(seed=seed, options=options)
     world, channel = env.unwrapped, ErrorChannelConfig(**info["errp"])
     learner = make(calibrated(info["calibration"], world.classes))
-    mixed = _Shuffled(seed) if told == SHUFFLED else None
+    messenger = Messenger(told, seed)
     number, done = 0, False
     while not done:
         trial = _decided(observation, number, learner.head, decide_at)
         learner.see(trial)
         action = world.n_options if trial.decided == ABSTAINED else trial.decided
         observation, _, done, _, info = env.step(action)
-        if told == TRUTH:
-            learner.hear(_truth(trial, world.reveal(number)))
-        for score in info["errors"] if told in (ERRORS, SHUFFLED) else ():
-            learner.hear(reward_of(mixed.instead_of(score) if mixed else score, channel))
+        rewards = [reward_of(score, channel) for score in info["errors"]]
+        for reward in messenger.tell(trial, world.reveal(number), rewards):
+            learner.hear(reward)
         number += 1
     return _played(info["score"], learner.head)
-
-
-class _Shuffled:
-    """Scores of earlier trials under the names of later ones: rewards that say nothing."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng([seed, 1])
-        self._earlier: list[float] = [0.0]
-
-    def instead_of(self, score: Score) -> Score:
-        """The same trial with a score drawn from those before it."""
-        number, strength, at_s = score
-        other = self._earlier[int(self._rng.integers(len(self._earlier)))]
-        self._earlier.append(strength)
-        return number, other, at_s
 
 
 def _decided(
@@ -241,11 +224,6 @@ def _decided(
     posterior = trial.posterior(head)
     best = int(posterior.argmax())
     return replace(trial, decided=best if posterior[best] >= decide_at else ABSTAINED)
-
-
-def _truth(trial: Trial, meant: int) -> Reward:
-    right = float(trial.decided == meant)
-    return Reward(trial=trial.number, value=right, meant=meant, at_s=trial.at_s, source="cue")
 
 
 def _fitted(features: Floats, labels: np.ndarray, classes: tuple[str, ...]) -> PrototypeHead:

@@ -11,9 +11,10 @@ from ...runtime.prototype_head import PrototypeHead
 from ..envelope.config import EnvelopeConfig
 from ..envelope.envelope import Envelope
 from ..envelope.version import Proposal
+from ..envs.messenger import Messenger
 from ..learners.learner import Learner
 from ..trial import Reward, Trial
-from .arms import Arm, Messenger
+from .arms import Arm
 from .worlds import World
 
 

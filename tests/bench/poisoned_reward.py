@@ -28,9 +28,11 @@ from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envelope.envelope import Envelope
 from diverloop.rl.envelope.version import Proposal
 from diverloop.rl.envs import registration
+from diverloop.rl.envs.baselines import interval
+from diverloop.rl.envs.messenger import ERRORS, NOTHING
 from diverloop.rl.learners.learner import Learner
 from diverloop.rl.reward.confusion import Confusion
-from diverloop.rl.study.arms import ERRORS, NOTHING, Arm
+from diverloop.rl.study.arms import Arm
 from diverloop.rl.study.living import live
 from diverloop.rl.study.worlds import SimulatedWorld, Told
 from diverloop.rl.study.worlds import World as Asking
@@ -163,8 +165,7 @@ def one_course(
 def figures(values: Sequence[float]) -> dict[str, float]:
     """Mean in points, its interval over persons, and the worst of them."""
     data = 100 * np.asarray(values)
-    draws = np.random.default_rng(0).integers(len(data), size=(2000, len(data)))
-    low, high = np.percentile(data[draws].mean(axis=1), [2.5, 97.5])
+    low, high = interval(data.tolist())
     named = {"mean": data.mean(), "low": low, "high": high, "worst": data.min()}
     return {name: round(float(value), 1) for name, value in named.items()}
 

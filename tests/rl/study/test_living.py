@@ -9,9 +9,10 @@ import pytest
 
 from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envs.error_channel import ErrorChannelConfig
+from diverloop.rl.envs.messenger import ERRORS, NOTHING, TRUTH
 from diverloop.rl.learners.frozen import Frozen
 from diverloop.rl.learners.rewarded import Rewarded
-from diverloop.rl.study.arms import ERRORS, NOTHING, TRUTH, Arm
+from diverloop.rl.study.arms import Arm
 from diverloop.rl.study.living import live
 from diverloop.rl.study.recorded import Asked, RecordedCase
 from diverloop.rl.study.worlds import RecordedWorld
