@@ -5,7 +5,8 @@
 
 Rewards are of a detector of balanced accuracy 0.75 until trial `AFTER` and poisoned from then on.
 Nothing drifts, so there is little to gain and much to lose; what the rule itself costs without any
-poison is the row ``none``. The figure is the accuracy from `AFTER` on minus that of the frozen decoder in the same world, person by person;
+poison is the row ``none``. The figure is the accuracy from `AFTER` on minus that of the frozen
+decoder in the same world, person by person;
 *worst* is the person who lost most. As JSON. People below 100 are for what is reported.
 
 Three rules are told the poison: ``reward`` and ``bandit`` of the catalogue, and ``swapped``, a rule
