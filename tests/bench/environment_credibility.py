@@ -64,7 +64,7 @@ def cases(root: Path, cache: Path | None) -> list[RecordedCase]:
     for number, plan in enumerate(read_study()):
         kept = cache / f"case{number}.pkl" if cache else None
         if kept and kept.exists():
-            found.append(pickle.loads(kept.read_bytes()))
+            found.append(pickle.loads(kept.read_bytes()))  # noqa: S301 - written below
             continue
         try:
             case = recorded_case(root, plan)
@@ -112,7 +112,9 @@ def simulated(case: RecordedCase, traits: Traits, seed: int) -> RecordedCase:
         )  # fmt: skip
     user = {"who": traits, **STEADY}
     shown, info = env.reset(seed=seed, options={"drift": drift, "user": user})
-    return replace(case, calibration=_cued(info["calibration"], shown), sessions=(_played(env, shown),))
+    return replace(
+        case, calibration=_cued(info["calibration"], shown), sessions=(_played(env, shown),)
+    )
 
 
 def _played(env, shown) -> tuple[Asked, ...]:
@@ -137,7 +139,9 @@ def _cued(known, shown) -> tuple[Asked, ...]:
     if "lit" not in shown:
         n = int(known["labels"].max()) + 1
         return tuple(
-            Asked(features=x, under=np.repeat(np.arange(n)[:, None], len(x), axis=1), meant=int(y[0]))
+            Asked(
+                features=x, under=np.repeat(np.arange(n)[:, None], len(x), axis=1), meant=int(y[0])
+            )
             for x, y in both
         )
     n_items = len(shown["lit"])
@@ -157,7 +161,9 @@ def _selection(x: np.ndarray, y: np.ndarray, n_items: int) -> Asked:
 def fitted(case: RecordedCase, part: int) -> Traits:
     """From every other trial of what followed calibration."""
     sessions = [session[part::2] for session in case.sessions]
-    runs = [Run.of([one.features for one in s], [one.under[one.meant] for one in s]) for s in sessions]
+    runs = [
+        Run.of([one.features for one in s], [one.under[one.meant] for one in s]) for s in sessions
+    ]
     task = FLASHES if case.task == "p300" else IMAGERY
     name = f"{case.person} {case.name} {part}"
     return fit_person(name, case.head, runs, task=task, data_set="", licence="")
@@ -168,7 +174,9 @@ def matched(case: RecordedCase, traits: Traits, aim: float) -> Traits:
     reached = []
     for distance in DISTANCES:
         made = [simulated(case, traits.at_distance(distance), seed) for seed in (100, 101)]
-        reached.append(np.mean([fixed(one, list(one.sessions[0]), only="head")["head"].mean() for one in made]))
+        reached.append(
+            np.mean([fixed(one, list(one.sessions[0]), only="head")["head"].mean() for one in made])
+        )
     rising = np.maximum.accumulate(np.array(reached) + 1e-6 * np.arange(len(DISTANCES)))
     return traits.at_distance(float(np.interp(aim, rising, DISTANCES)))
 
@@ -217,7 +225,8 @@ def agreement(real: np.ndarray, made: np.ndarray, names: list[str]) -> dict[str,
     spread = [tau(real[pick].mean(axis=0), made[pick].mean(axis=0)) for pick in picks]
     a, b = real.mean(axis=0), made.mean(axis=0)
     wrong = [
-        f"{names[i]} / {names[j]}: real {100 * (a[i] - a[j]):+.1f}, simulated {100 * (b[i] - b[j]):+.1f}"
+        f"{names[i]} / {names[j]}: real {100 * (a[i] - a[j]):+.1f}, "
+        f"simulated {100 * (b[i] - b[j]):+.1f}"
         for i, j in itertools.combinations(range(len(names)), 2)
         if (a[i] - a[j]) * (b[i] - b[j]) < 0
     ]
@@ -231,7 +240,9 @@ def agreement(real: np.ndarray, made: np.ndarray, names: list[str]) -> dict[str,
     }
 
 
-def told(rows: dict[str, list[dict[str, list[dict[str, float]]]]], names: list[str]) -> dict[str, object]:
+def told(
+    rows: dict[str, list[dict[str, list[dict[str, float]]]]], names: list[str]
+) -> dict[str, object]:
     """Everything about some of the decoders."""
 
     def table(way: str, part: int | None = None) -> np.ndarray:
@@ -245,11 +256,25 @@ def told(rows: dict[str, list[dict[str, list[dict[str, float]]]]], names: list[s
 
     real = table("real")
     ways = ("as fitted", "matched", "sampled")
-    means = {way: dict(zip(names, table(way).mean(axis=0).round(3), strict=True)) for way in ("real", *ways)}
+    means = {
+        way: dict(zip(names, table(way).mean(axis=0).round(3), strict=True))
+        for way in ("real", *ways)
+    }
     return {
         "accuracy": means,
         "halves": agreement(table("real", 0), table("real", 1), names),
         **{way: agreement(real, table(way), names) for way in ways},
+    }
+
+
+def _means(cases: list[dict[str, list[dict[str, float]]]], names: list[str]) -> dict[str, object]:
+    """Accuracies of one person."""
+    return {
+        way: {
+            name: round(float(np.mean([one[name] for case in cases for one in case[way]])), 3)
+            for name in names
+        }
+        for way in ("real", "as fitted", "matched")
     }
 
 
@@ -269,11 +294,7 @@ def main() -> None:
         "persons": list(rows),
         "decoders": told(rows, still),
         "adaptation": told(rows, ["head", *ADAPTIVE]),
-        "by_person": {
-            person: {way: {n: round(float(np.mean([o[n] for c in mine for o in c[way]])), 3) for n in names}
-                     for way in ("real", "as fitted", "matched")}
-            for person, mine in rows.items()
-        },
+        "by_person": {person: _means(mine, names) for person, mine in rows.items()},
     }  # fmt: skip
     json.dump(result, sys.stdout, indent=1, default=float)
     sys.stdout.write("\n")

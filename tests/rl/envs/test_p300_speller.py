@@ -20,6 +20,14 @@ def test_every_item_flashes_twice_a_round_and_no_two_alike():
     assert (info["calibration"]["labels"].sum(axis=1) == 10).all()
 
 
+def test_items_may_flash_one_by_one():
+    observation, info = P300Speller(rows=2, columns=3, rounds=4, single=True).reset(seed=0)
+    lit = observation["lit"]
+    assert lit.shape == (6, 24)
+    assert (lit.sum(axis=0) == 1).all()
+    assert (info["calibration"]["labels"].sum(axis=1) == 4).all()
+
+
 def test_flashes_of_what_is_meant_look_like_targets_and_lapses_do_not():
     env = P300Speller(n_trials=400, artefacts=0.0)
     observation, _ = env.reset(seed=100, options={"user": {"distance": 6.0, "lapses": 0.3}})

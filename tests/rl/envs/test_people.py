@@ -50,6 +50,16 @@ def test_a_fitted_person_needs_as_many_classes_as_they_have():
         who(name, n_classes + 1, IMAGERY, rng())
 
 
+def test_traits_fitted_by_oneself_are_taken_as_a_person_who_stays_the_same():
+    name, traits = next(iter(fitted_people().items()))
+    n_classes = len(traits.distances)
+    named, given = who(name, n_classes, IMAGERY, rng()), who(traits, n_classes, IMAGERY, rng())
+    assert named[:2] == given[:2]
+    assert named[2].random() == given[2].random()
+    with pytest.raises(ConfigError, match=f"n_classes={n_classes}"):
+        who({"who": traits}, n_classes + 1, IMAGERY, rng())
+
+
 def test_every_fitted_person_says_where_they_come_from():
     assert fitted_people()
     for traits in fitted_people().values():
