@@ -3,13 +3,12 @@
     DIVERLOOP_DATA=... python tests/bench/environment_credibility.py [--cache FOLDER] [--seeds 4]
 
 Real: the cases of the study of adaptation. Eight decoders of the same features are fitted on a
-case's calibration and judged on what followed; three rules of adaptation start from the eighth.
+case's calibration and judged on what followed; three rules of adaptation start from the head.
 Simulated: one person fitted to each case, in `MotorImagery` or `P300Speller` with as many windows,
 options, features, calibration and later trials as the recording, the same decoders fitted and
 judged on what that person does. Where a case has more than 128 features, all decoders get the
 principal directions of its calibration instead, at most 128, which no label chose. The person
-neither lapses nor tires there: what real
-people lost by that is in the distances.
+neither lapses nor tires there: what real people lost by that is in the distances.
 
 Nothing is judged on what it was fitted to: a person is fitted on every other later trial and its
 decoders are compared with the real ones on the trials between, and the other way round. The real
