@@ -151,8 +151,19 @@ class EventScores:
     false_interval: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, for a card or a report."""
-        return asdict(self)
+        """The same as plain numbers for a card or a report; what is not known is None.
+
+        JSON has no NaN, and a card takes none.
+        """
+        plain: dict[str, Any] = {name: _known(value) for name, value in asdict(self).items()}
+        return plain
+
+
+def _known(value: Any) -> Any:
+    """A number or a pair of them, None for each that is NaN."""
+    if isinstance(value, tuple):
+        return [_known(part) for part in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def event_scores(runs: Sequence[EventRun], *, intervals: bool = True, seed: int = 0) -> EventScores:

@@ -185,7 +185,7 @@ def choose_working_point(runs: Sequence[Rehearsed], most_per_min: float) -> Work
     taken = _best(counts.sum(axis=1), most_per_min)
     rehearsed = event_scores(table[taken], intervals=False)
     promised = event_scores(_promised(table, counts, most_per_min))
-    curve = [
+    curve: list[dict[str, float | None]] = [
         {"most_per_min": wish}
         | _rates(event_scores(_promised(table, counts, wish), intervals=False))
         for wish in CURVE_PER_MIN
@@ -234,12 +234,9 @@ def _promised(
     return found
 
 
-def _rates(scores: EventScores) -> dict[str, float]:
-    return {
-        "hit_rate": scores.hit_rate,
-        "false_per_min": scores.false_per_min,
-        "delay_median_s": scores.delay_median_s,
-    }
+def _rates(scores: EventScores) -> dict[str, float | None]:
+    plain = scores.as_dict()
+    return {name: plain[name] for name in ("hit_rate", "false_per_min", "delay_median_s")}
 
 
 def _sentence(
@@ -247,11 +244,13 @@ def _sentence(
 ) -> str:
     """What is promised, and what it was judged on."""
     low, high = promised.false_interval
+    answered = f"{promised.hit_rate:.0%} of {promised.n_trials} trials answered"
+    if promised.n_hits:
+        answered += f", after {promised.delay_median_s:.1f} s"
     told = (
         f"At rest {promised.false_per_min:.1f} false activations a minute ({low:.1f} to "
-        f"{high:.1f}), {promised.hit_rate:.0%} of {promised.n_trials} trials answered, after "
-        f"{promised.delay_median_s:.1f} s: each of {n_runs} recordings held out whole, settings "
-        f"chosen on the others."
+        f"{high:.1f}), {answered}: each of {n_runs} recordings held out whole, settings chosen on "
+        f"the others."
     )
     if rehearsed.false_per_min > most_per_min:
         return f"No setting keeps to {most_per_min:g} a minute; this is the quietest. {told}"

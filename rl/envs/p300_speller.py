@@ -140,8 +140,8 @@ class P300Speller(SimulatedEnvironment):
         prior: Floats = np.arange(1.0, self.config.n_items + 1) ** -self.config.language
         if self.config.backspace:
             prior[-1] = np.median(prior)
-        prior /= prior.sum()
-        return prior
+        shares: Floats = prior / prior.sum()
+        return shares
 
     def _flashes(self) -> NDArray[np.int8]:
         """Which items each flash lights, those of a round in random order."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -75,6 +76,10 @@ def test_a_decoder_that_never_acts_misses_all_and_disturbs_nobody():
     found = event_scores([run([])])
     assert (found.hit_rate, found.false_per_min, found.n_misses) == (0.0, 0.0, 4)
     assert math.isnan(found.delay_median_s)
+    # A card is JSON, which has no NaN.
+    plain = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert (plain["delay_median_s"], plain["n_misses"]) == (None, 4)
+    assert event_scores([run([])], intervals=False).as_dict()["hit_interval"] == [None, None]
 
 
 def test_without_trials_or_idle_time_there_is_no_rate():

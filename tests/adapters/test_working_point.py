@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -86,6 +89,18 @@ def test_where_no_setting_is_quiet_enough_the_quietest_is_taken_and_said_to_be()
     runs = [run(seed, 8.0, noise=0.1, lag_s=4.0) for seed in range(2)]
     point = choose_working_point(runs, 0.5)
     assert point.report["sentence"].startswith("No setting keeps to 0.5 a minute")
+
+
+def test_a_model_that_never_answers_gets_a_card_that_says_so():
+    # Rest, whatever is asked for.
+    still = [
+        replace(one, decisions=tuple((decision(-8.0, at / 1e9), at) for _, at in one.decisions))
+        for one in (run(0, 8.0), run(1, 8.0))
+    ]
+    point = choose_working_point(still, 2.0)
+    assert point.promised.n_hits == 0
+    assert "0% of " in point.report["sentence"]
+    assert "nan" not in json.dumps(point.report, allow_nan=False).lower()
 
 
 def test_settings_for_a_card_build_the_same_feedback_again():

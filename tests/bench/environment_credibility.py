@@ -3,13 +3,12 @@
     DIVERLOOP_DATA=... python tests/bench/environment_credibility.py [--seeds 4]
 
 Real: the cases of the study of adaptation. Eight decoders of the same features are fitted on a
-case's calibration and judged on what followed; three rules of adaptation start from the eighth.
+case's calibration and judged on what followed; three rules of adaptation start from the head.
 Simulated: one person fitted to each case, in `MotorImagery` or `P300Speller` with as many windows,
 options, features, calibration and later trials as the recording, the same decoders fitted and
 judged on what that person does. Where a case has more than 128 features, all decoders get the
 principal directions of its calibration instead, at most 128, which no label chose. The person
-neither lapses nor tires there: what real
-people lost by that is in the distances.
+neither lapses nor tires there: what real people lost by that is in the distances.
 
 Nothing is judged on what it was fitted to: a person is fitted on every other later trial and its
 decoders are compared with the real ones on the trials between, and the other way round. The real
@@ -259,6 +258,17 @@ def told(
     }
 
 
+def _means(cases: list[dict[str, list[dict[str, float]]]], names: list[str]) -> dict[str, object]:
+    """Accuracies of one person."""
+    return {
+        way: {
+            name: round(float(np.mean([one[name] for case in cases for one in case[way]])), 3)
+            for name in names
+        }
+        for way in ("real", "as fitted", "matched")
+    }
+
+
 def main() -> None:
     """Print the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -274,14 +284,7 @@ def main() -> None:
         "persons": list(rows),
         "decoders": told(rows, still),
         "adaptation": told(rows, ["head", *ADAPTIVE]),
-        "by_person": {
-            person: {way: {
-                    n: round(float(np.mean([o[n] for c in mine for o in c[way]])), 3)
-                    for n in names
-                }
-                     for way in ("real", "as fitted", "matched")}
-            for person, mine in rows.items()
-        },
+        "by_person": {person: _means(mine, names) for person, mine in rows.items()},
     }  # fmt: skip
     json.dump(result, sys.stdout, indent=1, default=float)
     sys.stdout.write("\n")

@@ -178,8 +178,9 @@ def _truth(heard: Heard) -> list[str | None]:
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        pair = isinstance(value, tuple)
-        found[name] = [round(x, 3) for x in value] if pair else round(value, 3)
-    return found
+    def short(value: Any) -> Any:
+        if isinstance(value, list):
+            return [short(part) for part in value]
+        return None if value is None else round(value, 3)
+
+    return {name: short(value) for name, value in values.items()}

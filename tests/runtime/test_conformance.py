@@ -640,7 +640,7 @@ def test_no_entry_of_the_catalogue_is_left_out_here():
         "lsl", "brainflow", "speaker", "cnn", "student", "speller", "neurofeedback", "evidence",
         "velocity", "speech", "stimulation", "simulated", "fieldtrip", "rda", "blackrock",
         "udp", "osc", "zmq", "serial", "parallel", "keyboard", "frozen", "recentring",
-        "recalibration", "pseudo_labels", "entropy", "reward",
+        "recalibration", "pseudo_labels", "entropy", "reward", "bandit", "neural_bandit",
     }  # fmt: skip
     listed = {name for kind, names in CATALOG.items() if kind != "task" for name in names}
     assert listed == here | beside
