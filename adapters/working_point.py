@@ -185,9 +185,11 @@ def choose_working_point(runs: Sequence[Rehearsed], most_per_min: float) -> Work
     taken = _best(counts.sum(axis=1), most_per_min)
     rehearsed = event_scores(table[taken], intervals=False)
     promised = event_scores(_promised(table, counts, most_per_min))
-    curve: list[dict[str, float | None]] = [
-        {"most_per_min": wish}
-        | _rates(event_scores(_promised(table, counts, wish), intervals=False))
+    curve = [
+        {
+            "most_per_min": wish,
+            **_rates(event_scores(_promised(table, counts, wish), intervals=False)),
+        }
         for wish in CURVE_PER_MIN
     ]
     report = {
