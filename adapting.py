@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .adapters.linear import OUTLIERS
 from .adapters.task import Task
 from .assembly import Model, open_adapter
 from .console import err
@@ -194,7 +195,14 @@ def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Servi
         task: Task = find("task", model.card.task)
         span = getattr(task.scorer(model.card), "span", None)
         from_s = float(getattr(span, "start_s", 0.0))
-    return Serving(card=model.card, head=head, arrays=arrays, from_s=from_s)
+    middle = OUTLIERS + "mean"
+    return Serving(
+        card=model.card,
+        head=head,
+        arrays=arrays,
+        from_s=from_s,
+        reference=middle if middle in arrays else "",
+    )
 
 
 def _error_scores(session: SessionConfig) -> Mapping[str, Any]:

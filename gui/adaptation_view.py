@@ -18,6 +18,25 @@ OFFERED, TOOK_OVER, REFUSED = "offered", "took over", "refused"
 """What can have become of weights."""
 
 _MOST = 500
+_MOST_POINTS = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How often decisions were right, as rewards tell it, when so many trials had been.
+
+    Parameters
+    ----------
+    n_trials : int
+        Since the session began.
+    right, decided : float
+        Share of the last trials that were right, and in which anything was decided. What was not
+        decided was not right.
+    """
+
+    n_trials: int
+    right: float
+    decided: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +75,10 @@ class AdaptationView:
         """Of all that were offered."""
         self.figures: AdaptationFigures | None = None
         """The newest of the session's learner and envelope."""
+        self.course: deque[Standing] = deque(maxlen=_MOST_POINTS)
+        """How it went, a point for each number of trials."""
+        self.changed_at: deque[int] = deque(maxlen=_MOST)
+        """Numbers of trials at which other weights were offered."""
         self._rate_hz = 0.0
         self._stop = 0
 
@@ -71,7 +94,7 @@ class AdaptationView:
             case Event() if message.kind is EventKind.PROMOTED:
                 self._settle(TOOK_OVER if TOOK_OVER in message.text else REFUSED)
             case AdaptationFigures():
-                self.figures = message
+                self._take_figures(message)
             case Promotion():
                 self._take_promotion(message)
 
@@ -94,16 +117,34 @@ class AdaptationView:
             return NO_FIGURES
         words = [
             f"{figures.learner}: {figures.n_trials} trials, {figures.n_rewards} rewards",
-            f"right by rewards {_share(figures.reward_rate)}",
+            f"decided {_share(figures.decided_share)} of the last trials, right by rewards "
+            f"{_share(figures.reward_rate)} of these",
             f"shadow of {figures.n_shadow} trials: benefit {_points(figures.benefit)}, at least "
             f"{_points(figures.lower_bound)}",
             f"last step {_number(figures.divergence_nat)} nat, drift {_number(figures.drift)}",
             f"{figures.promoted} promoted, {figures.rolled_back} rolled back, "
             f"{figures.turned_down} turned down",
         ]
-        if why := figures.frozen or figures.waiting:
-            words.append(f"{'frozen' if figures.frozen else 'waiting'}: {why}")
         return "; ".join(words)
+
+    def told_why(self) -> str:
+        """Why nothing changes now, in words; empty if something did."""
+        figures = self.figures
+        if figures is None or not (figures.frozen or figures.waiting):
+            return ""
+        return f"frozen: {figures.frozen}" if figures.frozen else f"waiting: {figures.waiting}"
+
+    def _take_figures(self, figures: AdaptationFigures) -> None:
+        self.figures = figures
+        right = figures.reward_rate * figures.decided_share
+        if not math.isfinite(right):
+            return
+        if self.course and self.course[-1].n_trials == figures.n_trials:
+            self.course.pop()
+        share = min(max(right, 0.0), 1.0)
+        self.course.append(
+            Standing(n_trials=figures.n_trials, right=share, decided=figures.decided_share)
+        )
 
     def _take_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -118,6 +159,7 @@ class AdaptationView:
 
     def _take_promotion(self, promotion: Promotion) -> None:
         self.count += 1
+        self.changed_at.append(self.figures.n_trials if self.figures else 0)
         self.changes.append(
             Change(
                 epoch=promotion.epoch,

@@ -37,11 +37,20 @@ def signal_info(recording: Recording, name: str) -> pylsl.StreamInfo:
     info.desc().append_child_value("manufacturer", "diverloop player")
     rows = info.desc().append_child("channels")
     for channel in spec.channels:
-        _describe_channel(rows.append_child("channel"), channel)
+        describe_channel(rows.append_child("channel"), channel)
     return info
 
 
-def _describe_channel(row: pylsl.XMLElement, channel: Channel) -> None:
+def describe_channel(row: pylsl.XMLElement, channel: Channel) -> None:
+    """Write down a channel's label, type, unit and place.
+
+    Parameters
+    ----------
+    row : pylsl.XMLElement
+        Of the stream's description.
+    channel : Channel
+        In microvolts.
+    """
     row.append_child_value("label", channel.name)
     row.append_child_value("type", channel.kind.upper())
     row.append_child_value("unit", "microvolts")

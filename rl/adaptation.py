@@ -23,7 +23,8 @@ from ..runtime.record.audit_kinds import AuditKind
 from .adaptation_parts import Neighbours, Serving, numbers_on_record
 from .envelope.envelope import Envelope
 from .envelope.guard_bands import teaches_nothing
-from .envelope.version import Proposal, Version
+from .envelope.version import ROLL_BACK, Proposal, Version
+from .reference import Reference
 from .trial import Reward
 from .trial_making import Made, TrialMaker
 
@@ -67,6 +68,7 @@ class Adaptation:
         self._promotions = Promotions()
         self._tell: Callable[[Event], None] = lambda event: None
         self._lock = threading.Lock()
+        self._reference = _reference(serving, envelope)
         self._maker: TrialMaker | None = None
         self._rate_hz = 0.0
         self._notes: deque[tuple[AuditKind, str, str, dict[str, Any]]] = deque(maxlen=_MOST_NOTES)
@@ -162,6 +164,8 @@ class Adaptation:
         ):
             return
         self._counts["trials"] += 1
+        if self._reference:
+            self._reference.see(trial)
         if made.epoch == self._envelope.serving.epoch:
             self._envelope.see(trial)
         self._beside.learning.see(trial)
@@ -206,7 +210,7 @@ class Adaptation:
             self._stop(f"its weights cannot be made: {error}")
             return
         self._promotions.offer(promotion, adapter)
-        back = version.rule == "roll-back"
+        back = version.rule == ROLL_BACK
         # After a step that was shortened the learner stays where it is: the envelope follows it.
         self._beside.learning.serve(version.head, adopt=back)
         what = AuditKind.ROLLBACK if back else AuditKind.PROMOTION
@@ -221,11 +225,12 @@ class Adaptation:
 
     def _promotion(self, version: Version) -> Promotion:
         head, card = version.head, self._serving.card
+        moved = {self._serving.reference: self._reference.of(version)} if self._reference else {}
         return Promotion(
             epoch=version.epoch,
             kind=card.adapter,
             settings=card.adapter_config,
-            arrays={**self._serving.arrays, **head.linear(), **head.to_arrays()},
+            arrays={**self._serving.arrays, **moved, **head.linear(), **head.to_arrays()},
             reason=version.reason,
             who=version.who,
             rule=version.rule,
@@ -278,6 +283,7 @@ class Adaptation:
             divergence_nat=of.kl,
             drift=of.drift,
             reward_rate=of.reward_rate,
+            decided_share=of.decided_share,
             promoted=of.n_promotions,
             rolled_back=of.n_rollbacks,
             turned_down=self._counts["turned_down"],
@@ -342,3 +348,14 @@ class Adaptation:
             except RecordingError:
                 return  # tried again with the next message; the watcher of the log says so
             self._notes.popleft()
+
+
+def _reference(serving: Serving, envelope: Envelope) -> Reference | None:
+    if not serving.reference:
+        return None
+    config = envelope.config
+    return Reference(
+        serving.arrays[serving.reference],
+        n_trials=config.evidence_trials,
+        kept=config.kept_versions,
+    )

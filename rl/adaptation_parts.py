@@ -57,12 +57,16 @@ class Serving:
         All that the adapter has learnt.
     from_s : float
         From a cue to the first sample that counts.
+    reference : str
+        Which of the arrays says where calibration lies; it moves along, see `Reference`. Empty if
+        none does.
     """
 
     card: Card
     head: PrototypeHead
     arrays: Mapping[str, Any]
     from_s: float = 0.0
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

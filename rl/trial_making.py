@@ -23,7 +23,7 @@ SELECTION, CUE, WINDOW = "selection", "cue", "window"
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A window that was decided."""
+    """A window that was encoded; one that was refused has probabilities of NaN."""
 
     values: Floats
     first: int
@@ -32,6 +32,10 @@ class _Seen:
     quality: float
     epoch: int
     probabilities: NDArray[np.float64]
+
+    @property
+    def decided(self) -> bool:
+        return bool(np.isfinite(self.probabilities).all())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,10 @@ class Made:
 
 class TrialMaker:
     """Gathers windows until somebody could call what came of them right or wrong.
+
+    A window that the decoder refused, because it is unlike calibration, belongs to a trial all the
+    same, which is then one without a decision: a cap that was put on again is unlike calibration,
+    and nobody could learn it otherwise. No selection rests on such a window.
 
     Sliding windows overlap, and their evidence is not independent; so those of one trial are
     averaged over stretches that overlap no more than their ends do. Windows that are locked to
@@ -141,9 +149,10 @@ class TrialMaker:
             return None
         if self._kind == CUE:
             return self._take_cued(seen, at_s)
-        self._waiting.append(seen)
         if self._kind == WINDOW:
-            return self._made(self._drained(), self._place(turn.decision.label), at_s)
+            return self._made([seen], self._place(turn.decision.label), at_s)
+        if seen.decided:
+            self._waiting.append(seen)
         if not turn.command.selected:
             return None
         since = seen.stop - self._reach
@@ -165,8 +174,13 @@ class TrialMaker:
         windows = self._drained()
         if cue is None or not windows:
             return None
-        sums = sum(np.log(np.maximum(one.probabilities, 1e-12)) for one in windows)
-        decided = int(np.argmax(sums)) if np.isfinite(sums).all() else ABSTAINED
+        decoded, decided = [one for one in windows if one.decided], ABSTAINED
+        if decoded:
+            sums = sum(np.log(np.maximum(one.probabilities, 1e-12)) for one in decoded)
+            decided = int(np.argmax(sums))
+        # The odd window that was refused is left out; where most were, the signal itself is another.
+        if 2 * len(decoded) >= len(windows):
+            windows = decoded
         return self._made(windows, decided, at_s, cue.label.rpartition(":")[2])
 
     def _made(self, windows: list[_Seen], decided: int, at_s: float, cue: str = "") -> Made | None:
@@ -195,9 +209,9 @@ class TrialMaker:
 
 
 def _seen(turn: Turn) -> _Seen | None:
-    """What is kept of a turn; None if nothing was decoded in it."""
+    """What is kept of a turn; None if it could not be encoded."""
     decision, embedding = turn.decision, turn.embedding
-    if embedding is None or not np.isfinite(decision.probabilities).all():
+    if embedding is None:
         return None
     values = np.array(embedding.values, dtype=np.float64)
     if not values.size or not np.isfinite(values).all():

@@ -29,6 +29,9 @@ class AdaptationFigures:
         How far features are from calibration; NaN where it is not known.
     reward_rate : float
         Share of right decisions as rewards tell it; NaN before there are any.
+    decided_share : float
+        Share of the last trials in which anything was decided; the reward rate is about these
+        alone. NaN before there are trials.
     promoted, rolled_back, turned_down : int
         What became of proposals so far.
     waiting : str
@@ -47,6 +50,7 @@ class AdaptationFigures:
     divergence_nat: float = math.nan
     drift: float = math.nan
     reward_rate: float = math.nan
+    decided_share: float = math.nan
     promoted: int = 0
     rolled_back: int = 0
     turned_down: int = 0

@@ -18,9 +18,11 @@ from PySide6.QtWidgets import (
 from ...runtime.access import Action
 from ...runtime.telemetry import Telegram
 from ..actions import ActionButton
-from ..adaptation_view import NO_FIGURES, AdaptationView, Change
+from ..adaptation_view import NO_FIGURES, AdaptationView, Change, Standing
 from ..controls import Controls
+from ..elided import Elided
 from ..event_list import time_text
+from ..learning_curve import LearningCurve
 from ..look import DARK, Look
 from .panel import Panel
 
@@ -28,7 +30,7 @@ _HEADS = ("Epoch", "Time", "Became", "Who", "Why")
 
 
 class Adaptation(Panel):
-    """Epoch, changes of weights, and two buttons: freeze, roll back.
+    """Epoch, learning curve, changes of weights, and two buttons: freeze, roll back.
 
     Parameters
     ----------
@@ -50,12 +52,15 @@ class Adaptation(Panel):
     ) -> None:
         super().__init__(look)
         self.view = AdaptationView()
-        self.epoch, self.sentence, self.figures = QLabel("epoch —"), QLabel(), QLabel(NO_FIGURES)
+        self.epoch, self.sentence = QLabel("epoch —"), QLabel()
         self.sentence.setWordWrap(True)
-        self.figures.setWordWrap(True)
+        self.why, self.figures = Elided(), Elided(NO_FIGURES)
+        self.curve = LearningCurve(self.view, look)
+        self.curve.hide()
         self.table = _table()
         self.setFocusProxy(self.table)
         self._shown = (-1, "")
+        self._drawn: tuple[int, Standing | None] = (0, None)
         top = QHBoxLayout()
         top.addWidget(self.epoch)
         top.addStretch()
@@ -66,7 +71,9 @@ class Adaptation(Panel):
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addLayout(top)
         layout.addWidget(self.sentence)
+        layout.addWidget(self.curve, 1)
         layout.addWidget(self.table, 1)
+        layout.addWidget(self.why)
         layout.addWidget(self.figures)
         self.wear(look)
 
@@ -79,7 +86,9 @@ class Adaptation(Panel):
         view = self.view
         _set(self.epoch, "epoch —" if view.epoch is None else f"epoch {view.epoch}")
         _set(self.sentence, view.sentence())
-        _set(self.figures, view.told_figures())
+        self.why.say(view.told_why())
+        self.figures.say(view.told_figures())
+        self._draw_curve()
         known = (view.count, view.changes[-1].became if view.changes else "")
         if known != self._shown:
             self._shown = known
@@ -88,12 +97,21 @@ class Adaptation(Panel):
     def wear(self, look: Look) -> None:
         """Change colours."""
         super().wear(look)
+        self.curve.wear(look)
         self.epoch.setStyleSheet("font-size: 15pt; font-weight: bold;")
         self.figures.setStyleSheet(f"color: {look.faint}; font-size: 9pt;")
 
     def forget(self) -> None:
         """Know nothing any more."""
-        self.view = AdaptationView()
+        self.view = self.curve.view = AdaptationView()
+
+    def _draw_curve(self) -> None:
+        course = self.view.course
+        drawn = (len(self.view.changed_at), course[-1] if course else None)
+        if drawn != self._drawn:
+            self._drawn = drawn
+            self.curve.setVisible(bool(course))
+            self.curve.renew()
 
     def _fill(self) -> None:
         changes = list(reversed(self.view.changes))
@@ -138,6 +156,7 @@ def _table() -> QTableWidget:
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setShowGrid(False)
     table.setTabKeyNavigation(False)
+    table.setMinimumHeight(56)
     table.setAccessibleName("Changes of weights, the newest on top")
     table.verticalHeader().hide()
     header = table.horizontalHeader()

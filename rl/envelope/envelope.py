@@ -27,7 +27,7 @@ from .poison import doubts
 from .rollback import Baseline, baseline, why_back
 from .shadow import ShadowLog, replayed
 from .trust_region import divergence, shorten, unfit
-from .version import Proposal, Version
+from .version import ROLL_BACK, Proposal, Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,9 @@ class EnvelopeFigures:
         Drift index of the serving and of the proposed heads.
     reward_rate : float
         Mean reward of the last trials: an estimate of accuracy; NaN if nothing came.
+    decided_share : float
+        Share of the last trials in which anything was decided, which is what the reward rate is
+        about; NaN before there are trials.
     n_promotions, n_rollbacks : int
         Since the start.
     why : str
@@ -60,6 +63,7 @@ class EnvelopeFigures:
     drift: float = 0.0
     drift_beside: float = 0.0
     reward_rate: float = float("nan")
+    decided_share: float = float("nan")
     n_promotions: int = 0
     n_rollbacks: int = 0
     why: str = ""
@@ -228,7 +232,7 @@ class Envelope:
         self._counts["rollbacks"] += 1
         target = self._ladder[-1].version
         self._log.forget_shadows()
-        version = self._serve(target.head, "roll-back", (), reason, who, now_s)
+        version = self._serve(target.head, ROLL_BACK, (), reason, who, now_s)
         self._why = reason
         return version
 
@@ -244,6 +248,7 @@ class Envelope:
             drift=self._evidence.drift,
             drift_beside=self._evidence.drift_beside,
             reward_rate=stock.rate if stock.n_trials else float("nan"),
+            decided_share=self._log.decided_share(self.config.evidence_trials),
             n_promotions=self._counts["promotions"],
             n_rollbacks=self._counts["rollbacks"],
             why=self._why,

@@ -187,6 +187,11 @@ class ShadowLog:
                 return True
         return False
 
+    def decided_share(self, n_trials: int) -> float:
+        """In what share of the last trials anything was decided; NaN before there are any."""
+        last = tuple(self.records)[-n_trials:]
+        return float(np.mean([one.trial.decided != ABSTAINED for one in last])) if last else np.nan
+
     def forget_shadows(self) -> None:
         """What was proposed so far says nothing about what will be: evidence begins anew."""
         for record in self.records:

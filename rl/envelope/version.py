@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ...runtime.prototype_head import PrototypeHead
 
+ROLL_BACK = "roll-back"
+"""Rule of a version that brings back an earlier one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Proposal:

@@ -1,7 +1,7 @@
 """A cap is put on again in the middle of a session: with adaptation and without.
 
     python -m diverloop.tests.bench.recapped [--seed 3] [--before 45] [--after 95]
-        [--encoder filterbank_covariance]
+        [--encoder csp]
 
 A simulated participant imagines movements; two sessions of the same seed decode, one with
 adaptation and one without, on a clock that jumps and without LSL. After each trial the task says
@@ -42,14 +42,14 @@ PACE = Pace(rest_s=0.5, intent_s=2.5, pause_s=(0.25, 0.75))
 TRIAL_S = 3.0
 CALIBRATION_S = 320.0
 ARMS = ("adapting", "frozen")
-RECAP = Recap(turn_deg=35.0, shift_mm=10.0, gain_spread=0.4)
+RECAP = Recap(turn_deg=25.0, shift_mm=10.0, gain_spread=0.3)
 FIRST_AFTER = 30
 
 
 def person(seed: int, seconds: float, recap_s: float = 0.0, **more: Any) -> SimulatorConfig:
     """One participant in one block."""
     return SimulatorConfig(
-        seed=seed, person=seed % 1000, duration_s=seconds, pace=PACE, classes=CLASSES, snr=2.0,
+        seed=seed, person=seed % 1000, duration_s=seconds, pace=PACE, classes=CLASSES, snr=4.0,
         learning_rate=0.0, skill=0.9, recap=replace(RECAP, at_s=recap_s), **more,
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--before", type=int, default=45)
     parser.add_argument("--after", type=int, default=95)
-    parser.add_argument("--encoder", default="filterbank_covariance")
+    parser.add_argument("--encoder", default="csp")
     chosen = parser.parse_args(arguments)
     recap_s = PERIOD_S * chosen.before
     seconds = PERIOD_S * (chosen.before + chosen.after)

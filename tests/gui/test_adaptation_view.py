@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from diverloop.gui.adaptation_view import (
@@ -69,16 +70,30 @@ def test_figures_of_learner_and_envelope_are_told_in_words_and_unknown_ones_as_u
     view = AdaptationView()
     assert view.told_figures() == NO_FIGURES
     view.take(AdaptationFigures(learner="reward", epoch=0, waiting="nothing was proposed"))
-    assert "right by rewards unknown" in view.told_figures()
-    assert view.told_figures().endswith("waiting: nothing was proposed")
+    assert "decided unknown of the last trials, right by rewards unknown" in view.told_figures()
+    assert view.told_why() == "waiting: nothing was proposed"
     figures = AdaptationFigures(
         learner="reward", epoch=2, n_trials=60, n_rewards=41, n_shadow=30, benefit=0.08,
         lower_bound=0.01, divergence_nat=0.04, drift=0.7, reward_rate=0.8, promoted=2,
-        rolled_back=1, turned_down=3, waiting="a gap", frozen="c1 froze it",
+        decided_share=0.4, rolled_back=1, turned_down=3, waiting="a gap", frozen="c1 froze it",
     )  # fmt: skip
     view.take(figures)
     assert view.told_figures() == (
-        "reward: 60 trials, 41 rewards; right by rewards 80%; shadow of 30 trials: benefit +8.0 "
-        "points, at least +1.0 points; last step 0.04 nat, drift 0.7; 2 promoted, 1 rolled back, "
-        "3 turned down; frozen: c1 froze it"
+        "reward: 60 trials, 41 rewards; decided 40% of the last trials, right by rewards 80% of "
+        "these; shadow of 30 trials: benefit +8.0 points, at least +1.0 points; last step 0.04 "
+        "nat, drift 0.7; 2 promoted, 1 rolled back, 3 turned down"
     )
+    assert view.told_why() == "frozen: c1 froze it"
+
+
+def test_the_course_counts_what_was_not_decided_as_not_right_and_keeps_a_point_a_trial():
+    view = AdaptationView()
+    for n_trials, rate in ((0, math.nan), (1, 1.0), (1, 0.9), (2, 0.5)):
+        view.take(
+            AdaptationFigures(
+                learner="reward", epoch=0, n_trials=n_trials, reward_rate=rate, decided_share=0.5
+            )
+        )
+    assert [(one.n_trials, one.right) for one in view.course] == [(1, 0.45), (2, 0.25)]
+    view.take(offered(1))
+    assert list(view.changed_at) == [2]

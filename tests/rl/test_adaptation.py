@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diverloop.adapters.linear import LinearAdapter, LinearConfig
+from diverloop.adapters.linear import OUTLIERS, LinearAdapter, LinearConfig
+from diverloop.adapters.outliers import Outliers
 from diverloop.assembly import open_adapter
 from diverloop.rl.adaptation import Adaptation
 from diverloop.rl.adaptation_parts import Neighbours, Serving, numbers_on_record
@@ -53,9 +54,15 @@ TRIAL = Trial(
 BLIND = EnvelopeConfig(holds=False, least_gap_s=0.0, outlier_factor=1e9)
 
 
+# Wide enough that hardly any window of the session is refused.
+LIKE = Outliers.fit(np.random.default_rng(5).normal(0, 500, (60, 3))).to_arrays()
+NET = {OUTLIERS + name: array for name, array in LIKE.items()}
+
+
 def adapter(made) -> LinearAdapter:
     config = LinearConfig(classes=CLASSES)
-    return LinearAdapter.from_arrays(config, {**made.linear(), **made.to_arrays()}, epoch=1)
+    arrays = {**made.linear(), **made.to_arrays(), **NET}
+    return LinearAdapter.from_arrays(config, arrays, epoch=1)
 
 
 class Kit:
@@ -83,7 +90,9 @@ class Kit:
             audit=audit,
             post=self.figures.append,
         )
-        serving = Serving(card=card, head=first, arrays=self.adapter.to_arrays())
+        serving = Serving(
+            card=card, head=first, arrays=self.adapter.to_arrays(), reference=OUTLIERS + "mean"
+        )
         self.adaptation = Adaptation(self.config, serving, self.envelope, beside)
 
     def watch(self, *messages, promotions):
@@ -168,6 +177,15 @@ def test_each_roll_back_brings_the_same_arrays_back_to_the_bit_under_a_new_epoch
             for name, array in before.items():
                 assert array.tobytes() == change.arrays[name].tobytes()
         served[change.sha256] = dict(change.arrays)
+
+
+def test_where_calibration_lies_moves_with_the_weights_and_nothing_else_of_that_net_does(session):
+    changes = [one for one in session[0] if isinstance(one, Promotion)]
+    middles = {one.arrays[OUTLIERS + "mean"].tobytes() for one in changes}
+    assert len(middles) > 10
+    for name, array in NET.items():
+        same = all(one.arrays[name].tobytes() == array.tobytes() for one in changes)
+        assert same == (name != OUTLIERS + "mean"), name
 
 
 def test_what_is_offered_decides_from_the_next_window_on(session):

@@ -104,13 +104,37 @@ def test_each_window_can_be_a_trial_also_one_that_abstained():
     assert made.take(turn(110, None)).trial.decided == ABSTAINED
 
 
+REFUSED = {"label": None, "probabilities": np.full(2, math.nan)}
+
+
+def test_what_could_not_be_encoded_makes_no_trial():
+    assert maker("window").take(turn(100, values=np.array([1.0, math.nan, 0.0]))) is None
+    assert maker("window").take(turn(100, lost=True)) is None
+
+
+def test_a_window_that_was_refused_is_a_trial_without_a_decision_and_no_selection_rests_on_it():
+    trial = maker("window").take(turn(100, **REFUSED)).trial
+    assert (trial.decided, trial.features.tolist()) == (ABSTAINED, [[100.0] * 3])
+    selecting = maker()
+    selecting.take(turn(100))
+    selecting.take(turn(200, **REFUSED))
+    made = selecting.take(turn(300, selected=True))
+    assert made.trial.features[:, 0].tolist() == [100.0, 300.0]
+
+
 @pytest.mark.parametrize(
-    "bad",
-    [{"values": np.array([1.0, math.nan, 0.0])}, {"probabilities": np.full(2, math.nan)}],
-    ids=["features", "probabilities"],
-)
-def test_what_was_not_decoded_makes_no_trial(bad):
-    assert maker("window").take(turn(100, **bad)) is None
+    ("refused", "decided", "kept"),
+    [((1300,), 1, [1100.0, 1200.0]), ((1200, 1300), 1, [1100.0, 1200.0, 1300.0]),
+     ((1100, 1200, 1300), ABSTAINED, [1100.0, 1200.0, 1300.0])],
+)  # fmt: skip
+def test_an_odd_window_that_was_refused_is_left_out_but_not_most_of_a_trial(refused, decided, kept):
+    made = maker("cue", trial_s=4.0)
+    made.mark(Marker(label="left", sample=1000), 10.0)
+    for stop in (1100, 1200, 1300):
+        made.take(turn(stop, **(REFUSED if stop in refused else {"label": "right"})))
+    ended = made.mark(Marker(label="right", sample=1400), 14.0)
+    assert (ended.trial.decided, ended.cue) == (decided, "left")
+    assert ended.trial.features[:, 0].tolist() == kept
 
 
 def test_the_same_number_comes_once_and_memory_is_bounded():

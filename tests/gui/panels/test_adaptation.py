@@ -25,7 +25,7 @@ def test_when_nothing_adapts_it_says_so_and_claims_no_figures(qtbot):
     panel.take(a_turn(250))
     panel.draw()
     assert panel.sentence.text() == NOTHING_ADAPTS
-    assert panel.figures.text() == NO_FIGURES
+    assert panel.figures.whole == NO_FIGURES
     assert not panel.table.isVisible()
     assert not panel.buttons
 
@@ -34,16 +34,21 @@ def test_changes_stand_in_a_table_the_newest_on_top_and_are_forgotten(qtbot):
     panel = Adaptation(LIGHT)
     qtbot.addWidget(panel)
     panel.show()
-    figures = AdaptationFigures(learner="reward", epoch=2, n_trials=7)
+    figures = AdaptationFigures(
+        learner="reward", epoch=2, n_trials=7, reward_rate=0.8, decided_share=0.5, waiting="a gap"
+    )
     for message in (a_stream(), promoted(1), promoted(2), figures):
         panel.take(message)
     panel.draw()
     cells = [panel.table.item(0, column).text() for column in range(5)]
     assert cells == ["2", "0:00:00.0", "offered", "rule", "it was better"]
-    assert panel.figures.text().startswith("reward: 7 trials")
+    assert panel.figures.whole.startswith("reward: 7 trials")
+    assert panel.why.whole == "waiting: a gap"
+    assert panel.curve.isVisible()
     panel.forget()
     panel.draw()
     assert panel.table.rowCount() == 0
+    assert not panel.curve.isVisible()
 
 
 def test_freeze_and_roll_back_ask_the_session(qtbot):
