@@ -178,7 +178,7 @@ class TrialMaker:
         if decoded:
             sums = sum(np.log(np.maximum(one.probabilities, 1e-12)) for one in decoded)
             decided = int(np.argmax(sums))
-        # The odd window that was refused is left out; where most were, the signal itself is another.
+        # An odd window that was refused is left out; where most were, the signal is another.
         if 2 * len(decoded) >= len(windows):
             windows = decoded
         return self._made(windows, decided, at_s, cue.label.rpartition(":")[2])

@@ -61,6 +61,7 @@ class Messenger:
 
     def _mixed(self, reward: Reward) -> Reward:
         """What was said of an earlier trial, told of this one: as often right, about nothing."""
+        place = int(self._rng.integers(len(self._earlier))) if self._earlier else -1
+        other = self._earlier[place] if self._earlier else Reward(trial=reward.trial)
         self._earlier.append(reward)
-        other = self._earlier[int(self._rng.integers(len(self._earlier)))]
         return replace(reward, log_odds=other.log_odds, value=other.value)

@@ -270,7 +270,7 @@ def live(seed: int, before: int, after: int, encoder: str, folder: Path) -> dict
         "encoder": encoder,
         **figures(outcomes, recap_s),
         "events": report["counts"]["events"],
-        "latency": report["latency"] if "latency" in report else report,
+        "stages": report["stages"],
         "verified": proof.returncode == 0,
         "verify": json.loads(proof.stdout or "{}"),
         "frames": [str(frame) for frame in frames],

@@ -41,6 +41,13 @@ def test_shuffled_rewards_are_as_often_right_and_about_other_trials():
     assert abs(np.corrcoef(values, said)[0, 1]) < 0.08
 
 
+def test_a_shuffled_reward_is_never_its_own():
+    messenger = Messenger(SHUFFLED, 3)
+    heard = [messenger.tell(trial(n), 0, [reward(n, float(n + 1))])[0] for n in range(300)]
+    assert heard[0].log_odds == 0
+    assert all(1 <= one.log_odds <= n for n, one in enumerate(heard) if n)
+
+
 def test_the_same_seed_shuffles_alike():
     one, other = (
         [messenger.tell(trial(n), 0, [reward(n, float(n))])[0].log_odds for n in range(50)]
