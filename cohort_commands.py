@@ -1,4 +1,4 @@
-"""Commands of cohorts: the same work on every recording of a folder, on as many cores as there are."""
+"""Commands of cohorts: the same work on every recording of a folder, on every core there is."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ class Asked:
 @app.command()
 def replay(
     folder: Folder,
-    model: Annotated[Path, typer.Option(help="Fitted bundle.")],
+    model: Annotated[
+        list[Path],
+        typer.Option(help="Fitted bundle; of several, the first that takes a recording decodes it."),
+    ],
     results: Results,
     step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
     engine: Annotated[str, typer.Option(help="What runs a student: NAME or NAME:PRECISION.")] = (
@@ -104,15 +107,14 @@ def replay(
     slurm: Slurm = None,
     json: AsJson = False,
 ) -> None:
-    """Decode every recording with one model through the live loop: one row each."""
+    """Decode every recording through the live loop, as `replay` does one: a row each."""
     with plain_errors(json):
         cluster = _cluster(workers, scheduler, slurm)
         from .cohort_replaying import ReplaySettings, replay_recipe
         from .runtime.bundle import load_bundle
 
         settings = ReplaySettings(
-            model=str(model.resolve()),
-            sha256=load_bundle(model).card.sha256,
+            models=tuple((str(one.resolve()), load_bundle(one).card.sha256) for one in model),
             step_s=step_s,
             engine=engine,
             assume_unit=assume_unit,

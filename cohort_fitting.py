@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from .runtime.bundle import Bundle, load_bundle, save_bundle
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
 from .runtime.errors import RecordingError
+from .runtime.stages import Clock, Source
 from .training_sources import TrainingSource
 
 MODELS = "models/{key}.bundle"
@@ -162,14 +164,14 @@ def _sources(item: Item, assume_unit: str | None) -> list[TrainingSource]:
         table = str(first / events) if events else ""
         settings = replay.Config(path=path, assume_unit=assume_unit, events=table)
         whole = replay(settings, VirtualClock()).recording
-        sources.append(
-            TrainingSource(
-                name=Path(path).name,
-                data_id=whole.data_id,
-                make=lambda clock, settings=settings: replay(settings, clock),
-            )
-        )
+        make = partial(_replayed, settings)
+        sources.append(TrainingSource(name=Path(path).name, data_id=whole.data_id, make=make))
     return sources
+
+
+def _replayed(settings: Any, clock: Clock) -> Source:
+    source: Source = find("source", "replay")(settings, clock)
+    return source
 
 
 def _kept(bundle: Bundle, place: Place) -> Bundle:

@@ -16,14 +16,15 @@ from typing import Any
 
 from .adapters.scorer import Judgement
 from .adapters.task import Task
-from .assembly import assemble, open_model
+from .assembly import Model, assemble, open_model
 from .cohort.item import ColumnType, Item, Place, Recipe
 from .hardware.recordings import READERS
-from .hardware.replay import ReplayConfig
+from .hardware.replay import ReplayConfig, ReplaySource
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
 from .runtime.decision_log import decision_record
+from .runtime.errors import SchemaMismatch
 from .runtime.latency import LatencyReport
 from .runtime.messages import Chunk, Message, StreamSpec, Turn
 from .runtime.session import PartConfig, SessionConfig
@@ -35,12 +36,14 @@ READ_BY = {
 }
 """Suffix of a recording -> distribution that reads it."""
 
+_SEVERAL_FILES = (".vhdr", ".set", ".fif")
+
 COLUMNS: Mapping[str, ColumnType] = {
     "n_channels": "int64", "rate_hz": "float64", "duration_s": "float64", "n_markers": "int64",
     "windows_due": "int64", "decoded": "int64", "skipped_late": "int64", "refused": "int64",
     "samples_lost": "int64", "n_decisions": "int64", "decisions_sha256": "string",
     "measure": "string", "score": "float64", "n": "int64", "n_correct": "int64",
-    "unscored": "string", "engine": "string",
+    "unscored": "string", "model_sha256": "string", "fitted_on": "bool", "engine": "string",
 }  # fmt: skip
 
 
@@ -50,10 +53,9 @@ class ReplaySettings:
 
     Parameters
     ----------
-    model : str
-        The bundle, under a path that every worker sees.
-    sha256 : str
-        Its hash.
+    models : tuple of (str, str)
+        Bundles, under paths that every worker sees, each with its hash. A recording is decoded by
+        the first that takes its stream.
     step_s : float, optional
         Another window step than the model's.
     engine : str
@@ -62,8 +64,7 @@ class ReplaySettings:
         Unit of recordings that name none.
     """
 
-    model: str
-    sha256: str
+    models: tuple[tuple[str, str], ...]
     step_s: float | None = None
     engine: str = "auto"
     assume_unit: str | None = None
@@ -87,7 +88,7 @@ def replay_recipe(settings: ReplaySettings) -> Recipe:
         work=replay_item,
         settings=settings,
         identity={
-            "model": settings.sha256,
+            "models": [sha256 for _, sha256 in settings.models],
             "step_s": settings.step_s,
             "engine": settings.engine,
             "assume_unit": settings.assume_unit,
@@ -150,7 +151,7 @@ def replay_item(item: Item, settings: ReplaySettings, place: Place) -> dict[str,
     settings : ReplaySettings
         With which model.
     place : Place
-        Not used: the row is all there is.
+        Knows the hashes of the files.
 
     Returns
     -------
@@ -160,20 +161,18 @@ def replay_item(item: Item, settings: ReplaySettings, place: Place) -> dict[str,
     Raises
     ------
     DiverloopError
-        If the recording cannot be read, or is not what the model was fitted on.
+        If the recording cannot be read, or no model was fitted on such a stream.
     """
-    del place
-    bundle = _bundle(settings.model, settings.sha256)
-    model = open_model(bundle, settings.step_s, engine=settings.engine)
-    scorer = find_task(bundle).scorer(bundle.card)
-    digest = _Digest()
     source = ReplayConfig(
         path=item.recordings[0], assume_unit=settings.assume_unit, events=item.events
     )
+    model = _model_for(source, settings)
+    task: Task = find("task", model.card.task)
+    scorer, digest = task.scorer(model.card), _Digest()
     session = SessionConfig(
         name="cohort",
         source=PartConfig(kind="replay", settings=source),
-        model=Path(settings.model),
+        model=Path(settings.models[0][0]),
     )
     # Watchers are told at once: how far they lag behind must not decide what they see.
     loop = assemble(
@@ -186,19 +185,49 @@ def replay_item(item: Item, settings: ReplaySettings, place: Place) -> dict[str,
     )
     counts = _counts(loop.run())
     judged = _judged(scorer.report(), scorer.why_nothing)
-    return {**digest.row(), **counts, **judged, "engine": model.engine}
+    learnt = {part.data_id for part in model.card.trained_on}
+    return {
+        **digest.row(),
+        **counts,
+        **judged,
+        "model_sha256": model.sha256,
+        "fitted_on": _data_id(source, place) in learnt,
+        "engine": model.engine,
+    }
 
 
-@lru_cache(maxsize=2)
+def _model_for(source: ReplayConfig, settings: ReplaySettings) -> Model:
+    """The first model that takes the stream; the only one is left to say itself what is wrong."""
+    opened = (
+        open_model(_bundle(path, sha256), settings.step_s, engine=settings.engine)
+        for path, sha256 in settings.models
+    )
+    if len(settings.models) == 1:
+        return next(opened)
+    spec = ReplaySource(source, VirtualClock()).spec
+    for model in opened:
+        try:
+            model.accept(spec)
+        except SchemaMismatch:
+            continue
+        return model
+    raise SchemaMismatch(
+        f"None of the {len(settings.models)} models was fitted on such a stream, of "
+        f"{spec.n_channels} channels at {spec.rate_hz:g} Hz: fit one."
+    )
+
+
+def _data_id(source: ReplayConfig, place: Place) -> str:
+    """What a card calls this recording's bytes."""
+    if Path(source.path).suffix.lower() in _SEVERAL_FILES:
+        return ReplaySource(source, VirtualClock()).recording.data_id
+    return place.sha256[0] if place.sha256 else ""
+
+
+@lru_cache(maxsize=16)
 def _bundle(path: str, sha256: str) -> Bundle:
     """The model, read once by each worker."""
     return load_bundle(path, sha256=sha256)
-
-
-def find_task(bundle: Bundle) -> Task:
-    """The task that a model was fitted for."""
-    task: Task = find("task", bundle.card.task)
-    return task
 
 
 def _counts(report: LatencyReport) -> dict[str, int]:

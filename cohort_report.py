@@ -36,6 +36,8 @@ def summary_of(ran: Ran, rows: Rows, kind: str) -> dict[str, Any]:
         Ready for JSON: counts, scores by subject and over subjects for each measure, failures.
     """
     done = [row for row in rows if row["state"] == "done"]
+    # A model is not judged by what it was fitted on.
+    unseen = [row for row in done if not row.get("fitted_on")]
     computed = set(ran.computed)
     return {
         "notice": NOTICE,
@@ -46,9 +48,10 @@ def summary_of(ran: Ran, rows: Rows, kind: str) -> dict[str, Any]:
         "computed": len(computed),
         "reused": len(ran.reused),
         "seconds": sum(row.get("duration_s") or 0.0 for row in done),
+        "fitted_on": sum(bool(row.get("fitted_on")) for row in done),
         "measures": {
-            measure: _scores([row for row in done if row.get("measure") == measure])
-            for measure in sorted({row["measure"] for row in done if row.get("measure")})
+            measure: _scores([row for row in unseen if row["measure"] == measure])
+            for measure in sorted({row["measure"] for row in unseen if row.get("measure")})
         },
         "unscored": dict(Counter(row["unscored"] for row in done if row.get("unscored"))),
         "failures": {row["name"]: row["reason"] for row in rows if row["state"] == "failed"},
@@ -100,9 +103,11 @@ def _overall(subjects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def counts_sentence(summary: Mapping[str, Any]) -> str:
     """How many, in words."""
+    seen = summary["fitted_on"]
+    left_out = f" {seen} that the model was fitted on are not among the scores." if seen else ""
     return (
         f"{summary['items']} in the cohort: {summary['done']} done, {summary['failed']} failed; "
-        f"{summary['computed']} computed now, {summary['reused']} reused."
+        f"{summary['computed']} computed now, {summary['reused']} reused.{left_out}"
     )
 
 
@@ -142,7 +147,9 @@ def failure_groups(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Each reason with the items that failed for it, the most frequent first."""
     groups: dict[str, list[str]] = {}
     for name, reason in summary["failures"].items():
-        groups.setdefault(reason.replace(Path(name).name, "FILE"), []).append(name)
+        path = Path(name)
+        same = reason.replace(path.name, "FILE").replace(path.stem, "FILE")
+        groups.setdefault(same, []).append(name)
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
 
 
@@ -162,7 +169,10 @@ def markdown_of(summary: Mapping[str, Any]) -> str:
     lines = [f"# Cohort: {summary['kind']}", "", NOTICE, "", counts_sentence(summary), ""]
     for measure, scores in summary["measures"].items():
         lines += [f"## {measure.capitalize()}", "", score_sentence(measure, scores), ""]
-        lines += ["| subject | recordings | judged | score | 95 % |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "| subject | recordings | judged | score | 95 % |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         lines += [f"| {' | '.join(row)} |" for row in subject_rows(scores)] + [""]
     if summary["unscored"]:
         lines += ["## Not judged", ""]

@@ -1,1 +1,1 @@
-"""The same work on thousands of recordings: found, hashed, spread by Dask, kept, put in one table."""
+"""The same work on thousands of recordings: hashed, spread by Dask, kept, put in one table."""

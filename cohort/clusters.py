@@ -95,7 +95,8 @@ class SlurmConfig:
                 raise ConfigError(f"cores of a SLURM job must be a whole number, got {value!r}.")
             else:
                 given[name] = int(value) if name == "cores" else value
-        return build(cls, {**given, "directives": tuple(directives)}, "slurm")
+        config: Self = build(cls, {**given, "directives": tuple(directives)}, "slurm")
+        return config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,18 +158,32 @@ def open_client(config: ClusterConfig, largest_bytes: int = 0) -> Iterator[Any]:
 
     # A worker that is killed is told of by the cohort's own report, not by pages of log.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(_settings()):
+    with dask.config.set(_settings()), _reachable():
         if config.scheduler:
             with _connected(config.scheduler) as client:
                 yield client
             return
-        made = (
+        made: Any = (
             _slurm(config.slurm, config.workers)
             if config.slurm
             else _local(config.workers, largest_bytes)
         )
         with made as cluster, Client(cluster) as client:
             yield client
+
+
+@contextmanager
+def _reachable() -> Iterator[None]:
+    """Turn the loss of the scheduler into one sentence."""
+    from distributed.comm import CommClosedError
+
+    try:
+        yield
+    except CommClosedError as error:
+        raise ConfigError(
+            "The connection to the Dask scheduler broke: run the same command again, what is done "
+            "is kept."
+        ) from error
 
 
 def _settings() -> dict[str, Any]:
@@ -199,9 +214,7 @@ def _local(asked: int, largest_bytes: int) -> Any:
     from distributed import LocalCluster
     from distributed.system import MEMORY_LIMIT
 
-    workers, each = share_memory(
-        asked, CPU_COUNT, round(_HEADROOM * MEMORY_LIMIT), largest_bytes
-    )
+    workers, each = share_memory(asked, CPU_COUNT, round(_HEADROOM * MEMORY_LIMIT), largest_bytes)
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
@@ -215,9 +228,7 @@ def _local(asked: int, largest_bytes: int) -> Any:
     )
 
 
-def share_memory(
-    asked: int, cores: int, memory_bytes: int, largest_bytes: int
-) -> tuple[int, int]:
+def share_memory(asked: int, cores: int, memory_bytes: int, largest_bytes: int) -> tuple[int, int]:
     """How many workers there are, and how much memory each may use.
 
     Parameters
@@ -267,7 +278,7 @@ def slurm_cluster(config: SlurmConfig) -> Any:
         If dask-jobqueue is missing.
     """
     _need("dask_jobqueue", "cluster")
-    from dask_jobqueue import SLURMCluster
+    from dask_jobqueue.slurm import SLURMCluster
 
     return SLURMCluster(
         queue=config.queue or None,

@@ -107,9 +107,12 @@ def run_cohort(
         Task(
             item=item,
             recipe=recipe,
-            place=Place(folder=folder, key=key),
+            place=Place(
+                folder=folder, key=key, sha256=tuple(stamps[name].sha256 for name in item.files)
+            ),
             stamps={name: stamps[name] for name in item.files},
             code=code,
+            anew=retry_failed,
         )
         for key, item in missing.items()
     ]
@@ -155,7 +158,6 @@ def _there(folder: Path, keys: set[str], recipe: Recipe, retry_failed: bool) -> 
     }
 
 
-
 def _hash_all(
     client: Any, items: Iterable[Item], folder: Path, tell: Tell
 ) -> tuple[dict[str, Stamp], dict[str, str]]:
@@ -183,9 +185,7 @@ def _hash_all(
         tell("hashing recordings", len(stamps) + len(failed), len(sizes))
     if stamps != {name: known.get(name) for name in stamps}:
         write_stamps(folder, {**known, **stamps})
-    unread = {
-        item.name: failed[name] for item in items for name in item.files if name in failed
-    }
+    unread = {item.name: failed[name] for item in items for name in item.files if name in failed}
     return stamps, unread
 
 
@@ -241,7 +241,8 @@ def _drive(
 
     # What takes long must not begin last, when all others have nothing left to do.
     waiting = deque(sorted(tasks, key=lambda task: (-task.item.n_bytes, task.item.name)))
-    room, running = _Room(client), {}
+    room = _Room(client)
+    running: dict[str, Task] = {}
     coming = as_completed([])
     outcomes: list[Outcome] = []
     total = reused + len(tasks)
@@ -266,10 +267,16 @@ def _drive(
 
 
 def _outcome(future: Any, task: Task, worker_bytes: int) -> Outcome:
-    if future.status == "finished":
-        outcome: Outcome = future.result()
-        return outcome
-    error = future.exception() if future.status == "error" else None
+    from distributed import KilledWorker
+
+    error: BaseException | None
+    try:
+        if future.status == "finished":
+            outcome: Outcome = future.result()
+            return outcome
+        error = future.exception() if future.status == "error" else None
+    except KilledWorker as killed:  # once done and lost with its worker, then deadly
+        error = killed
     return Outcome(key=task.place.key, failed=_reason(error, worker_bytes))
 
 
@@ -292,5 +299,3 @@ def _reason(error: BaseException | None, worker_bytes: int) -> str:
         f"It ended in an error that diverloop does not know ({type(error).__name__}: {text}): "
         f"please report it."
     )
-
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from ..runtime.errors import ConfigError, RecordingError
@@ -162,10 +161,15 @@ def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, is_bids: bool
     events = path.with_name(f"{path.stem.rpartition('_')[0]}_events.tsv")
     has_events = is_bids and events.is_file()
     files = [path, *others, *([events] if has_events else [])]
-    return replace(
-        Item(name=name, files=tuple(map(str, files)), events=str(events) if has_events else ""),
+    return Item(
+        name=name,
+        files=tuple(map(str, files)),
+        subject=known["subject"],
+        session=known["session"],
+        task=known["task"],
+        run=known["run"],
+        events=str(events) if has_events else "",
         n_bytes=sum(one.stat().st_size for one in files),
-        **known,
     )
 
 

@@ -118,7 +118,9 @@ def _hashed(path: str, known: Stamp | None) -> Stamp:
             f"{path} cannot be read ({error.strerror}): correct its rights, or copy it again."
         ) from error
     if not before.same_file(stamp_of(path)):
-        raise RecordingError(f"{path} was written to while it was read: run again when it is whole.")
+        raise RecordingError(
+            f"{path} was written to while it was read: run again when it is whole."
+        )
     return Stamp(
         n_bytes=before.n_bytes,
         changed_ns=before.changed_ns,

@@ -64,10 +64,13 @@ class Place:
         Of the results.
     key : str
         Name of the output; equal for equal work.
+    sha256 : tuple of str
+        Of the item's files, in order.
     """
 
     folder: Path
     key: str
+    sha256: tuple[str, ...] = ()
 
 
 Work = Callable[[Item, Any, Place], dict[str, Any]]

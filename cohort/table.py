@@ -102,7 +102,7 @@ def write_timings(ran: Ran, folder: Path) -> Path:
     """
     path, names = folder / TIMINGS, {key: name for name, key in ran.keys.items()}
     known = {row["key"]: row for row in (read_table(path) if path.is_file() else [])}
-    for one in ran.outcomes:
+    for one in (one for one in ran.outcomes if one.seconds is not None or one.key not in known):
         known[one.key] = {
             "name": names[one.key],
             "key": one.key,

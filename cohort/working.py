@@ -10,7 +10,7 @@ from time import monotonic
 from ..runtime.errors import DiverloopError
 from .hashing import Stamp, code_sha256, stamp_of
 from .item import Item, Place, Recipe
-from .outputs import Output, write_output
+from .outputs import Output, is_complete, read_output, write_output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Outcome:
         Why there is none; empty if there is.
     lasting : bool
         Whether the failure is the recording's own, and kept like any result.
-    seconds : float
-        That the work took.
+    seconds : float, optional
+        That the work took; None if it turned out to be done already.
     worker : str
         Who did it.
     """
@@ -34,7 +34,7 @@ class Outcome:
     key: str
     failed: str = ""
     lasting: bool = False
-    seconds: float = 0.0
+    seconds: float | None = None
     worker: str = ""
 
 
@@ -54,6 +54,8 @@ class Task:
         Of its files, as they were hashed.
     code : str
         Hash of the code that asked for it.
+    anew : bool
+        Whether a failure that was kept is no answer.
     """
 
     item: Item
@@ -61,6 +63,7 @@ class Task:
     place: Place
     stamps: Mapping[str, Stamp]
     code: str
+    anew: bool = False
 
 
 def do(task: Task) -> Outcome:
@@ -80,6 +83,13 @@ def do(task: Task) -> Outcome:
     if code_sha256(task.recipe.code) != task.code:
         failed = "This worker has another version of diverloop: install the same one everywhere."
         return Outcome(key=place.key, failed=failed, worker=_who())
+    # Dask gives a task again whose worker died after the output was kept, and before it was told.
+    kept = read_output(place.folder, place.key)
+    if kept and is_complete(place.folder, kept, task.recipe.leaves):
+        if not kept.failed:
+            return Outcome(key=place.key, worker=_who())
+        if not task.anew:
+            return Outcome(key=place.key, failed=kept.failed, lasting=True, worker=_who())
     output = _output(task)
     try:
         for name, stamp in task.stamps.items():

@@ -56,9 +56,7 @@ def with_events(recording: Recording, path: str | Path) -> Recording:
             lost += 1
             continue
         lsl_s = recording.lsl_s(sample)
-        markers.append(
-            Marker(label=label, sample=sample, lsl_raw_s=lsl_s, lsl_corrected_s=lsl_s)
-        )
+        markers.append(Marker(label=label, sample=sample, lsl_raw_s=lsl_s, lsl_corrected_s=lsl_s))
     text = f"{lost} of {len(rows)} events lie beside the recording and were left out."
     return replace(
         recording,
