@@ -19,7 +19,9 @@ from .console import (
     print_json,
     progress_bar,
 )
+from .model_commands import need_torch
 from .runtime.errors import ConfigError
+from .study_commands import Part, study_jobs, write_study
 
 if TYPE_CHECKING:
     from .cohort.clusters import ClusterConfig
@@ -172,6 +174,86 @@ def fit(
         _run(chosen, fit_recipe(settings), asked)
 
 
+@app.command()
+def features(
+    folder: Folder,
+    results: Results,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher: our own, or a published checkpoint.")
+    ] = None,
+    student: Annotated[str, typer.Option(help="Or a student: a shipped one, or a path.")] = "",
+    segment_s: Annotated[float, typer.Option(help="Length of a segment.")] = 10.0,
+    line_hz: Annotated[float, typer.Option(help="Mains frequency; 0 for none.", min=0)] = 50.0,
+    half: Annotated[bool, typer.Option("--half", help="Keep float16.")] = False,
+    assume_unit: Unit = None,
+    subject_pattern: Pattern = "",
+    retry_failed: Retry = False,
+    workers: Workers = 0,
+    scheduler: Scheduler = "",
+    slurm: Slurm = None,
+    json: AsJson = False,
+) -> None:
+    """What a teacher or a student makes of every recording, in shards, for distillation."""
+    with plain_errors(json):
+        cluster = _cluster(workers, scheduler, slurm)
+        from .cohort_features import FeatureSettings, features_recipe
+        from .decoders.downloading import file_sha256
+        from .decoders.shipped import find_student
+
+        need_torch()
+        if (teacher is None) is not bool(student):
+            raise ConfigError("Name either a teacher or a student: --teacher PATH, --student eeg-s.")
+        path = teacher or find_student(student)[0]
+        settings = FeatureSettings(
+            kind="teacher" if teacher else "student",
+            model=str(path.resolve()),
+            sha256=file_sha256(path),
+            segment_s=segment_s,
+            line_hz=line_hz,
+            half=half,
+            assume_unit=assume_unit,
+        )
+        items = _found(folder, subject_pattern, results)
+        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
+        _run(items, features_recipe(settings), asked)
+
+
+@app.command()
+def study(
+    results: Results,
+    data: Annotated[
+        Path | None, typer.Option(envvar="DIVERLOOP_DATA", help="Folder of recordings.")
+    ] = None,
+    cases: Annotated[Path | None, typer.Option(help="Study file; the shipped one if left out.")] = (
+        None
+    ),
+    part: Annotated[Part, typer.Option(help="What to compare on.")] = Part.ALL,
+    drift: Annotated[list[str] | None, typer.Option(help="Only these; again for more.")] = None,
+    people: Annotated[int, typer.Option(help="Simulated persons for each drift.", min=2)] = 16,
+    seed: Annotated[int, typer.Option(help="Of the first person.", min=0)] = 0,
+    trials: Annotated[int, typer.Option(help="Of each simulated person.", min=30)] = 240,
+    retry_failed: Retry = False,
+    workers: Workers = 0,
+    scheduler: Scheduler = "",
+    slurm: Slurm = None,
+    json: AsJson = False,
+) -> None:
+    """The study of adaptation, as `study adaptation`: each case once, on whichever worker."""
+    with plain_errors(json):
+        cluster = _cluster(workers, scheduler, slurm)
+        from .cohort_studying import StudySettings, done_of, study_items, study_recipe
+        from .rl.study.campaign_config import CampaignConfig
+        from .studying import report_of
+
+        config = CampaignConfig(people=people, first_seed=seed, n_trials=trials)
+        jobs = study_jobs(config, data, cases, part, drift)
+        root = str(data.resolve()) if data and part is not Part.SIMULATED else ""
+        settings = StudySettings(config=config, root=root)
+        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
+        ran = _run(study_items(jobs), study_recipe(settings), asked)
+        write_study(report_of(done_of(ran, settings, results), config), results)
+
+
 def _cluster(workers: int, scheduler: str, slurm: list[str] | None) -> ClusterConfig:
     from .cohort.clusters import ClusterConfig, SlurmConfig
 
@@ -188,7 +270,7 @@ def _found(folder: Path, subject_pattern: str, results: Path) -> list[Item]:
     )
 
 
-def _run(items: Sequence[Item], recipe: Recipe, asked: Asked) -> None:
+def _run(items: Sequence[Item], recipe: Recipe, asked: Asked) -> Ran:
     """Run a cohort, write what came of it, and tell."""
     from .cohort.table import rows_of, write_table, write_timings
     from .cohort_report import summary_of, write_summary
@@ -203,6 +285,7 @@ def _run(items: Sequence[Item], recipe: Recipe, asked: Asked) -> None:
         print_json({**summary, "table": str(table)})
     else:
         _tell(summary, table)
+    return ran
 
 
 def _computed(items: Sequence[Item], recipe: Recipe, asked: Asked) -> Ran:

@@ -130,7 +130,7 @@ def fit_item(item: Item, settings: FitSettings, place: Place) -> dict[str, Any]:
     DiverloopError
         If a recording cannot be read, or holds too few trials.
     """
-    bundle = fit_best(_sources(item, settings.assume_unit), settings.plans())
+    bundle = fit_best(sources_of(item, settings.assume_unit), settings.plans())
     kept = _kept(bundle, place)
     scores = kept.card.scores
     judged = next((name for name in _JUDGED if name in scores), "")
@@ -155,7 +155,26 @@ def fit_item(item: Item, settings: FitSettings, place: Place) -> dict[str, Any]:
     }
 
 
-def _sources(item: Item, assume_unit: str | None) -> list[TrainingSource]:
+def sources_of(item: Item, assume_unit: str | None) -> list[TrainingSource]:
+    """The recordings of an item, with the events that stand beside them.
+
+    Parameters
+    ----------
+    item : Item
+        One recording or several.
+    assume_unit : str, optional
+        Unit of recordings that name none.
+
+    Returns
+    -------
+    sources : list of TrainingSource
+        In order.
+
+    Raises
+    ------
+    DiverloopError
+        If a recording cannot be read.
+    """
     replay = find("source", "replay")
     first = Path(item.recordings[0]).parent
     beside = item.asked.get("events") or [item.events]

@@ -221,7 +221,7 @@ def _local(asked: int, largest_bytes: int) -> Any:
         processes=True,
         memory_limit=each,
         host="127.0.0.1",
-        dashboard_address="127.0.0.1:0" if has_dashboard() else None,
+        dashboard_address="127.0.0.1:0",  # by default it would listen everywhere
         worker_dashboard_address=None,
         security=True,
         silence_logs=logging.CRITICAL,
@@ -293,7 +293,7 @@ def slurm_cluster(config: SlurmConfig) -> Any:
         security=True,
         protocol="tls://",
         shared_temp_directory=config.shared or str(Path.home()),
-        scheduler_options={"dashboard_address": ":0" if has_dashboard() else None},
+        scheduler_options={"dashboard_address": ":0"},
     )
 
 

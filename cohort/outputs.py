@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import RecordingError
-from ..runtime.json_text import parsed_json
+from ..runtime.json_text import json_text, parsed_json
 from ..runtime.record.signing import sync_folder, write_through
 from .hashing import Stamp
 
@@ -103,8 +103,7 @@ def write_output(folder: Path, output: Output) -> None:
         If the disk refuses.
     """
     told = {"format": FORMAT, **asdict(output)}
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_whole(path_of(folder, output.key), text.encode() + b"\n")
+    write_whole(path_of(folder, output.key), json_text(told).encode() + b"\n")
 
 
 def read_output(folder: Path, key: str) -> Output | None:

@@ -25,16 +25,16 @@ CAMPAIGN = "faults"
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "adapting.py", "assembly.py", "calibration.py", "calibration_commands.py",
-    "checking.py", "cleaning.py", "cli.py", "cohort_commands.py", "cohort_fitting.py",
-    "cohort_replaying.py", "cohort_report.py", "console.py", "console_work.py",
-    "control_commands.py", "controlling.py", "corpus_building.py", "corpus_recipe.py", "demo.py",
-    "engine_commands.py", "error_detecting.py", "fit_plan.py", "flicker_lock.py", "gathering.py",
-    "guiding.py", "guiding_look.py", "guiding_report.py", "guiding_run.py", "keeping.py",
-    "key_commands.py", "listening.py", "model_commands.py", "montage_commands.py",
-    "protocol_commands.py", "proving.py", "recentring.py", "record_commands.py", "rehearsal.py",
-    "reporting.py", "running.py", "screen_commands.py", "screening.py", "showing.py",
-    "study_commands.py", "study_sources.py", "studying.py", "timing_commands.py",
-    "training_sources.py", "trust_commands.py", "viewing.py",
+    "checking.py", "cleaning.py", "cli.py", "cohort_commands.py", "cohort_features.py",
+    "cohort_fitting.py", "cohort_replaying.py", "cohort_report.py", "cohort_studying.py",
+    "console.py", "console_work.py", "control_commands.py", "controlling.py", "corpus_building.py",
+    "corpus_recipe.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
+    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
+    "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
+    "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
+    "record_commands.py", "rehearsal.py", "reporting.py", "running.py", "screen_commands.py",
+    "screening.py", "showing.py", "study_commands.py", "study_sources.py", "studying.py",
+    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
