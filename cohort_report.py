@@ -148,7 +148,8 @@ def failure_groups(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     groups: dict[str, list[str]] = {}
     for name, reason in summary["failures"].items():
         path = Path(name)
-        same = reason.replace(path.name, "FILE").replace(path.stem, "FILE")
+        named = path.name if path.suffix else "\0"  # a short name stands in other words, too
+        same = reason.replace(named, "FILE").replace(f"'{path.stem}'", "FILE")
         groups.setdefault(same, []).append(name)
     return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
 

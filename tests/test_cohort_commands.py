@@ -13,7 +13,7 @@ from diverloop.cli import app
 from diverloop.cohort import clusters
 from diverloop.studying import Done
 
-from .modelled import saved, write_npz
+from .modelled import quickly_saved, write_npz
 
 distributed = pytest.importorskip("distributed")
 pytest.importorskip("pyarrow")
@@ -57,7 +57,7 @@ def here(client, monkeypatch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
-    saved(folder)
+    quickly_saved(folder)
     (folder / "data").mkdir()
     write_npz(folder / "data" / "sub-1_run-1.npz", seconds=15.0)
     (folder / "data" / "sub-1_run-2.npz").write_bytes(b"no recording")

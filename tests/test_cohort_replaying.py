@@ -18,7 +18,7 @@ from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import SchemaMismatch
 from diverloop.runtime.session import PartConfig, SessionConfig
 
-from .modelled import fitted, saved, write_npz
+from .modelled import quickly_saved, write_npz
 
 PLACE = Place(folder=Path("nowhere"), key="ab", sha256=("x",))
 
@@ -27,8 +27,8 @@ PLACE = Place(folder=Path("nowhere"), key="ab", sha256=("x",))
 def folder(tmp_path_factory) -> Path:
     """A bundle of 16 electrodes, another of 8, and a recording of the first."""
     folder = tmp_path_factory.mktemp("cohort")
-    saved(folder)
-    saved(folder, "eeg8")
+    quickly_saved(folder)
+    quickly_saved(folder, "eeg8")
     (folder / "data").mkdir()
     write_npz(folder / "data" / "sub-1_run-1.npz", seconds=20.0)
     return folder
@@ -82,7 +82,7 @@ def test_a_recording_that_no_model_takes_is_refused(folder, tmp_path):
 
 
 def test_what_the_model_was_fitted_on_is_marked(folder):
-    learnt = fitted().card.trained_on[0].data_id
+    learnt = load_bundle(folder / "eeg16.bundle").card.trained_on[0].data_id
     place = Place(folder=folder, key="ab", sha256=(learnt,))
     assert replay_item(item(folder), settings(folder, "eeg16"), place)["fitted_on"] is True
 
