@@ -94,7 +94,9 @@ def replay(
     folder: Folder,
     model: Annotated[
         list[Path],
-        typer.Option(help="Fitted bundle; of several, the first that takes a recording decodes it."),
+        typer.Option(
+            help="Fitted bundle; of several, the first that takes a recording decodes it."
+        ),
     ],
     results: Results,
     step_s: Annotated[float | None, typer.Option(help="Another window step.")] = None,
@@ -196,13 +198,15 @@ def features(
     """What a teacher or a student makes of every recording, in shards, for distillation."""
     with plain_errors(json):
         cluster = _cluster(workers, scheduler, slurm)
+        if (teacher is None) is not bool(student):
+            raise ConfigError(
+                "Name either a teacher or a student: --teacher PATH, --student eeg-s."
+            )
+        need_torch()
         from .cohort_features import FeatureSettings, features_recipe
         from .decoders.downloading import file_sha256
         from .decoders.shipped import find_student
 
-        need_torch()
-        if (teacher is None) is not bool(student):
-            raise ConfigError("Name either a teacher or a student: --teacher PATH, --student eeg-s.")
         path = teacher or find_student(student)[0]
         settings = FeatureSettings(
             kind="teacher" if teacher else "student",

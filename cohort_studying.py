@@ -186,8 +186,7 @@ def done_of(ran: Ran, settings: StudySettings, folder: Path) -> list[Done]:
             continue
         rows = [Row(**_numbers(row)) for row in output.row["rows"]]
         courses = {
-            arm: [_course(one) for one in courses]
-            for arm, courses in output.row["courses"].items()
+            arm: [_course(one) for one in courses] for arm, courses in output.row["courses"].items()
         }
         found.append(Done(job=job, rows=rows, courses=courses))
     return found

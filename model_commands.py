@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -382,8 +383,7 @@ def open_teacher(path: Path) -> Teacher:
 
 
 def need_torch() -> None:
-    from importlib.util import find_spec
-
+    """Raise `ConfigError` if PyTorch is missing."""
     if find_spec("torch") is None:
         raise ConfigError(
             "This needs PyTorch, which is not installed: pip install 'diverloop[torch]'."

@@ -146,7 +146,9 @@ def needed_bytes(item: Item) -> int:
         turned into floats and copied.
     """
     suffixes = {Path(name).suffix.lower() for name in item.recordings}
-    return _IDLE_BYTES + item.n_bytes * max((_PACKED.get(one, _PLAIN) for one in suffixes), default=0)
+    return _IDLE_BYTES + item.n_bytes * max(
+        (_PACKED.get(one, _PLAIN) for one in suffixes), default=0
+    )
 
 
 def _there(folder: Path, keys: set[str], recipe: Recipe, retry_failed: bool) -> set[str]:

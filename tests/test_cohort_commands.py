@@ -99,6 +99,5 @@ def test_what_cannot_be_done_is_told_before_workers_start(folder, tmp_path):
 
 
 def test_features_need_one_model(folder, tmp_path):
-    pytest.importorskip("torch")
     words = refused("features", folder / "data", "--out", tmp_path)
     assert "either a teacher or a student" in words

@@ -13,9 +13,7 @@ from diverloop.runtime.errors import DiverloopError, UnknownName
 
 from .modelled import write_npz
 
-SETTINGS = FitSettings(
-    encoder="csp", classes=("left", "right"), start_s=0.75, stop_s=4.25
-)
+SETTINGS = FitSettings(encoder="csp", classes=("left", "right"), start_s=0.75, stop_s=4.25)
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,11 @@ def test_failures_are_listed_by_reason_with_every_name():
 
 
 def test_the_page_holds_counts_scores_and_failures(tmp_path):
-    rows = [row("a", "1"), failed("b", "It is bad."), row("c", n=0, measure=None, unscored="No cue.")]
+    rows = [
+        row("a", "1"),
+        failed("b", "It is bad."),
+        row("c", n=0, measure=None, unscored="No cue."),
+    ]
     summary = summary_of(RAN, rows, "replay")
     write_summary(summary, tmp_path)
     page = (tmp_path / "summary.md").read_text(encoding="utf-8")

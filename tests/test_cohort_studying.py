@@ -13,8 +13,8 @@ from diverloop.cohort.engine import Ran
 from diverloop.cohort.item import Place
 from diverloop.cohort.outputs import Output, write_output
 from diverloop.cohort_studying import StudySettings, done_of, study_item, study_items, study_recipe
-from diverloop.rl.study.campaign_config import CampaignConfig
 from diverloop.rl.study.arms import usual_arms
+from diverloop.rl.study.campaign_config import CampaignConfig
 from diverloop.rl.study.figures import Row
 from diverloop.rl.study.living import Course
 from diverloop.runtime.errors import RecordingError
