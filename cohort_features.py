@@ -26,12 +26,12 @@ from .cohort_fitting import sources_of
 from .cohort_replaying import READ_BY
 from .corpus_building import build_corpus
 from .corpus_recipe import CorpusSource
-from .decoders.corpus_files import MODALITIES, CorpusEntry, Signal
+from .decoders.corpus_files import CorpusEntry, Signal
 from .decoders.whole_files import whole_file
 from .runtime.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from .decoders.feature_reader import FeatureReader
 
 FEATURES = "features/{key}"
 
@@ -196,11 +196,12 @@ def _shards(
 ) -> Iterator[tuple[list[int], np.ndarray[Any, Any]]]:
     """Features of segments that follow each other, as many as fit into a shard."""
     length = round(settings.segment_s * _RATE_HZ)
+    reader = _reader(settings.kind, settings.model, settings.sha256)
     kept: list[np.ndarray[Any, Any]] = []
     places: list[int] = []
     for start, stop in entry.stretches:
         for first in range(start, stop - length + 1, length):
-            features = _read(entry, samples[:, first : first + length], settings)
+            features = reader.read(entry, samples[:, first : first + length])
             kept.append(features.astype(np.float16 if settings.half else np.float32))
             places.append(first)
             if len(kept) * kept[0].nbytes >= _SHARD_BYTES:
@@ -210,38 +211,17 @@ def _shards(
         yield places, np.stack(kept)
 
 
-def _read(entry: CorpusEntry, signal: Signal, settings: FeatureSettings) -> np.ndarray[Any, Any]:
-    """A teacher's features, channel by patch by width; a student's latents, hop by width."""
-    import torch
-
-    model = _opened(settings.kind, settings.model, settings.sha256)
-    x = torch.from_numpy(np.array(signal, dtype=np.float32))[None]
-    positions = torch.tensor(entry.positions_mm, dtype=torch.float32)[None]
-    modality = torch.tensor([MODALITIES.index(entry.modality)])
-    with torch.no_grad():
-        found: Tensor
-        if settings.kind == "teacher":
-            found = model(x, positions, modality, torch.tensor(entry.subtypes)[None])
-        else:
-            found = model(x, None, positions, modality).latents.flatten(2)
-    array: np.ndarray[Any, Any] = found[0].numpy()
-    return array
-
-
 @lru_cache(maxsize=1)
-def _opened(kind: str, path: str, sha256: str) -> nn.Module:
+def _reader(kind: str, path: str, sha256: str) -> FeatureReader:
     """The model, read once by each worker."""
-    import torch
-
     from .decoders.downloading import file_sha256
+    from .decoders.feature_reader import FeatureReader
     from .decoders.student_files import load_student
     from .model_commands import open_teacher
 
     if file_sha256(Path(path)) != sha256:
         raise ConfigError(f"{path} is another file here than where the work was asked for.")
-    torch.set_num_threads(1)
-    made: nn.Module = load_student(path) if kind == "student" else open_teacher(Path(path))
-    return made.eval()
+    return FeatureReader(load_student(path) if kind == "student" else open_teacher(Path(path)))
 
 
 def _save(

@@ -175,7 +175,7 @@ def open_client(config: ClusterConfig, largest_bytes: int = 0) -> Iterator[Any]:
 @contextmanager
 def _reachable() -> Iterator[None]:
     """Turn the loss of the scheduler into one sentence."""
-    from distributed.comm import CommClosedError
+    from distributed.comm.core import CommClosedError
 
     try:
         yield

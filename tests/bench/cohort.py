@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -123,7 +124,7 @@ def replayed(
         write_table(rows, recipe, out)
         ended = time.perf_counter()
     write_timings(ran, out)
-    return ran, {
+    told = {
         "workers": workers,
         "recordings": len(items),
         "start_s": round(ready - began, 2),
@@ -133,6 +134,9 @@ def replayed(
         "failed": sum(row["state"] == "failed" for row in rows),
         "table_sha256": hashlib.sha256((out / TABLE).read_bytes()).hexdigest(),
     }
+    # A long measurement that is cut off has said what it knew.
+    print(json.dumps({out.name: told}), file=sys.stderr, flush=True)
+    return ran, told
 
 
 def killer(of: int) -> tuple[list[int], Callable[[Any], Callable[[str, int, int], None]]]:
