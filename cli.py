@@ -14,6 +14,7 @@ from . import (
     __version__,
     calibration_commands,
     checking,
+    cohort_commands,
     control_commands,
     engine_commands,
     key_commands,
@@ -332,6 +333,7 @@ app.add_typer(timing_commands.timing, name="timing")
 app.add_typer(trust_commands.trust, name="trust")
 app.add_typer(montage_commands.montage, name="montage")
 app.add_typer(study_commands.app, name="study")
+app.add_typer(cohort_commands.app, name="cohort")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +103,7 @@ def pretrain(
     `python -m torch.distributed.run --nproc-per-node N -m`.
     """
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.corpus import DrawPlan
         from .decoders.pretrain import PretrainConfig
         from .decoders.pretrain import pretrain as run_pretraining
@@ -155,7 +156,7 @@ def distill(
     `python -m torch.distributed.run --nproc-per-node N -m`.
     """
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.compress import compress
         from .decoders.distill import distill as run_distillation
         from .decoders.distill_config import DistillConfig
@@ -170,7 +171,7 @@ def distill(
         settings = student.config if student else StudentConfig.named(size, modality)
         config = DistillConfig(max_channels=max_channels, max_seconds=max_seconds)
         plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
-        opened = _open_teacher(teacher)
+        opened = open_teacher(teacher)
         signal = _corpus(corpus, run, data, modality)
         if student is not None:
             student = compress(
@@ -206,7 +207,7 @@ def student(
 ) -> None:
     """Show what a student is: made from what, how good, for what, and for what not."""
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.shipped import find_student
         from .decoders.student_card import rows, summary
         from .decoders.student_files import load_student, student_note
@@ -304,7 +305,7 @@ def _fit_and_save(
 
     refuse_overwriting(bundle)
     if [plan.encoder for plan in plans] == ["student"]:
-        _need_torch()
+        need_torch()
     with progress_bar("reading recordings") as step:
         sources = recordings(paths, assume_unit)
         fitted = calibration.fit_best(sources, plans, step)
@@ -369,7 +370,7 @@ def _patch(patch_s: float, modality: str) -> int:
     return round(500 * seconds)
 
 
-def _open_teacher(path: Path) -> Teacher:
+def open_teacher(path: Path) -> Teacher:
     """A teacher of our own, or a published one; a converted copy was fetched with its hash."""
     from .decoders.fetching import recorded_sha256
     from .decoders.published import load_published
@@ -381,9 +382,8 @@ def _open_teacher(path: Path) -> Teacher:
     return load_published(path, sha256=recorded) if recorded else load_teacher(path)
 
 
-def _need_torch() -> None:
-    from importlib.util import find_spec
-
+def need_torch() -> None:
+    """Raise `ConfigError` if PyTorch is missing."""
     if find_spec("torch") is None:
         raise ConfigError(
             "This needs PyTorch, which is not installed: pip install 'diverloop[torch]'."

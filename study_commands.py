@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import NOTICE, err, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
+
+if TYPE_CHECKING:
+    from .rl.study.campaign_config import CampaignConfig
+    from .studying import Job
 
 app = typer.Typer(
     help=f"Compare rules of adaptation on the same trials. {NOTICE}", no_args_is_help=True
@@ -59,30 +64,17 @@ def adaptation(
 ) -> None:
     """Frozen, recentred, pseudo-labels, reward, shuffled reward, bandit, oracle: side by side."""
     from .rl.study.campaign_config import CampaignConfig
-    from .studying import DRIFTS, do_all, jobs_of, markdown_of, report_of
+    from .studying import do_all, markdown_of, report_of
 
     with plain_errors(as_json):
-        if unknown := sorted(set(drift or ()) - set(DRIFTS)):
-            raise ConfigError(f"There is no drift {unknown[0]!r}; known are {', '.join(DRIFTS)}.")
-        if part is not Part.SIMULATED and data is None:
-            raise ConfigError(
-                "The study needs a folder of recordings: name it with --data, or leave them out "
-                "with --part simulated."
-            )
         config = CampaignConfig(
             people=people, first_seed=seed, n_trials=trials, balanced_accuracy=detector
         )
-        jobs = jobs_of(
-            config,
-            root=None if part is Part.SIMULATED else data,
-            study=cases,
-            environments=() if part is Part.RECORDINGS else ("MotorImagery", "P300Speller"),
-            drifts=tuple(drift or DRIFTS),
-        )
+        jobs = study_jobs(config, data, cases, part, drift)
         with progress_bar("Comparing rules of adaptation") as tell:
             done = do_all(jobs, workers=workers or os.cpu_count() or 1, tell=tell)
         report = report_of(done, config)
-        _write(report, out_folder)
+        write_study(report, out_folder)
         if as_json:
             print_json(report)
         else:
@@ -90,7 +82,55 @@ def adaptation(
             out.print(f"Written to {out_folder}.", highlight=False, markup=False)
 
 
-def _write(report: dict[str, Any], folder: Path) -> None:
+def study_jobs(
+    config: CampaignConfig,
+    data: Path | None,
+    cases: Path | None,
+    part: Part,
+    drifts: Sequence[str] | None,
+) -> list[Job]:
+    """What there is to do for those who asked on the command line.
+
+    Parameters
+    ----------
+    config : CampaignConfig
+        How much is tried.
+    data, cases : Path, optional
+        Folder of recordings, and study file.
+    part : Part
+        What is compared on.
+    drifts : sequence of str, optional
+        Which; all if not given.
+
+    Returns
+    -------
+    jobs : list of Job
+        Recordings first.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such drift, or no folder of recordings where one is needed.
+    """
+    from .studying import DRIFTS, jobs_of
+
+    if unknown := sorted(set(drifts or ()) - set(DRIFTS)):
+        raise ConfigError(f"There is no drift {unknown[0]!r}; known are {', '.join(DRIFTS)}.")
+    if part is not Part.SIMULATED and data is None:
+        raise ConfigError(
+            "The study needs a folder of recordings: name it with --data, or leave them out "
+            "with --part simulated."
+        )
+    return jobs_of(
+        config,
+        root=None if part is Part.SIMULATED else data,
+        study=cases,
+        environments=() if part is Part.RECORDINGS else ("MotorImagery", "P300Speller"),
+        drifts=tuple(drifts or DRIFTS),
+    )
+
+
+def write_study(report: dict[str, Any], folder: Path) -> None:
     """Numbers, table, and the figure where there is a library that draws."""
     from .studying import markdown_of
 

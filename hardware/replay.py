@@ -13,6 +13,7 @@ from ..runtime.device_record import DeviceRecord
 from ..runtime.errors import ConfigError, SourceError
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.stages import Clock
+from .bids_events import with_events
 from .recordings import Recording, read_recording
 
 
@@ -32,6 +33,9 @@ class ReplayConfig:
         Name or type of the stream, for files that hold several.
     start_s, stop_s : float
         Stretch to replay, in seconds after the first sample; None is the end.
+    events : str
+        Table of events (BIDS ``_events.tsv``) whose rows take the place of the file's own markers;
+        empty leaves those.
     """
 
     path: str
@@ -40,6 +44,7 @@ class ReplayConfig:
     stream: str | None = None
     start_s: float = 0.0
     stop_s: float | None = None
+    events: str = ""
 
     def __post_init__(self) -> None:
         if not self.path:
@@ -99,6 +104,8 @@ class ReplaySource:
             whole = self._whole or read_recording(
                 config.path, stream=config.stream, assume_unit=config.assume_unit
             )
+            if config.events:
+                whole = with_events(whole, config.events)
             self._excerpt = whole.excerpt(config.start_s, config.stop_s)
         return self._excerpt
 

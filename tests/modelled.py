@@ -53,6 +53,14 @@ def saved(folder: Path, montage: str = "eeg16") -> Path:
     return path
 
 
+def quickly_saved(folder: Path, montage: str = "eeg16") -> Path:
+    """A bundle that is made in a moment, where it does not matter how good it is."""
+    path = folder / f"{montage}.bundle"
+    plan = DemoPlan(calibration_s=40.0, montage=montage, encoder="csp")
+    save_bundle(calibrate(plan, lambda what, done, of: None), path)
+    return path
+
+
 def write_npz(path: Path, seconds: float = 12.0, rows: list[str] | None = None, **changes) -> Path:
     """A recording of the participant that `fitted` knows, perhaps with other rows or changes."""
     config = SimulatorConfig(seed=SEED, duration_s=seconds, classes=CLASSES)

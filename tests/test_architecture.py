@@ -19,21 +19,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
-FOLDERS = ("adapters", "decoders", "gui", "hardware", "rl", "runtime")
+FOLDERS = ("adapters", "cohort", "decoders", "gui", "hardware", "rl", "runtime")
 # Whole sessions with a fault in each: like a command, it knows every folder.
 CAMPAIGN = "faults"
 # The only files that may know every folder: a session file -> stages -> a command.
 DOORS = (
     "__main__.py", "adapting.py", "assembly.py", "calibration.py", "calibration_commands.py",
-    "checking.py", "cleaning.py", "cli.py", "console.py", "console_work.py", "control_commands.py",
-    "controlling.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
-    "error_detecting.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
-    "guiding_look.py", "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py",
-    "listening.py", "model_commands.py", "montage_commands.py", "protocol_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "screen_commands.py", "screening.py", "showing.py", "study_commands.py",
-    "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py",
-    "trust_commands.py", "viewing.py",
+    "checking.py", "cleaning.py", "cli.py", "cohort_commands.py", "cohort_features.py",
+    "cohort_fitting.py", "cohort_replaying.py", "cohort_report.py", "cohort_studying.py",
+    "console.py", "console_work.py", "control_commands.py", "controlling.py", "corpus_building.py",
+    "corpus_recipe.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
+    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
+    "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
+    "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
+    "record_commands.py", "rehearsal.py", "reporting.py", "running.py", "screen_commands.py",
+    "screening.py", "showing.py", "study_commands.py", "study_sources.py", "studying.py",
+    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -64,6 +65,7 @@ HOMES = {
         "calibration_commands.py",
         "checking.py",
         "cli.py",
+        "cohort_commands.py",
         "console.py",
         "control_commands.py",
         "engine_commands.py",
@@ -104,13 +106,18 @@ HOMES = {
     "h5py": ("hardware/",),
     "pynwb": ("runtime/record/nwb.py", "runtime/record/nwb_tables.py"),
     "hdmf": ("runtime/record/nwb.py",),
+    "dask": ("cohort/clusters.py",),
+    "dask_jobqueue": ("cohort/clusters.py",),
+    "distributed": ("cohort/",),
+    "pyarrow": ("cohort/table.py",),
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
-    "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib",
-    "mne", "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard",
-    "pybv", "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn",
-    "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "PySide6", "brainflow", "cryptography", "dask", "dask_jobqueue", "distributed", "evdev",
+    "gymnasium", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "mne_realtime", "onnx",
+    "onnxruntime", "onnxscript", "openvino", "picard", "pyarrow", "pybv", "pycbsdk", "pynwb",
+    "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx", "torch",
+    "weasyprint",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
 THROUGHOUT = ("torch", "PySide6", "pyqtgraph", "gymnasium")
