@@ -272,7 +272,15 @@ def _reached(
     if live:
         _doubt_timing(session, model, keeping)
     with (
-        hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
+        hearing(
+            model.adapter,
+            loop.inbox,
+            session,
+            listen=listen,
+            live=live,
+            folder=folder,
+            tell=loop.tell,
+        ),
         controlled(keeping, loop, model.adapter, session, adaptation),
     ):
         yield
