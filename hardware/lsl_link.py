@@ -42,7 +42,8 @@ def find_one(wanted: dict[str, str], wait_s: float) -> pylsl.StreamInfo:
         if not found:
             raise SourceUnavailable(
                 f"No LSL stream with {search.predicate} answered within {wait_s:g} s; on the "
-                f"network are: {_names(_everything())}. Start the sender, or correct the session."
+                f"network are: {_names(_everything())}. Start the sender, or correct the session; of "
+                f"other machines, diverloop doctor --network tells more."
             )
         # A little longer shows whether another sender answers to the same description.
         threading.Event().wait(_SECOND_LOOK_S)
@@ -182,7 +183,7 @@ def await_pinned(
     raise SourceUnavailable(
         f"No LSL stream {wanted['name'] or wanted['type'] or wanted['source_id']!r} answered "
         f"within {wait_s:g} s; on the network are: {_names(_everything())}. Start the sender, or "
-        f"correct the session."
+        f"correct the session; of other machines, diverloop doctor --network tells more."
     )
 
 
