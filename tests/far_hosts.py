@@ -68,6 +68,10 @@ class Hosts:
         """IP address of a host."""
         return f"{_NET}.{1 + self.names.index(name)}"
 
+    def space(self, name: str) -> str:
+        """Network namespace of a host, for ``ip netns exec``."""
+        return self._spaces[name]
+
     def __enter__(self) -> Hosts:
         try:
             for space in self._spaces.values():
