@@ -85,10 +85,16 @@ class Connection:
         self.outage = True
         self._look()
 
-    def mind_silence(self) -> None:
-        """Nothing has come: look for the stream anew if that has lasted too long."""
+    def mind_silence(self) -> bool:
+        """Nothing has come: look for the stream anew if that has lasted too long.
+
+        Returns
+        -------
+        renewed : bool
+            Whether a new connection has taken over.
+        """
         if self.inlet is None:
-            return
+            return False
         if self._finder is None:
             if self._clock.now_ns() - self._heard_ns >= self._patience_s * 1e9:
                 silent_s = self._config.silent_s
@@ -98,6 +104,8 @@ class Connection:
             self.outage = True
             # A sender that only rests is not dialled again and again.
             self._patience_s = min(self._patience_s * _PATIENCE_GROWS, _PATIENCE_AT_MOST_S)
+            return True
+        return False
 
     def await_return(self, until_ns: int) -> None:
         """Wait for a stream that is gone, until a deadline."""

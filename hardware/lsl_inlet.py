@@ -148,8 +148,9 @@ class LslSource:
     tested = DeviceRecord(
         what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
         against="outlets of other processes on one machine (liblsl through pylsl), "
-        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams",
-        never="an amplifier; two machines; a wireless network",
+        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams; "
+        "hosts in network namespaces with delay, loss and partition",
+        never="an amplifier; two real machines; a wireless network",
         connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '
         "`diverloop doctor --stream NAME` looks at it first.",
     )
@@ -246,8 +247,9 @@ class LslSource:
             self._place(buffer[: len(stamps)], stamps)
         if gone:
             self._link.lose()
-        elif not len(stamps):
-            self._link.mind_silence()
+        elif not len(stamps) and self._link.mind_silence():
+            for markers in self._markers:  # of the same host, they would be silent for ever
+                markers.lose()
 
     def _place(self, raw: NDArray[np.generic], stamps: NDArray[np.float64]) -> None:
         now_ns = self._clock.now_ns()

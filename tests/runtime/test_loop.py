@@ -630,9 +630,8 @@ def test_of_what_a_network_held_up_and_brings_piece_by_piece_nothing_old_acts():
     rig.check_windows()
     held = [d for d in rig.neutral if d.reason == "what comes is old: it was held up on its way"]
     assert held
-    # What is decided behind the silence was sent less than a quarter of a second before.
-    old = [stop for _, stop in rig.ranges if 1000 < stop <= 3400]
-    assert old == []
+    # Sample 3300 came 0.25 s later than it would have, sample 3600 in time.
+    assert not [stop for _, stop in rig.ranges if 1000 < stop < 3250]
     assert rig.ranges[-1][1] == 4500
 
 
