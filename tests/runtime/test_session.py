@@ -255,8 +255,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    known = "control, feedback, flicker, guard, loop, model, montage, realtime, security, session, "
-    assert f"{known}sinks, source, timing, watchdog." in text
+    known = "control, feedback, flicker, guard, loop, lsl, model, montage, realtime, security, "
+    assert f"{known}session, sinks, source, timing, watchdog." in text
 
 
 @pytest.mark.parametrize(
