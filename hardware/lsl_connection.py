@@ -57,6 +57,7 @@ class Connection:
         self.outage = False
         self._name = self._source_id = ""
         self._offset: ClockOffset | None = None
+        self._offset_before_s = 0.0
         self._finder: Finder | None = None
         self._patience_s, self._heard_ns, self._missed = config.silent_s, 0, False
 
@@ -120,11 +121,13 @@ class Connection:
         self._drop()
 
     def _use(self, inlet: pylsl.StreamInlet) -> None:
-        self.inlet, self._offset = inlet, ClockOffset(inlet)
+        self.inlet = inlet
+        self._offset = ClockOffset(inlet, before_s=self._offset_before_s)
         self._heard_ns = self._clock.now_ns()
 
     def _drop(self) -> None:
         if self._offset is not None:
+            self._offset_before_s = self._offset.seconds
             self._offset.stop()
         if self.inlet is not None:
             self.inlet.close_stream()

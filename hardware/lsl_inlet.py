@@ -148,7 +148,7 @@ class LslSource:
     tested = DeviceRecord(
         what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
         against="outlets of other processes on one machine (liblsl through pylsl), "
-        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams; "
+        "with lost, doubled, late and jittering samples, clock steps, restarts, hostile streams; "
         "hosts in network namespaces with delay, loss and partition",
         never="an amplifier; two real machines; a wireless network",
         connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '

@@ -47,7 +47,7 @@ def serve_curve(socket: zmq.Socket[bytes], key: CurveKey, domain: str) -> None:
 def use_curve(socket: zmq.Socket[bytes], key: CurveKey, server: str) -> None:
     """Let a socket, not yet connected, prove a key, and speak to one server only.
 
-    A network that falls silent for 4 s counts as gone: the socket connects again, as soon as it can.
+    A network that falls silent for 4 s counts as gone: the socket connects again when it can.
 
     Parameters
     ----------

@@ -302,8 +302,7 @@ def _expanded(name: str, text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise ConfigError(
-            f"{name} starts with the home folder of nobody here, got {text!r}: write the "
-            f"path out."
+            f"{name} starts with the home folder of nobody here, got {text!r}: write the path out."
         ) from error
 
 

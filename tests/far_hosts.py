@@ -80,7 +80,8 @@ class Hosts:
                 [sys.executable, __file__, *self._spaces.values()],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )  # fmt: skip
-            assert self._switch.stdout and self._switch.stdout.readline() == "ready\n"
+            assert self._switch.stdout is not None
+            assert self._switch.stdout.readline() == "ready\n"
             for name, space in self._spaces.items():
                 _ip("-n", space, "link", "set", "lo", "up")
                 _ip("-n", space, "addr", "add", f"{self.address(name)}/24", "dev", _TAP)
@@ -120,7 +121,8 @@ class Hosts:
         """
         places = [self.names.index(name) for name in cut]
         said = json.dumps({"delay_s": delay_s, "loss": loss, "cut": places})
-        assert self._switch.stdin and self._switch.stdout
+        assert self._switch.stdin is not None
+        assert self._switch.stdout is not None
         self._switch.stdin.write(said + "\n")
         self._switch.stdin.flush()
         done: dict[str, int] = json.loads(self._switch.stdout.readline())

@@ -19,8 +19,8 @@ from typing import Any
 from diverloop.adapters.speech.second_stage import RemoteSecondStage, Request
 from diverloop.runtime.access import Action
 from diverloop.runtime.control_client import ControlClient
-from diverloop.runtime.control_wire import read_reply, write
 from diverloop.runtime.control_wire import Request as Asked
+from diverloop.runtime.control_wire import read_reply, write
 from diverloop.runtime.errors import AccessError
 from diverloop.runtime.keys import PersonKey, new_curve_key, read_person_key
 from diverloop.runtime.messages import Chunk, Event, Turn
@@ -129,7 +129,8 @@ class FarSession:
                 sys.executable, __file__, "desk", self.folder, "ask", self.address, self.key
             ]  # fmt: skip
             self._asking = self.hosts.run("desk", command, env=self._env)
-        assert self._asking.stdin and self._asking.stdout
+        assert self._asking.stdin is not None
+        assert self._asking.stdout is not None
         self._asking.stdin.write(what + "\n")
         self._asking.stdin.flush()
         return dict(json.loads(self._asking.stdout.readline() or '{"done": false, "why": "died"}'))
@@ -282,7 +283,7 @@ def _again(client: ControlClient) -> Any:
 
 
 def second(lines: _Lines, address: str, key: Path) -> None:
-    """Ask a language model twice a second, and look for answers at every hop, as an adapter does."""
+    """Ask a language model twice a second, and look for answers every hop, as an adapter does."""
     person: PersonKey = read_person_key(key)
 
     def tell(event: Event) -> None:

@@ -4,8 +4,8 @@ Run it beside a session, on a text of one sentence a line::
 
     python -m diverloop.adapters.speech.rescorer --address tcp://127.0.0.1:5599 --text FILE
 
-For a session on another machine, ``--keyed`` and an address such as ``tcp://0.0.0.0:5599``: only
-people whom ``diverloop keys new`` has enrolled on this machine are answered, and nobody reads along.
+For a session on another machine, ``--keyed`` and an address such as ``tcp://0.0.0.0:5599``: people
+whom ``diverloop keys new`` has enrolled on this machine are answered, and nobody reads along.
 
 It can be told to be slow (``--slow-s``) and to hang once (``--stall-after``, ``--stall-s``), which
 is how the first stage shows that it does not care. It keeps the last sentence as context for the

@@ -5,8 +5,8 @@ adapter's `Inbox` like everything else from outside, and becomes an event. One t
 never comes is not missed: no call here waits, whether the other process is slow, stopped, dead
 or was never there. Of requests that could not be sent yet only the newest is kept.
 
-It may be on another machine: then both ends prove their keys (CURVE), and what somebody says does not
-travel in the clear. That it is gone, is back, or refuses the key is told as an event.
+It may be on another machine: then both ends prove their keys (CURVE), and what somebody says does
+not travel in the clear. That it is gone, is back, or refuses the key is told as an event.
 
 On the wire each request and each answer is one JSON object in one frame, see `Request`.
 """

@@ -106,9 +106,7 @@ def table(far: FarSession, seconds: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(
-    seen: Seen, from_s: float, to_s: float, asked: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _row(seen: Seen, from_s: float, to_s: float, asked: Sequence[dict[str, Any]]) -> dict[str, Any]:
     turns = seen.turns("loop", from_s, to_s)
     good = [one for one in turns if not held_up(one)]
     at_desk = seen.turns("desk", from_s, to_s)

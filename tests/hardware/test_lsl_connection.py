@@ -1,6 +1,8 @@
-"""A connection to an LSL stream that is lost, or only silent: what is looked for, and what counts."""
+"""A connection to an LSL stream that is lost, or only silent: what is looked for, what counts."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 
@@ -26,10 +28,8 @@ class Inlet:
 class Offset:
     """No clock to compare with."""
 
-    seconds = 0.25
-
-    def __init__(self, inlet):
-        self.inlet = inlet
+    def __init__(self, inlet, before_s):
+        self.inlet, self.seconds = inlet, before_s or 0.25
 
     def stop(self):
         pass
@@ -105,7 +105,9 @@ def test_what_the_old_connection_still_brings_ends_the_search_and_is_no_outage(r
 def test_a_host_that_has_started_anew_is_taken_and_what_follows_comes_after_a_hole(rig):
     rig.silent(8)
     rig.searches[0].found = again = Inlet()
+    rig.link._offset.seconds = 5000.0
     assert rig.link.mind_silence()
+    assert rig.link.offset_s == 5000.0, "until it is measured anew"
     assert rig.link.inlet is again
     assert rig.first.closed
     assert rig.link.outage
@@ -121,7 +123,7 @@ def test_a_sender_that_only_rests_is_dialled_less_and_less_often(rig):
             rig.searches[-1].found = Inlet()
             at_s.append(second)
         rig.silent(1.0)
-    gaps = [after - before for before, after in zip(at_s, at_s[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(at_s)]
     assert gaps[0] < gaps[1] < gaps[2] <= 62
     assert rig.told == [LOST]
 

@@ -41,7 +41,7 @@ def said(peers=()):
 
 
 def test_streams_of_other_hosts_are_listed_by_host(network):
-    own, streams, _ = network
+    _, streams, _ = network
     streams += [Info("amp-pc"), Info("amp-pc", "more"), Info(socket.gethostname(), "own")]
     found = said()
     assert "'amp' (EEG, 16 channels at 250 Hz), 'more'" in found["LSL streams of amp-pc"].got
@@ -50,7 +50,7 @@ def test_streams_of_other_hosts_are_listed_by_host(network):
 
 
 def test_without_any_it_says_that_multicast_may_be_dropped_and_what_to_write(network, monkeypatch):
-    own, streams, _ = network
+    _, streams, _ = network
     streams += [Info(socket.gethostname())]
     monkeypatch.setattr(lsl_neighbours, "_multicast_leaves", lambda: True)
     nobody = said()["LSL streams of other hosts"]
@@ -88,12 +88,16 @@ def test_a_machine_without_an_lsl_program_says_so(network):
 
 
 def test_a_name_that_nobody_knows_is_said_to_be_one(network):
-    assert "nobody here knows" in said(("no-such-host.invalid",))["machine no-such-host.invalid"].got
+    assert (
+        "nobody here knows" in said(("no-such-host.invalid",))["machine no-such-host.invalid"].got
+    )
 
 
 def test_a_machine_that_is_off_or_behind_a_firewall_is_told_from_one_without_a_way():
     ports = range(16572, 16604)
-    assert "firewall blocks TCP and UDP 16572 to 16603" in lsl_neighbours._verdict(0, 0, 0, ports)[1]
+    assert (
+        "firewall blocks TCP and UDP 16572 to 16603" in lsl_neighbours._verdict(0, 0, 0, ports)[1]
+    )
     assert lsl_neighbours._verdict(0, 0, 32, ports)[0] == "no way leads there"
 
 
