@@ -66,7 +66,7 @@ def ports_of(settings: configparser.ConfigParser) -> range:
     Parameters
     ----------
     settings : configparser.ConfigParser
-        From `own_settings`.
+        From ``own_settings``.
     """
     first = _whole(settings, "BasePort", 16572)
     return range(first, first + min(_whole(settings, "PortRange", 32), 1024))

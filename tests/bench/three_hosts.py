@@ -170,7 +170,7 @@ def drills(far: FarSession) -> list[dict[str, Any]]:
         orphans = "echo 1 > /proc/sys/net/ipv4/tcp_orphan_retries"
         subprocess.run([*space, orphans], check=True)
         far_hosts.end(far.player, 9)
-        pause(DARK_S / 3)
+        pause(1.0)  # the program needs seconds to start, and is to be up when the network is
         far.play()
 
     def nothing() -> None:
