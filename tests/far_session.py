@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def held_up(turn: dict[str, Any]) -> bool:
 
 def pause(seconds: float) -> None:
     """Let the hosts go on for a while."""
-    time.sleep(seconds)
+    threading.Event().wait(seconds)
 
 
 def quick_model(folder: Path) -> Any:
@@ -303,7 +304,7 @@ def second(lines: _Lines, address: str, key: Path) -> None:
         if n % 20 == 0:
             lines.put(what="Longest", at=lines.now_s(), seconds=longest_s)
         n += 1
-        time.sleep(0.05)
+        pause(0.05)
 
 
 def main() -> None:

@@ -198,7 +198,7 @@ def listening_at(address: str, *, keyed: bool) -> Iterator[Any]:
 
 def _admission() -> Admission:
     def refused(note: AccessNote) -> None:
-        print(f"Refused: {note.text}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"Refused: {note.text}\n")
 
     return Admission(key=server_key(), people=People(), report=refused, clock=MonotonicClock())
 
