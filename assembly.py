@@ -326,6 +326,7 @@ def assemble(
     loop : Loop
         Not yet running; it opens no stream that the model or the profile refuses.
     """
+    session.lsl.use()
     clock = clock or MonotonicClock()
     model = model or open_session_model(session)
     source: Source = find("source", session.source.kind)(session.source.settings, clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from .runtime.session import SessionConfig
 
 
+_LOOK_AROUND_S = 4.0
+
+
 def doctor(
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, nothing else.")
@@ -37,6 +40,12 @@ def doctor(
     session: Annotated[
         Path | None, typer.Option(help="Look at this session file, its model and what it shows.")
     ] = None,
+    network: Annotated[
+        bool, typer.Option("--network", help="Look which LSL streams of other machines are seen.")
+    ] = False,
+    peer: Annotated[
+        list[str] | None, typer.Option(help="A machine to ask directly; may be repeated.")
+    ] = None,
     pin: Annotated[
         bool, typer.Option("--pin", help="Write the LSL stream that is there into --session.")
     ] = False,
@@ -46,6 +55,12 @@ def doctor(
     assume_unit: Annotated[str, typer.Option(help="Unit of channels that name none.")] = "",
 ) -> None:
     """Look at this machine: versions, real-time rights, clocks, LSL; or at a stream or session."""
+    if network or peer:
+        with plain_errors(json):
+            if stream is not None or pin:
+                raise ConfigError("--network looks at no stream and pins none: leave them out.")
+            _look_around(session, peer or [], min(wait_s, _LOOK_AROUND_S), json)
+        return
     if session is not None:
         with plain_errors(json):
             if stream is not None:
@@ -68,6 +83,19 @@ def doctor(
     from .runtime.doctor import examine
 
     _tell([*examine(quick=quick), check_lsl()], "This machine", json)
+
+
+def _look_around(path: Path | None, peers: list[str], wait_s: float, json: bool) -> None:
+    """What is seen of other machines, asked as a session would ask."""
+    from .hardware.lsl_neighbours import look_around
+    from .runtime.lsl_network import LslNetwork
+    from .runtime.session import read_session
+
+    network = read_session(path).lsl if path else LslNetwork()
+    network = replace(network, known_peers=tuple(dict.fromkeys([*network.known_peers, *peers])))
+    with progress_bar("looking for streams of other machines"):
+        findings = look_around(network, wait_s)
+    _tell(findings, "LSL on the network", json)
 
 
 def _look_at_session(path: Path, json: bool) -> None:

@@ -15,6 +15,8 @@ from .console import err
 from .runtime.deciding import Hears
 from .runtime.errors import ConfigError, RecordingError
 from .runtime.inbox import Inbox, Kind, Told
+from .runtime.keys import read_person_key
+from .runtime.messages import Event
 from .runtime.record.contents import Note
 from .runtime.record.note_server import NoteServer, send_note
 from .runtime.session import SessionConfig
@@ -36,6 +38,7 @@ def hearing(
     listen: bool,
     live: bool,
     folder: Path | None,
+    tell: Callable[[Event], None] = lambda event: None,
 ) -> Iterator[None]:
     """Let a decoder be told things while its loop runs.
 
@@ -53,6 +56,8 @@ def hearing(
         A replay asks no second stage: its answers would come at another moment each time.
     folder : Path, optional
         The session's; without one nobody can reach the decoder while it runs.
+    tell : callable
+        Takes what becomes of the second stage, for everybody who looks on.
 
     Raises
     ------
@@ -70,12 +75,14 @@ def hearing(
         return
     if listen:
         inbox.listen(session.operator or OPERATOR)
-    with _second_stage(adapter, session if live else None), _door(inbox, folder):
+    with _second_stage(adapter, session if live else None, tell), _door(inbox, folder):
         yield
 
 
 @contextmanager
-def _second_stage(adapter: Adapter, session: SessionConfig | None) -> Iterator[None]:
+def _second_stage(
+    adapter: Adapter, session: SessionConfig | None, tell: Callable[[Event], None]
+) -> Iterator[None]:
     if session is None or not session.second_stage:
         yield
         return
@@ -83,7 +90,8 @@ def _second_stage(adapter: Adapter, session: SessionConfig | None) -> Iterator[N
     from .adapters.speech.second_stage import RemoteSecondStage
 
     assert isinstance(adapter, SpeechAdapter)
-    stage = RemoteSecondStage(session.second_stage)
+    key = read_person_key(session.second_stage_key) if session.second_stage_key else None
+    stage = RemoteSecondStage(session.second_stage, key, tell)
     adapter.second_stage = stage
     try:
         yield

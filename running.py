@@ -271,10 +271,11 @@ def _reached(
         adaptation.serve(loop.promotions, loop.tell)
     if live:
         _doubt_timing(session, model, keeping)
-    with (
-        hearing(model.adapter, loop.inbox, session, listen=listen, live=live, folder=folder),
-        controlled(keeping, loop, model.adapter, session, adaptation),
-    ):
+    told = hearing(
+        model.adapter, loop.inbox, session,
+        listen=listen, live=live, folder=folder, tell=loop.tell,
+    )  # fmt: skip
+    with told, controlled(keeping, loop, model.adapter, session, adaptation):
         yield
 
 

@@ -67,6 +67,9 @@ def monitor(
     where: Where = "",
     key: Key = None,
     light: Light = False,
+    control: Annotated[
+        str, typer.Option(help="Control address, for a session on another machine.")
+    ] = "",
     web: Annotated[
         str, typer.Option(help="Also serve the key figures for a browser at HOST:PORT.")
     ] = "",
@@ -80,7 +83,7 @@ def monitor(
         from .gui.controls import Controls
         from .gui.dashboard import Dashboard
 
-        found = watched(where, key)
+        found = watched(where, key, control)
         step_back()
         if web:
             stack.enter_context(_web_view(web, found))

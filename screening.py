@@ -41,7 +41,7 @@ class Watched:
     may: frozenset[Action] = field(default_factory=frozenset)
 
 
-def watched(where: str = "", key: Path | None = None) -> Watched:
+def watched(where: str = "", key: Path | None = None, control: str = "") -> Watched:
     """Find what to look at.
 
     Parameters
@@ -51,6 +51,8 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
         the session that began last.
     key : Path, optional
         The person's key file; this user's own without it.
+    control : str
+        Address of the control link beside that of the telemetry, for a session on another machine.
 
     Returns
     -------
@@ -65,7 +67,12 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
         If it lets this person in no further, or is gone.
     """
     if where.startswith(_SCHEMES):
-        return Watched(title=where, listen=lambda: telemetry_at(where, key))
+        return _elsewhere(where, key, control)
+    if control:
+        raise ConfigError(
+            "--control belongs to the address of a telemetry: a session's folder knows its own, so "
+            "leave it out."
+        )
     folder = Path(where) if where else newest_session()
     if (folder / DOOR).exists():
         return _running(folder, key)
@@ -75,6 +82,21 @@ def watched(where: str = "", key: Path | None = None) -> Watched:
             f"as tcp://127.0.0.1:5555."
         )
     return Watched(title=folder.name, recording=folder)
+
+
+def _elsewhere(where: str, key: Path | None, control: str) -> Watched:
+    """A session that is known by its addresses; without the one of its link nothing is asked."""
+
+    def listen() -> TelemetrySubscriber:
+        return telemetry_at(where, key)
+
+    if not control:
+        return Watched(title=where, listen=listen)
+    person = person_key(key)
+    door = Door(address=control, server=person.server, watch=where)
+    return Watched(
+        title=where, listen=listen, link=lambda: linked(door, person), may=_rights(door, person)
+    )
 
 
 def telemetry_at(address: str, key: Path | None) -> TelemetrySubscriber:
@@ -130,11 +152,15 @@ def telemetry_of(folder: Path, door: Door, person: PersonKey) -> TelemetrySubscr
 
 def _running(folder: Path, key: Path | None) -> Watched:
     door, person = read_door(folder), person_key(key)
-    with linked(door, person) as client:
-        role = Role(str(client.must(Action.STATUS).facts["role"]))
     return Watched(
         title=folder.name,
         listen=lambda: telemetry_of(folder, door, person),
         link=lambda: linked(door, person),
-        may=RIGHTS[role],
+        may=_rights(door, person),
     )
+
+
+def _rights(door: Door, person: PersonKey) -> frozenset[Action]:
+    """What the session lets this person do."""
+    with linked(door, person) as client:
+        return RIGHTS[Role(str(client.must(Action.STATUS).facts["role"]))]

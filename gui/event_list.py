@@ -28,7 +28,8 @@ GROUPS: dict[str, frozenset[str]] = {
          _K.BAD_CHANNEL, _K.BLANKED, _K.CLEANED}
     ),
     "decoder": frozenset(
-        {_K.PROMOTED, _K.ENGINE, _K.LISTENING, _K.CORRECTED, _K.FAILED, _K.LEARNER}
+        {_K.PROMOTED, _K.ENGINE, _K.LISTENING, _K.CORRECTED, _K.SECOND_STAGE, _K.FAILED,
+         _K.LEARNER}
     ),
     "timing and watchers": frozenset({_K.LATE, _K.MISSED, _K.OVERFLOW, _K.RECORDER}),
 }  # fmt: skip

@@ -25,8 +25,9 @@ from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
 from ..runtime.stages import Clock
 from ..runtime.timeline import Placed, Timeline
+from .lsl_connection import Connection
 from .lsl_description import describe_stream
-from .lsl_link import ClockOffset, Finder, await_pinned, connect, find_one, full_info
+from .lsl_link import await_pinned, connect, find_one, full_info
 from .lsl_markers import LslMarkers
 from .lsl_pin import StreamPin
 
@@ -50,6 +51,10 @@ class LslConfig:
         How long to look for the stream, 0.1 to 3600 s.
     buffer_s : float
         Signal kept while the loop is busy, 1 to 360 s.
+    silent_s : float
+        A stream that brings nothing for so long is looked for anew, 1 to 3600 s: its host may
+        have gone without a word. Less than about 6 s, and samples are given up that the network
+        would still have brought.
     assume_unit : str
         Unit of channels that name none or an unknown one; empty refuses them.
     pin : StreamPin, optional
@@ -64,6 +69,7 @@ class LslConfig:
     markers: str = "*"
     wait_s: float = 10.0
     buffer_s: float = 10.0
+    silent_s: float = 7.0
     assume_unit: str = ""
     pin: StreamPin | None = None
 
@@ -77,6 +83,8 @@ class LslConfig:
             raise ConfigError(f"source.wait_s must be in [0.1, 3600] s, got {self.wait_s} s.")
         if not 1 <= self.buffer_s <= 360:
             raise ConfigError(f"source.buffer_s must be in [1, 360] s, got {self.buffer_s} s.")
+        if not 1 <= self.silent_s <= 3600:
+            raise ConfigError(f"source.silent_s must be in [1, 3600] s, got {self.silent_s} s.")
         for key in ("name", "type", "source_id", "hostname", "markers"):
             value = getattr(self, key)
             if "'" in value:
@@ -140,8 +148,9 @@ class LslSource:
     tested = DeviceRecord(
         what="any stream of the Lab Streaming Layer: most amplifiers have an app for it",
         against="outlets of other processes on one machine (liblsl through pylsl), "
-        "with lost, doubled, late and jittering samples, clock steps, restarts and hostile streams",
-        never="an amplifier; two machines; a wireless network",
+        "with lost, doubled, late and jittering samples, clock steps, restarts, hostile streams; "
+        "hosts in network namespaces with delay, loss and partition",
+        never="an amplifier; two real machines; a wireless network",
         connect='start the amplifier\'s LSL app, then `kind = "lsl"` and `name = "its name"`; '
         "`diverloop doctor --stream NAME` looks at it first.",
     )
@@ -150,11 +159,8 @@ class LslSource:
         self._config = config
         self._clock = clock
         self._spec: StreamSpec | None = None
-        self._inlet: pylsl.StreamInlet | None = None
-        self._offset: ClockOffset | None = None
+        self._link = Connection(config, clock, self._refuse_other, self._tell)
         self._markers: tuple[LslMarkers, ...] = ()
-        self._finder: Finder | None = None
-        self._outage = False
         self._placed: list[Placed] = []
         self._events: list[Event] = []
         self._received: list[Received] = []
@@ -192,7 +198,7 @@ class LslSource:
         n_kept = max(64, round(self._config.buffer_s * self._spec.rate_hz))
         self._buffer = np.zeros((n_kept, self._spec.n_channels), self._sent.dtype)
         self._timeline = Timeline(self._spec.rate_hz)
-        self._use(inlet)
+        self._link.begin(inlet, self._spec.name, self._spec.source_id)
         self._markers = LslMarkers.beside(info, self._config.markers, self._config.wait_s)
 
     def _find(self) -> pylsl.StreamInlet:
@@ -209,22 +215,17 @@ class LslSource:
     def read(self, wanted: int, until_ns: int) -> Chunk | None:
         """Wait for samples until the deadline; see `Source.read`."""
         if not self._placed:
-            if self._inlet is None:
-                self._await_return(until_ns)
+            if self._link.inlet is None:
+                self._link.await_return(until_ns)
             else:
-                self._pull(self._inlet, wanted, until_ns)
+                self._pull(self._link.inlet, wanted, until_ns)
         return self._next_chunk()
 
     def close(self) -> None:
         """Unsubscribe and stop looking. Calling it twice is harmless."""
-        for helper in (self._finder, self._offset):
-            if helper is not None:
-                helper.stop()
-        if self._inlet is not None:
-            self._inlet.close_stream()
+        self._link.close()
         for markers in self._markers:
             markers.close()
-        self._inlet = self._finder = self._offset = None
         self._markers = ()
 
     # ------------------------------------------------------------------------------- the samples
@@ -232,7 +233,7 @@ class LslSource:
     def _pull(self, inlet: pylsl.StreamInlet, wanted: int, until_ns: int) -> None:
         """Block for what is wanted, then take whatever else is there."""
         buffer = self._buffer
-        stamps = np.zeros(0)
+        stamps, gone = np.zeros(0), False
         left_s = max(0.0, (until_ns - self._clock.now_ns()) / 1e9)
         try:
             _, stamps = inlet.pull_chunk(left_s, min(wanted, len(buffer)), buffer, as_numpy=True)
@@ -241,24 +242,30 @@ class LslSource:
                 _, more = inlet.pull_chunk(0.0, len(rest), rest, as_numpy=True)
                 stamps = np.concatenate((stamps, more))
         except pylsl.util.LostError:
-            self._lose()
-        if len(stamps):
+            gone = True
+        if len(stamps):  # what came before it went
             self._place(buffer[: len(stamps)], stamps)
+        if gone:
+            self._link.lose()
+        elif not len(stamps) and self._link.mind_silence():
+            for markers in self._markers:  # of the same host, they would be silent for ever
+                markers.lose()
 
     def _place(self, raw: NDArray[np.generic], stamps: NDArray[np.float64]) -> None:
         now_ns = self._clock.now_ns()
         # A copy, in memory of our own: the next pull overwrites the buffer.
         samples = self._sent.to_microvolts(raw)
+        self._link.heard()
         self._received.append(
             Received(
                 values=samples.T if self._as_sent else raw.copy(),
                 stamps_s=stamps,
                 first_row=self._n_rows,
-                offset_s=self._offset_s,
+                offset_s=self._link.offset_s,
             )
         )
-        if self._outage:
-            self._outage = False
+        if self._link.outage:
+            self._link.outage = False
             self._resume(stamps, now_ns)
         self._arrived_ns = now_ns
         self._placed += self._timeline.place(samples, stamps, now_ns / 1e9, self._n_rows)
@@ -299,16 +306,12 @@ class LslSource:
             first_sample=runs[0].first_sample,
             arrived_ns=self._arrived_ns,
             lsl_raw_s=last_stamp_s,
-            lsl_corrected_s=last_stamp_s + self._offset_s,
+            lsl_corrected_s=last_stamp_s + self._link.offset_s,
             markers=markers,
             events=events,
             received=received,
             rows=tuple((run.first_row, run.first_row + run.samples.shape[1]) for run in runs),
         )
-
-    @property
-    def _offset_s(self) -> float:
-        return self._offset.seconds if self._offset else 0.0
 
     def _take_markers(self) -> tuple[Marker, ...]:
         if not self._timeline.started:
@@ -316,7 +319,7 @@ class LslSource:
         return tuple(
             marker
             for markers in self._markers
-            for marker in markers.take(self._timeline, self._offset_s)
+            for marker in markers.take(self._timeline, self._link.offset_s)
         )
 
     def _take_runs(self) -> list[Placed]:
@@ -330,36 +333,7 @@ class LslSource:
         self._placed = placed[count:]
         return placed[:count]
 
-    # ------------------------------------------------------------------------- losing and finding
-
-    def _use(self, inlet: pylsl.StreamInlet) -> None:
-        self._inlet = inlet
-        self._offset = ClockOffset(inlet)
-
-    def _lose(self) -> None:
-        self._tell(EventKind.SOURCE_LOST, f"The stream {self.spec.name!r} is gone; looking for it.")
-        if self._offset is not None:
-            self._offset.stop()
-        self._inlet, self._outage = None, True
-        # The device itself is wanted back, not another one under the same name; of a pinned one,
-        # another one is also to be told of.
-        config = self._config
-        own = {} if config.pin else {"source_id": self.spec.source_id}
-        self._finder = Finder(
-            {**config.wanted, **own}, config.buffer_s, self._refuse_other, config.pin
-        )
-
-    def _await_return(self, until_ns: int) -> None:
-        assert self._finder is not None
-        inlet = self._finder.wait(max(0.0, (until_ns - self._clock.now_ns()) / 1e9))
-        refusal = self._finder.take_refusal()
-        if refusal:
-            pinned = self._config.pin is not None
-            self._tell(EventKind.IMPOSTOR if pinned else EventKind.SOURCE_LOST, refusal)
-        if inlet is not None:
-            self._finder = None
-            self._use(inlet)
-            self._tell(EventKind.SOURCE_BACK, f"The stream {self.spec.name!r} is back.")
+    # ------------------------------------------------------------------------- is it the same one?
 
     def _refuse_other(self, inlet: pylsl.StreamInlet) -> None:
         """Raise unless the stream has the rate, channels and units of the one that was lost."""

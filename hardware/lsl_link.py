@@ -42,7 +42,8 @@ def find_one(wanted: dict[str, str], wait_s: float) -> pylsl.StreamInfo:
         if not found:
             raise SourceUnavailable(
                 f"No LSL stream with {search.predicate} answered within {wait_s:g} s; on the "
-                f"network are: {_names(_everything())}. Start the sender, or correct the session."
+                f"network are: {_names(_everything())}. Start the sender, or correct the session; "
+                f"of other machines, diverloop doctor --network tells more."
             )
         # A little longer shows whether another sender answers to the same description.
         threading.Event().wait(_SECOND_LOOK_S)
@@ -182,7 +183,7 @@ def await_pinned(
     raise SourceUnavailable(
         f"No LSL stream {wanted['name'] or wanted['type'] or wanted['source_id']!r} answered "
         f"within {wait_s:g} s; on the network are: {_names(_everything())}. Start the sender, or "
-        f"correct the session."
+        f"correct the session; of other machines, diverloop doctor --network tells more."
     )
 
 
@@ -295,7 +296,7 @@ class ClockOffset:
     """How many seconds to add to a sender's stamps to have them in this machine's clock.
 
     The first measurement takes the library half a second and more, so it is made in a thread;
-    until then the offset is 0, which is right for senders on this machine.
+    until then the offset is 0, which is right for senders on this machine, or what it was before.
 
     Parameters
     ----------
@@ -303,10 +304,14 @@ class ClockOffset:
         The stream.
     every_s : float
         How often to look again.
+    before_s : float
+        What an earlier connection to the same stream has measured.
     """
 
-    def __init__(self, inlet: pylsl.StreamInlet, every_s: float = 5.0) -> None:
-        self.seconds = 0.0
+    def __init__(
+        self, inlet: pylsl.StreamInlet, every_s: float = 5.0, before_s: float = 0.0
+    ) -> None:
+        self.seconds = before_s
         self._inlet = inlet
         self._every_s = every_s
         self._stopped = threading.Event()

@@ -117,10 +117,7 @@ class LslMarkers:
             labels, stamps = inlet.pull_chunk(0.0, 64)
         except pylsl.util.LostError:
             # The signal stream tells of the loss; without markers the decoder works on.
-            self.close()
-            self._finder = Finder(
-                self._wanted, _MARKERS_S, lambda other: _refuse_numbers(full_info(other, 2.0))
-            )
+            self.lose()
             return ()
         offset_s = signal_offset_s if self._offset is None else self._offset.seconds
         return tuple(
@@ -133,6 +130,13 @@ class LslMarkers:
             )
             for sent, stamp in zip(labels, stamps, strict=True)
             for label in self._labels(sent)
+        )
+
+    def lose(self) -> None:
+        """Look for the stream anew: it, or the host that it is on, is gone."""
+        self.close()
+        self._finder = Finder(
+            self._wanted, _MARKERS_S, lambda other: _refuse_numbers(full_info(other, 2.0))
         )
 
     def _labels(self, sent: list[Any]) -> list[str]:

@@ -25,6 +25,9 @@ _ZAP = "inproc://zeromq.zap.01"
 _VERSION = b"1.0"
 _POLL_MS = 50
 _HANDSHAKE_MS = 2000  # who has proved nothing by then is sent away
+# A cable that is pulled says nothing, and TCP would wait for up to twice as long as it was out.
+_BEAT_MS, _SILENT_MS = 1000, 4000
+_DIAL_AGAIN_MS, _DIAL_AGAIN_AT_MOST_MS, _DIAL_MS = 100, 1000, 2000
 _FAILED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 
 Report = Callable[[AccessNote], None]
@@ -38,10 +41,13 @@ def serve_curve(socket: zmq.Socket[bytes], key: CurveKey, domain: str) -> None:
     socket.setsockopt_string(zmq.CURVE_SECRETKEY, key.secret)
     socket.setsockopt_string(zmq.ZAP_DOMAIN, domain)
     socket.setsockopt(zmq.HANDSHAKE_IVL, _HANDSHAKE_MS)
+    _notice_silence(socket)
 
 
 def use_curve(socket: zmq.Socket[bytes], key: CurveKey, server: str) -> None:
     """Let a socket, not yet connected, prove a key, and speak to one server only.
+
+    A network that falls silent for 4 s counts as gone: the socket connects again when it can.
 
     Parameters
     ----------
@@ -56,6 +62,16 @@ def use_curve(socket: zmq.Socket[bytes], key: CurveKey, server: str) -> None:
     socket.setsockopt_string(zmq.CURVE_PUBLICKEY, key.public)
     socket.setsockopt_string(zmq.CURVE_SECRETKEY, key.secret)
     socket.setsockopt_string(zmq.CURVE_SERVERKEY, server)
+    _notice_silence(socket)
+    socket.setsockopt(zmq.RECONNECT_IVL, _DIAL_AGAIN_MS)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, _DIAL_AGAIN_AT_MOST_MS)
+    socket.setsockopt(zmq.CONNECT_TIMEOUT, _DIAL_MS)
+
+
+def _notice_silence(socket: zmq.Socket[bytes]) -> None:
+    """Let the library say every second that it is there, and expect the same of the other end."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, _BEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _SILENT_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ class EventKind(StrEnum):
     BLANKED = "blanked"  # a stimulation pulse: its artefact is left out
     CLEANED = "cleaned"  # artefact removal changed more of the signal than it may
     LISTENING = "listening"  # a speech decoder began to listen, or stopped
+    SECOND_STAGE = "second_stage"  # a language model elsewhere is gone, is back, or refuses
     CORRECTED = "corrected"  # what was decided before was read otherwise since
     STIMULATION = "stimulation"  # a train was asked for, denied, delivered, or went wrong
     FAILED = "failed"  # a decoder or a sink raised an error; the loop went on without it

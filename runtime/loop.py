@@ -164,7 +164,7 @@ class Loop:
                 self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
             else:
                 self._store_finite(chunk)
-            self._at.receive(chunk, self._clock.now_ns())
+            self._trust.old = self._at.receive(chunk, self._clock.now_ns()) > self._stale_ns
             if self._stale:
                 self._stale = False
                 self._tell(self._event(EventKind.FRESH, "Data flows again."))

@@ -8,6 +8,11 @@ from .messages import Chunk
 from .pace import Pace
 from .windows import Slot
 
+# How fast the quickest way that was ever seen is forgotten, in signal time: twice what a stream
+# may be off its nominal rate, so that a slow clock never looks like a slow network. A way that has
+# become 0.3 s longer for good is the new one after 15 s.
+_FORGOTTEN = 0.02
+
 
 class Position:
     """What has come, and the times of what is cut from it.
@@ -33,14 +38,26 @@ class Position:
         self._pace = pace
         self._period_ns = 1e9 / rate_hz
         self._newest: Chunk | None = None
+        self._quickest_ns = math.inf
         self.came = 0
         self.arrived_ns = self.conditioned_ns = now_ns
 
-    def receive(self, chunk: Chunk, now_ns: int) -> None:
-        """Go on to the end of a chunk that has been conditioned."""
+    def receive(self, chunk: Chunk, now_ns: int) -> int:
+        """Go on to the end of a chunk that has been conditioned.
+
+        Returns
+        -------
+        delay_ns : int
+            How much longer it was under way than the quickest before it: what a network held up
+            and brings all at once is old, although it has just come.
+        """
+        forgotten_ns = _FORGOTTEN * (chunk.stop_sample - self.came) * self._period_ns
+        way_ns = chunk.arrived_ns - chunk.stop_sample * self._period_ns
+        self._quickest_ns = min(self._quickest_ns + forgotten_ns, way_ns)
         self._newest = chunk
         self.came = chunk.stop_sample
         self.arrived_ns, self.conditioned_ns = chunk.arrived_ns, now_ns
+        return round(way_ns - self._quickest_ns)
 
     def due_ns(self, slot: Slot) -> int:
         """Loop time at which the last sample of a slot was produced."""

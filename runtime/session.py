@@ -19,6 +19,7 @@ from .errors import ConfigError
 from .feedback import FeedbackConfig
 from .limits import GuardConfig
 from .loop_config import LoopConfig
+from .lsl_network import LslNetwork
 from .montage_config import MontageConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
@@ -35,11 +36,12 @@ from .watchdog_config import WatchdogConfig
 _HEAD = ("name", "participant", "operator")
 _MODEL = {
     "bundle": str, "step_s": float, "engine": str, "engine_fallback": bool, "second_stage": str,
+    "second_stage_key": str,
 }  # fmt: skip
 _TABLES = (
     "session", "source", "beside", "model", "sinks", "feedback", "adapter", "loop", "realtime",
     "conditioning", "flicker", "guard", "watchdog", "control", "security", "montage", "timing",
-    "adaptation",
+    "adaptation", "lsl",
 )  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     return SessionConfig(
         name=head["name"],
         source=part_of("source", tables["source"], "source"),
-        model=_bundle_path(folder, model["bundle"]),
+        model=folder / _expanded("model.bundle", model["bundle"]),
         beside=_sides(_array(tables, "beside")),
         sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
@@ -153,6 +155,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         engine=model.get("engine", "auto"),
         engine_fallback=model.get("engine_fallback", True),
         second_stage=model.get("second_stage", ""),
+        second_stage_key=_path("model.second_stage_key", folder, model.get("second_stage_key", "")),
         participant=head.get("participant", ""),
         operator=head.get("operator", ""),
         flicker=build(FlickerConfig, tables.get("flicker", {}), "flicker"),
@@ -161,6 +164,7 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         control=build(ControlConfig, tables.get("control", {}), "control"),
         security=security,
         montage=build(MontageConfig, tables.get("montage", {}), "montage").beside(folder),
+        lsl=build(LslNetwork, tables.get("lsl", {}), "lsl"),
         timing=timing_of(
             tables.get("timing", {}), folder, signed=lambda: security.signed or house_signed()
         ),
@@ -188,6 +192,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "engine": session.engine,
         "engine_fallback": session.engine_fallback,
         "second_stage": session.second_stage or None,
+        "second_stage_key": str(session.second_stage_key) if session.second_stage_key else None,
     }
     return {
         "session": head,
@@ -206,6 +211,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
         "control": dataclasses.asdict(session.control),
         "security": dataclasses.asdict(session.security),
         "montage": dataclasses.asdict(session.montage),
+        **({"lsl": dataclasses.asdict(session.lsl)} if session.lsl.asked_for else {}),
         "timing": dataclasses.asdict(session.timing),
         **({"adaptation": dataclasses.asdict(session.adaptation)} if session.adaptation.on else {}),
     }
@@ -287,13 +293,16 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if value is not None}
 
 
-def _bundle_path(folder: Path, text: str) -> Path:
+def _path(name: str, folder: Path, text: str) -> Path | None:
+    return folder / _expanded(name, text) if text else None
+
+
+def _expanded(name: str, text: str) -> Path:
     try:
-        return folder / Path(text).expanduser()
+        return Path(text).expanduser()
     except RuntimeError as error:
         raise ConfigError(
-            f"model.bundle starts with the home folder of nobody here, got {text!r}: write the "
-            f"path out."
+            f"{name} starts with the home folder of nobody here, got {text!r}: write the path out."
         ) from error
 
 

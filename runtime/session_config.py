@@ -12,6 +12,7 @@ from .beside_config import BesideConfig
 from .control_config import ControlConfig
 from .limits import GuardConfig
 from .loop_config import LoopConfig
+from .lsl_network import LslNetwork
 from .montage_config import MontageConfig
 from .paradigms.flicker import FlickerConfig
 from .realtime import RealtimeConfig
@@ -86,8 +87,9 @@ class SessionConfig:
         Whether another engine may run where this one cannot, or stops; without it the session
         does not start, or ends.
     second_stage : str
-        Address of a language model on this machine that corrects what a speech decoder reads;
-        empty for none.
+        Address of a language model that corrects what a speech decoder reads; empty for none.
+    second_stage_key : Path, optional
+        Key file with which the session is known there; needed beyond this machine.
     participant, operator : str
         Pseudonyms for the recording and its report; never names.
     flicker : FlickerConfig
@@ -102,6 +104,8 @@ class SessionConfig:
         Whose models and settings are accepted.
     montage : MontageConfig
         What stands between the source's channels and the session's.
+    lsl : LslNetwork
+        Which other machines are asked for LSL streams.
     timing : DeviceTiming
         The device's delay, if it was measured; moves windows that are locked to markers.
     adaptation : AdaptationConfig
@@ -124,6 +128,7 @@ class SessionConfig:
     engine: str = "auto"
     engine_fallback: bool = True
     second_stage: str = ""
+    second_stage_key: Path | None = None
     participant: str = ""
     operator: str = ""
     flicker: FlickerConfig = field(default_factory=FlickerConfig)
@@ -132,6 +137,7 @@ class SessionConfig:
     control: ControlConfig = field(default_factory=ControlConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     montage: MontageConfig = field(default_factory=MontageConfig)
+    lsl: LslNetwork = field(default_factory=LslNetwork)
     timing: DeviceTiming = field(default_factory=DeviceTiming)
     adaptation: AdaptationConfig = field(default_factory=AdaptationConfig)
     signed_by: str = field(default="", compare=False)

@@ -16,6 +16,7 @@ from .windows import Slot
 
 _MOST_SWARMS = 16  # sets of channels that are told apart
 LOST = "the window touches lost or unsettled samples"
+OLD = "what comes is old: it was held up on its way"
 
 
 class Trust:
@@ -27,6 +28,11 @@ class Trust:
         Samples after the start or a hole that are not to be trusted yet.
     capacity : int
         Stretches further back than so many samples are forgotten.
+
+    Attributes
+    ----------
+    old : bool
+        Whether what came last had been under way for too long, so that nothing may act on it.
     """
 
     def __init__(self, settle_samples: int, capacity: int) -> None:
@@ -35,6 +41,7 @@ class Trust:
         self._shut: deque[tuple[int, int, str]] = deque([(0, settle_samples, LOST)])
         self._masks = Masks(capacity)
         self._forbidden = self._suspended = ""
+        self.old = False
 
     def learn(self, conditioned: Conditioned) -> None:
         """Take in what the conditioner says of the stream."""
@@ -71,7 +78,7 @@ class Trust:
 
     def refusal(self, slot: Slot) -> str:
         """Why a stretch may not be decoded; empty if it may."""
-        if refusal := self._forbidden or self._suspended:
+        if refusal := self._forbidden or self._suspended or (OLD if self.old else ""):
             return refusal
         for first, stop, reason in self._shut:
             if first < slot.stop and slot.first < stop:

@@ -152,6 +152,7 @@ OF_THE_WHOLE = (
     "test_packaging.py",
     "test_safety_case.py",
     "test_sessions.py",
+    "test_several_machines.py",
     "test_tutorials.py",
 )
 NOTICE = "investigational, not a medical device"

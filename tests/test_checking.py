@@ -19,7 +19,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from diverloop import cli, console
+from diverloop.hardware import lsl_neighbours
 from diverloop.hardware.montage import montage
+from diverloop.runtime.doctor import Finding
 from diverloop.runtime.session import read_session
 from diverloop.runtime.signal_check import ChannelCheck, SignalCheck
 
@@ -174,3 +176,31 @@ def test_a_pin_needs_a_session_that_reads_a_stream(tmp_path):
     asked = (("--session", path, "--pin"), "reads no LSL stream"), (("--pin",), "--session FILE")
     for options, why in asked:
         assert why in json.loads(call(*options, "--json").stdout)["message"]
+
+
+def test_the_network_is_looked_at_with_the_machines_of_a_session_and_of_the_command(
+    tmp_path, monkeypatch
+):
+    asked = []
+
+    def look(network, wait_s):
+        asked.append((network.known_peers, wait_s))
+        return [Finding(name="LSL streams of other hosts", ok=False, got="none answered")]
+
+    monkeypatch.setattr(lsl_neighbours, "look_around", look)
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[session]\nname = "far"\n[source]\nkind = "lsl"\nname = "amp"\n'
+        '[model]\nbundle = "a.bundle"\n[lsl]\nknown_peers = ["10.0.0.2"]\n'
+    )
+    result = call("--network", "--session", path, "--peer", "10.0.0.3", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["findings"][0]["got"] == "none answered"
+    assert call("--peer", "10.0.0.4", "--wait-s", 1).exit_code == 0
+    assert asked == [(("10.0.0.2", "10.0.0.3"), 4.0), (("10.0.0.4",), 1.0)]
+
+
+def test_looking_at_the_network_pins_nothing():
+    result = call("--network", "--stream", "amp")
+    assert result.exit_code == 2
+    assert "looks at no stream and pins none" in result.stderr

@@ -12,7 +12,9 @@ from diverloop.runtime.access import RIGHTS, Action, Role
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.control_client import DOOR
 from diverloop.runtime.errors import AccessError, ConfigError
+from diverloop.runtime.keys import write_person_key
 from diverloop.runtime.messages import Event, EventKind
+from diverloop.runtime.people import own_key
 from diverloop.runtime.record.audit import AuditLog
 from diverloop.runtime.record.signing import new_key
 from diverloop.runtime.telemetry import TelemetryPublisher
@@ -60,6 +62,22 @@ def test_a_session_that_tells_nobody_is_refused_in_words(tmp_path):
         pytest.raises(ConfigError, match=r"leave control\.watch out"),
     ):
         watched(str(tmp_path / "s")).listen()
+
+
+def test_a_session_on_another_machine_is_controlled_by_its_address(tmp_path):
+    with running(tmp_path / "s") as publisher:
+        control = json.loads((tmp_path / "s" / DOOR).read_text())["address"]
+        key = tmp_path / "desk.key"
+        write_person_key(key, own_key()[0])
+        found = watched(publisher.address, key, control)
+        assert found.may == RIGHTS[Role.OPERATOR]
+        with found.link() as client:
+            assert client.ask(Action.DISARM).done
+        teller = found.listen()
+        assert publisher.wait_for_subscriber(LIMIT_MS)
+        teller.close()
+    with pytest.raises(ConfigError, match="--control belongs to the address"):
+        watched(str(tmp_path / "s"), key, control)
 
 
 def test_an_address_is_watched_without_controls():

@@ -4,6 +4,9 @@ Run it beside a session, on a text of one sentence a line::
 
     python -m diverloop.adapters.speech.rescorer --address tcp://127.0.0.1:5599 --text FILE
 
+For a session on another machine, ``--keyed`` and an address such as ``tcp://0.0.0.0:5599``: people
+whom ``diverloop keys new`` has enrolled on this machine are answered, and nobody reads along.
+
 It can be told to be slow (``--slow-s``) and to hang once (``--stall-after``, ``--stall-s``), which
 is how the first stage shows that it does not care. It keeps the last sentence as context for the
 next one, until it is told to forget.
@@ -14,14 +17,23 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import zmq
 
+from ...runtime.access import AccessNote, Action
+from ...runtime.address import stays_here
+from ...runtime.clock import MonotonicClock
+from ...runtime.doorkeeper import Admission, Doorkeeper, serve_curve
+from ...runtime.errors import ConfigError
 from ...runtime.json_text import parsed_json
+from ...runtime.keys import server_key
+from ...runtime.people import People
 from .language_model import Context, NGrams
 
 _UNKNOWN = "<unknown>"
@@ -100,6 +112,7 @@ def serve(
     while True:
         for client, request in newest(socket, rescorer).items():
             time.sleep(slow_s + (stall_s if answered == stall_after else 0.0))
+            # A client that is gone loses its answer, and nobody waits for it.
             socket.send_multipart([client, json.dumps(rescorer.answer(request)).encode()])
             answered += 1
 
@@ -142,11 +155,60 @@ def understood(frame: bytes) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
+@contextmanager
+def listening_at(address: str, *, keyed: bool) -> Iterator[Any]:
+    """A socket that requests come to.
+
+    Parameters
+    ----------
+    address : str
+        Where to listen.
+    keyed : bool
+        Whether only people of this machine's list come in, over CURVE.
+
+    Yields
+    ------
+    socket : zmq.Socket
+        A ROUTER that is bound.
+
+    Raises
+    ------
+    ConfigError
+        If the address reaches beyond this machine without keys.
+    """
+    if not (keyed or stays_here(address, "address of the language model")):
+        raise ConfigError(
+            f"The address {address!r} reaches beyond this machine: give --keyed, so that what "
+            f"somebody says is not read along."
+        )
+    with zmq.Context() as context:
+        door = Doorkeeper(context, _admission(), Action.STATUS) if keyed else None
+        with context.socket(zmq.ROUTER) as socket:
+            socket.setsockopt(zmq.LINGER, 0)
+            if door is not None:
+                serve_curve(socket, server_key(), "second stage")
+                door.watch(socket)
+            try:
+                socket.bind(address)
+                yield socket
+            finally:
+                if door is not None:
+                    door.close()
+
+
+def _admission() -> Admission:
+    def refused(note: AccessNote) -> None:
+        sys.stderr.write(f"Refused: {note.text}\n")
+
+    return Admission(key=server_key(), people=People(), report=refused, clock=MonotonicClock())
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says."""
     parser = argparse.ArgumentParser(description="Second stage of speech decoding, a stand-in.")
     parser.add_argument("--address", required=True)
     parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument("--keyed", action="store_true", help="for people with a key only")
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--weight", type=float, default=1.0)
     parser.add_argument("--slow-s", type=float, default=0.0)
@@ -156,8 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = [line.strip() for line in chosen.text.read_text(encoding="utf-8").splitlines()]
     sentences = [line for line in lines if line and not line.startswith("#")]
     rescorer = Rescorer(sentences, order=chosen.order, weight=chosen.weight)
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
-        socket.bind(chosen.address)
+    with listening_at(chosen.address, keyed=chosen.keyed) as socket:
         serve(
             socket,
             rescorer,

@@ -31,6 +31,7 @@ IGNORED: Mapping[str, str] = {
     "event overflow, event recorder": "what befell watchers, of which a replay has none",
     "event engine, event watchdog, event sent, event failed": "what befell the machine that ran it",
     "event learner": "what a learner did, of which a replay has none; its weights are compared",
+    "event second_stage": "what befell another process, of which a replay asks nothing",
     "event stopped": "what a person did; the guard's own event is compared",
     "quality": "told to people; what follows from it stands in events and decisions",
     "turn.embedding": "counted, not judged: another processor may round the last bit otherwise",
@@ -40,6 +41,7 @@ IGNORED: Mapping[str, str] = {
 _OF_THE_MACHINE = (
     EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE, EventKind.WATCHDOG,
     EventKind.SENT, EventKind.STOPPED, EventKind.FAILED, EventKind.LEARNER,
+    EventKind.SECOND_STAGE,
 )  # fmt: skip
 
 _Kept = TypeVar("_Kept", TurnEntry, Event)

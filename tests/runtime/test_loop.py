@@ -621,6 +621,20 @@ def test_a_late_window_is_decoded_when_there_is_no_newer_one():
     assert rig.report.skipped_late == 0
 
 
+def test_of_what_a_network_held_up_and_brings_piece_by_piece_nothing_old_acts():
+    held_up = [
+        replace(parcel, at_s=3.0 + 0.005 * n) for n, parcel in enumerate(parcels((1000, 3600)))
+    ]
+    script = [*parcels((0, 1000)), *held_up, *parcels((3700, 4500))]
+    rig = Rig(script, config=LoopConfig()).run()
+    rig.check_windows()
+    held = [d for d in rig.neutral if d.reason == "what comes is old: it was held up on its way"]
+    assert held
+    # Sample 3300 came 0.25 s later than it would have, sample 3600 in time.
+    assert not [stop for _, stop in rig.ranges if 1000 < stop < 3250]
+    assert rig.ranges[-1][1] == 4500
+
+
 # ------------------------------------------------------------------------------------ (e) a gap
 
 

@@ -255,8 +255,8 @@ def test_an_error_starts_with_the_name_of_the_file(file):
 def test_a_misspelt_table_is_named_with_the_nearest():
     text = refusal(feedbak={})
     assert "'feedbak' is no key of the session file. Did you mean 'feedback'? Known: " in text
-    known = "control, feedback, flicker, guard, loop, model, montage, realtime, security, session, "
-    assert f"{known}sinks, source, timing, watchdog." in text
+    known = "control, feedback, flicker, guard, loop, lsl, model, montage, realtime, security, "
+    assert f"{known}session, sinks, source, timing, watchdog." in text
 
 
 @pytest.mark.parametrize(
@@ -694,3 +694,22 @@ def test_a_misspelt_learner_or_setting_of_one_is_named_with_the_nearest():
     assert "'stpe' is no key of [adaptation.settings]" in refusal(
         adaptation={"learner": "frozen", "settings": {"stpe": 1}}
     )
+
+
+def test_other_machines_are_named_in_the_file_and_come_back(tmp_path):
+    tables = {
+        "session": {"name": "far"},
+        "source": {"kind": "simulator"},
+        "model": {
+            "bundle": "a.bundle",
+            "second_stage": "tcp://10.0.0.5:5599",
+            "second_stage_key": "language.key",
+        },
+        "lsl": {"known_peers": ["10.0.0.2", "amp.local"], "session_id": "ward-3"},
+    }
+    session = parse_session(tables, tmp_path)
+    assert session.lsl.known_peers == ("10.0.0.2", "amp.local")
+    assert session.second_stage_key == tmp_path / "language.key"
+    assert parse_session(tables_of(session), tmp_path) == session
+    del tables["lsl"]
+    assert "lsl" not in tables_of(parse_session(tables, tmp_path))

@@ -6,13 +6,21 @@ from hypothesis import strategies as st
 
 from diverloop.runtime.conditioned import Conditioned, Shut
 from diverloop.runtime.messages import Channel, Chunk, Marker, StreamSpec
-from diverloop.runtime.trust import LOST, Damage, Masks, Trust, describe_damage, finite_parts
+from diverloop.runtime.trust import LOST, OLD, Damage, Masks, Trust, describe_damage, finite_parts
 from diverloop.runtime.windows import Slot
 
 
 def test_the_start_is_not_trusted_until_the_filters_have_settled():
     trust = Trust(settle_samples=30, capacity=1000)
     assert trust.refusal(Slot(first=29, stop=60)) == LOST
+    assert not trust.refusal(Slot(first=30, stop=60))
+
+
+def test_nothing_is_decoded_while_what_comes_is_old():
+    trust = Trust(settle_samples=0, capacity=1000)
+    trust.old = True
+    assert trust.refusal(Slot(first=30, stop=60)) == OLD
+    trust.old = False
     assert not trust.refusal(Slot(first=30, stop=60))
 
 

@@ -49,6 +49,7 @@ KIND_WORDS = {
     EventKind.CLEANED: "Too much cleaned",
     EventKind.LISTENING: "Listening to speech",
     EventKind.CORRECTED: "Text corrected",
+    EventKind.SECOND_STAGE: "Language model gone or back",
     EventKind.STIMULATION: "Stimulation",
     EventKind.ENGINE: "What runs the model",
     EventKind.FAILED: "Decoder or output failed",

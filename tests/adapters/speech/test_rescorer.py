@@ -5,10 +5,15 @@ import signal
 import subprocess
 import sys
 
+import pytest
 import zmq
 
-from diverloop.adapters.speech.rescorer import Rescorer, newest
+from diverloop.adapters.speech.rescorer import Rescorer, listening_at, newest
 from diverloop.adapters.speech.second_stage import RemoteSecondStage, Request
+from diverloop.runtime.access import Role
+from diverloop.runtime.errors import ConfigError
+from diverloop.runtime.keys import PersonKey, new_curve_key, server_key
+from diverloop.runtime.people import People
 
 from .person import Session, adapter, hops_of
 
@@ -51,6 +56,49 @@ def test_of_what_has_piled_up_the_newest_counts_and_forgetting_is_heeded():
         assert not rescorer._before
         there.close()
         here.close()
+
+
+def test_without_keys_it_listens_on_this_machine_only():
+    with (
+        pytest.raises(ConfigError, match="reaches beyond this machine: give --keyed"),
+        listening_at("tcp://0.0.0.0:5599", keyed=False),
+    ):
+        pass
+
+
+def test_with_keys_it_answers_those_on_its_list_and_tells_the_others_that_it_refuses(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("DIVERLOOP_HOME", str(tmp_path))
+    key = new_curve_key()
+    People().enrol("loop-1", Role.VIEWER, key.public)
+    events = []
+    with listening_at("tcp://127.0.0.1:*", keyed=True) as socket:
+        address = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        known, stranger = (
+            PersonKey(name=name, key=one, server=server_key().public)
+            for name, one in (("loop-1", key), ("nobody", new_curve_key()))
+        )
+        here = RemoteSecondStage(address, known)
+        there = RemoteSecondStage(address, stranger, events.append)
+        question = Request(utterance=1, version=1, final=True, hypotheses=(("i need water", -1.0),))
+        here.ask(question)
+        there.ask(question)
+        rescorer, said = Rescorer(TEXT), ()
+        for _ in range(1000):
+            here.answers()
+            there.answers()
+            if socket.poll(10):
+                for client, request in newest(socket, rescorer).items():
+                    answer = json.dumps(rescorer.answer(request)).encode()
+                    socket.send_multipart([client, answer])
+            said = said or here.answers()
+            if said and "refuses this key" in events[-1].text:
+                break
+        here.close()
+        there.close()
+    assert [one.text for one in said] == ["i need water"]
+    assert "refuses this key" in events[-1].text
 
 
 def test_as_a_process_it_corrects_and_while_it_is_stopped_nobody_waits(tmp_path):

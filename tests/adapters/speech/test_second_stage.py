@@ -8,6 +8,7 @@ import zmq
 from diverloop.adapters.speech.second_stage import RemoteSecondStage, Request, read_answer
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.inbox import Kind, Told
+from diverloop.runtime.messages import EventKind
 
 from .person import Session, adapter, hops_of, labels
 
@@ -129,10 +130,44 @@ def test_what_is_no_answer_is_passed_over(frame, here, there):
     assert here.not_understood == 1
 
 
-@pytest.mark.parametrize("address", ["tcp://10.0.0.1:5000", "tcp://*:5000", "nowhere"])
-def test_speech_does_not_travel_to_other_machines(address):
-    with pytest.raises(ConfigError, match="on this machine"):
+@pytest.mark.parametrize("address", ["tcp://10.0.0.1:5000", "tcp://*:5000"])
+def test_speech_does_not_travel_to_other_machines_without_a_key(address):
+    with pytest.raises(ConfigError, match=r"on this machine,.* model\.second_stage_key"):
         RemoteSecondStage(address)
+
+
+def test_what_is_no_address_is_refused():
+    with pytest.raises(ConfigError, match="must look like"):
+        RemoteSecondStage("nowhere")
+
+
+def heard(stage, events, n):
+    """Look as every hop does, until so many events were told."""
+    for _ in range(LIMIT_MS // 10):
+        stage.answers()
+        if len(events) >= n:
+            return [event.text.removesuffix(".") for event in events]
+        stage._monitor.poll(10)
+    raise AssertionError(f"told was {events}")
+
+
+def test_that_it_is_not_there_comes_and_goes_is_told_once_each(tmp_path):
+    address, events = f"ipc://{tmp_path}/stage", []
+    here = RemoteSecondStage(address, tell=events.append)
+    try:
+        for version in range(3):
+            here.ask(request(version))
+        assert len(events) == 1
+        there = OverThere(address)
+        there.hear(here)
+        assert heard(here, events, 2)[1] == f"The language model at {address} is there again"
+        there.close()
+        texts = heard(here, events, 3)
+        assert "is not there: what the first stage reads stands" in texts[0]
+        assert "is gone" in texts[2]
+        assert {event.kind for event in events} == {EventKind.SECOND_STAGE}
+    finally:
+        here.close()
 
 
 def test_a_port_that_is_none_is_refused():
