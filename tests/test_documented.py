@@ -8,12 +8,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType, ModuleType
 
 import pytest
+
+from diverloop.runtime import catalog
 
 from . import command_lines, settings_blocks
 from .data import data_root
 from .documented import ROOT, Block, blocks, pages, said
+from .rl.learners import test_learner
 
 ALL = [block for page in pages() for block in blocks(page)]
 LONG_PAGES = sorted({block.page for block in ALL if block.mark == "long"})
@@ -70,6 +74,24 @@ def test_all_python_of_the_pages_compiles():
         # What continues a class, or is a line of a table, is put together in test_tutorials.py.
         if block.language == "python" and block.page.name != "adding-a-source.md":
             compile(block.text, block.place, "exec")
+
+
+@pytest.fixture
+def steady(monkeypatch) -> str:
+    """The learner of its page, as if it stood in its folder and in the catalogue; its name."""
+    (block,) = (one for one in ALL if one.page.name == "adding-a-learner.md" and one.mark == "file")
+    module = ModuleType("diverloop.rl.learners.steady")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(block.text, block.place, "exec"), vars(module))
+    tables = {kind: dict(names) for kind, names in catalog.CATALOG.items()}
+    tables["learner"]["steady"] = "rl.learners.steady:Steady"
+    monkeypatch.setattr(catalog, "CATALOG", MappingProxyType(tables))
+    return "steady"
+
+
+@pytest.mark.parametrize("clause", [n for n in vars(test_learner) if n.startswith("test_")])
+def test_the_learner_of_its_page_keeps_to_what_every_learner_does(steady, clause):
+    getattr(test_learner, clause)(steady)
 
 
 @pytest.fixture
