@@ -157,6 +157,7 @@ def test_what_is_quick_runs_as_it_stands(kept, checkout):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(sys.platform == "win32", reason="pages are written for a shell")
 @pytest.mark.parametrize("page", LONG_PAGES, ids=name_of)
 def test_a_whole_page_runs_as_it_stands(page, checkout):
