@@ -61,7 +61,9 @@ def _bare(words: list[str]) -> list[str]:
 def _look(words: list[str], *, loose: bool) -> str:
     head = words[0].replace("\\", "/").rsplit("/")[-1]
     rest = words[1:]
-    if extras := {name for word in words for one in _EXTRAS.findall(word) for name in one.split(",")}:
+    if extras := {
+        name for word in words for one in _EXTRAS.findall(word) for name in one.split(",")
+    }:
         unknown = extras - _project()["optional-dependencies"].keys()
         return f"no extra {', '.join(sorted(unknown))}" if unknown else ""
     if head == "diverloop":
@@ -108,7 +110,6 @@ def _python(words: list[str], *, loose: bool) -> str:
 
 def _parse(words: list[str], *, loose: bool) -> str:
     """Let the command line parse words without doing anything; the error, or nothing."""
-    # A slash in the text says that either will do.
     command, parent, name = typer.main.get_command(cli.app), None, "diverloop"
     if loose:
         words = [word for word in words if word != "..."]
@@ -124,5 +125,5 @@ def _parse(words: list[str], *, loose: bool) -> str:
         return ""
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what a reader would see
         lacking = type(error).__name__ in ("MissingParameter", "NoArgsIsHelpError")
-        said = getattr(error, "format_message", lambda: str(error))()
+        said = error.format_message() if hasattr(error, "format_message") else str(error)
         return "" if loose and lacking else said or type(error).__name__

@@ -55,7 +55,9 @@ class Block:
         """Command lines, each in one line; what is printed between them is left out."""
         text = self.text.replace("\\\n", " ")
         if self.language == "console":
-            lines = [line.replace("\\", "/") if line[:2] == "> " else line for line in text.splitlines()]
+            lines = [
+                line.replace("\\", "/") if line[:2] == "> " else line for line in text.splitlines()
+            ]
             return [line[2:] for line in lines if line[:2] in ("$ ", "> ")]
         return [line for line in text.splitlines() if line.strip()]
 

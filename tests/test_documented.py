@@ -1,4 +1,4 @@
-"""Every command and snippet of the pages is understood, and run where a page does not say why not."""
+"""Commands and snippets of the pages are understood, and run unless a page says why not."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ def test_its_card_says_from_what_it_was_made_and_what_it_is_not(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_of_cards_has_the_figures_of_its_file(name):
     page = (Path(__file__).parents[2] / "docs" / "model-cards.md").read_text("utf-8")
-    section = " ".join(page.partition(f"## `{name}`")[2].partition("\n## ")[0].replace("*", "").split())
+    section = " ".join(
+        page.partition(f"## `{name}`")[2].partition("\n## ")[0].replace("*", "").split()
+    )
     note = student_note(find_student(name)[0])
     recordings, overall = note["corpus"]["recordings"], note["evaluation"]["overall"]
     simulated = sum(one["seconds"] for one in recordings if one["licence"] == "simulated")
