@@ -70,10 +70,15 @@ def test_all_settings_of_the_pages_are_accepted(tmp_path):
 
 
 def test_all_python_of_the_pages_compiles():
+    wrong = []
     for block in ALL:
         # What continues a class, or is a line of a table, is put together in test_tutorials.py.
         if block.language == "python" and block.page.name != "adding-a-source.md":
-            compile(block.text, block.place, "exec")
+            try:
+                compile(block.text, block.place, "exec")
+            except SyntaxError as error:
+                wrong.append(f"{block.place}: {error}")
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 @pytest.fixture
@@ -91,6 +96,7 @@ def steady(monkeypatch) -> str:
 
 @pytest.mark.parametrize("clause", [n for n in vars(test_learner) if n.startswith("test_")])
 def test_the_learner_of_its_page_keeps_to_what_every_learner_does(steady, clause):
+    assert catalog.find("learner", steady).Config().step > 0
     getattr(test_learner, clause)(steady)
 
 
