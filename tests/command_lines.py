@@ -83,6 +83,12 @@ def _look(words: list[str], *, loose: bool) -> str:
 
 
 @cache
+def _command() -> Any:
+    """The whole command line; making it takes longer than parsing with it."""
+    return typer.main.get_command(cli.app)
+
+
+@cache
 def _project() -> dict[str, Any]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
@@ -110,7 +116,7 @@ def _python(words: list[str], *, loose: bool) -> str:
 
 def _parse(words: list[str], *, loose: bool) -> str:
     """Let the command line parse words without doing anything; the error, or nothing."""
-    command, parent, name = typer.main.get_command(cli.app), None, "diverloop"
+    command, parent, name = _command(), None, "diverloop"
     if loose:
         words = [word for word in words if word != "..."]
     try:
