@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .fit_plan import FitPlan
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
-Timing = Annotated[Path | None, typer.Option(help="TOML file with the [timing] of their device.")]
+Timing = Annotated[Path | None, typer.Option(help="TOML file with the \\[timing] of their device.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
 Data = Annotated[
     Path | None,
@@ -250,7 +250,7 @@ def fit(
     false_per_minute: FalseRate = 0.0,
     adaptive: Annotated[bool, typer.Option("--adaptive", help="Can be adapted later.")] = False,
     conditioning: Annotated[
-        Path | None, typer.Option(help="TOML file whose [conditioning] is used.")
+        Path | None, typer.Option(help="TOML file whose \\[conditioning] is used.")
     ] = None,
     timing: Timing = None,
     assume_unit: Unit = None,

@@ -22,7 +22,7 @@ Rating = Annotated[float, typer.Option(help="How the person felt, 0 to 10.", min
 
 def plan(
     file: Annotated[Path, typer.Argument(help="The participant's protocol file; made if missing.")],
-    bounds: Annotated[Path, typer.Option(help="What a clinician allows (TOML, [protocol]).")],
+    bounds: Annotated[Path, typer.Option(help="What a clinician allows (TOML, \\[protocol]).")],
     participant: Annotated[str, typer.Option(help="Pseudonym; needed for a new file.")] = "",
     note: Annotated[
         Path | None,

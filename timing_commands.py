@@ -50,7 +50,7 @@ ToleranceMs = Annotated[float, typer.Option(help="Largest scatter of a single de
 BiasMs = Annotated[float, typer.Option(help="Allowed constant delay.")]
 JitterMs = Annotated[float, typer.Option(help="Allowed jitter.")]
 Save = Annotated[
-    Path | None, typer.Option(help="Write the delay into this file or session, as [timing].")
+    Path | None, typer.Option(help="Write the delay into this file or session, as \\[timing].")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 

@@ -1,4 +1,4 @@
-"""Markers from the table of events that stands beside a BIDS recording.
+"""Markers from the table of events that stands beside a BIDS recording [1]_.
 
 References
 ----------

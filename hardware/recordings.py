@@ -33,6 +33,7 @@ READERS = {
 }
 """Suffix of a file -> module of this folder whose ``read`` opens it."""
 
+_BIDS = ("eeg", "ieeg")  # how names of BIDS recordings end, before the suffix
 _SLOWEST_HZ, _FASTEST_HZ = 1e-3, 1e7
 _ROOMY = 1 << 26  # values of float32: 256 MiB
 _MOST_GAP = 20
@@ -178,7 +179,8 @@ def read_recording(
     Returns
     -------
     recording : Recording
-        Signal in microvolts, markers, and what is missing.
+        Signal in microvolts, markers, and what is missing. A BIDS recording without markers of its
+        own has those of the ``_events.tsv`` beside it.
 
     Raises
     ------
@@ -197,7 +199,22 @@ def read_recording(
     if file.stat().st_size == 0:
         raise RecordingError(f"{file} is empty (0 bytes); copy it again from where it was made.")
     reader = importlib.import_module(f".{READERS[file.suffix.lower()]}", __package__)
-    return cast(Recording, reader.read(file, stream=stream, assume_unit=assume_unit))
+    recording = cast(Recording, reader.read(file, stream=stream, assume_unit=assume_unit))
+    return recording if recording.markers else _marked_beside(recording, file)
+
+
+def _marked_beside(recording: Recording, file: Path) -> Recording:
+    """With the markers of the BIDS table beside it, if it has none and there is such a table."""
+    name, _, suffix = file.stem.rpartition("_")
+    table = file.with_name(f"{name}_events.tsv")
+    if suffix not in _BIDS or not table.is_file():
+        return recording
+    from .bids_events import with_events
+
+    marked = with_events(recording, table)
+    together = hashlib.sha256(f"{recording.data_id}{data_id_of([table])}".encode()).hexdigest()
+    said = f"It has no markers of its own; they are those of {table.name}."
+    return replace(marked, data_id=together, notes=(*marked.notes, said))
 
 
 def describe(recording: Recording) -> dict[str, Any]:

@@ -147,6 +147,7 @@ OF_THE_WHOLE = (
     "pictures",
     "replay",
     "test_architecture.py",
+    "test_documented.py",
     "test_live.py",
     "test_mne_lsl.py",
     "test_packaging.py",

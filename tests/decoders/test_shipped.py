@@ -1,5 +1,7 @@
 """The students in the package are those that their hashes name, and say what they are."""
 
+from pathlib import Path
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the student needs torch")
@@ -52,6 +54,28 @@ def test_its_card_says_from_what_it_was_made_and_what_it_is_not(name):
     assert sum(one["seconds"] for one in recordings) == pytest.approx(note["corpus"]["seconds"])
     for one in recordings:
         assert one["licence"] in PERMITTED, one
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_of_cards_has_the_figures_of_its_file(name):
+    page = (Path(__file__).parents[2] / "docs" / "model-cards.md").read_text("utf-8")
+    section = " ".join(
+        page.partition(f"## `{name}`")[2].partition("\n## ")[0].replace("*", "").split()
+    )
+    note = student_note(find_student(name)[0])
+    recordings, overall = note["corpus"]["recordings"], note["evaluation"]["overall"]
+    simulated = sum(one["seconds"] for one in recordings if one["licence"] == "simulated")
+    said = [
+        f"{len(recordings)} recordings, {note['corpus']['seconds'] / 60:.1f} min of signal",
+        f"{simulated / 60:.1f} min simulated",
+        f"cosine {note['validation']['pooled_cosine']:.2f} of the mean",
+        f"{note['validation']['token_cosine']:.2f} of each",
+    ]
+    for arm in ("student", "tangent"):
+        low, high = overall[arm]["interval"]
+        said.append(f"{overall[arm]['points']:.1f} ({low:.0f} to {high:.0f})")
+    missing = [one for one in said if one not in section]
+    assert not missing, missing
 
 
 @pytest.mark.data

@@ -294,6 +294,31 @@ def test_a_stretch_that_the_recorder_skipped_is_a_gap(tmp_path):
     assert "BAD_ACQ_SKIP" not in describe(recording)["markers"]
 
 
+def bids_npz(tmp_path, name, **changes):
+    """A recording called as in BIDS, with a table of events beside it."""
+    (tmp_path / "sub-1_task-mi_events.tsv").write_text(
+        "onset\tduration\ttrial_type\n0.5\t0\tleft\nn/a\t0\tnever\n1.0\t0\tright\n99\t0\tlate\n"
+    )
+    return read_recording(write_npz(tmp_path / name, **changes))
+
+
+def test_a_bids_recording_without_markers_has_those_of_the_table_beside_it(tmp_path):
+    none = {"ev_sample": np.array([], int), "ev_label": np.array([], str)}
+    recording = bids_npz(tmp_path, "sub-1_task-mi_eeg.npz", **none)
+    assert [(one.label, one.sample) for one in recording.markers] == [("left", 50), ("right", 100)]
+    assert "1 of 4 events" in recording.notes[0]
+    assert "sub-1_task-mi_events.tsv" in recording.notes[1]
+    data_id = recording.data_id
+    (tmp_path / "sub-1_task-mi_events.tsv").write_text("onset\ttrial_type\n0.5\tright\n")
+    assert read_recording(tmp_path / "sub-1_task-mi_eeg.npz").data_id != data_id
+
+
+def test_a_recording_with_markers_or_another_name_keeps_what_it_has(tmp_path):
+    assert bids_npz(tmp_path, "sub-1_task-mi_eeg.npz").markers[1].sample == 200
+    none = {"ev_sample": np.array([], int), "ev_label": np.array([], str)}
+    assert bids_npz(tmp_path, "sub-1_task-mi_other.npz", **none).markers == ()
+
+
 def edf_with_unit(path, unit):
     pytest.importorskip("mne")
     content = bytearray(recording_path("formats/eegmmidb_S001R04.edf").read_bytes())

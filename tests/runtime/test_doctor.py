@@ -19,6 +19,7 @@ NEEDED = [
     'numpy>=2; extra == "fit"',
     "diverloop[fit]; extra == 'test'",
     'pytest>=8 ; python_version > "3" and extra == "test"',
+    'never-heard-of>=1; extra == "lint"',
 ]
 
 
