@@ -25,7 +25,7 @@ import torch
 from torch import nn
 
 from ..runtime.errors import ConfigError, TrainingStopped
-from .ranks import Ranks, Spread, join
+from .ranks import Ranks, Spread, join, learn_together
 from .training_files import Mark, load_checkpoint, newest_checkpoint, save_checkpoint
 from .training_log import TrainingLog
 from .training_plan import ParameterGroup, TrainPlan, TrainReport
@@ -143,7 +143,7 @@ class _Run:
         self._spread = Spread(self._module, ranks, plan.sharding)
         self._trained = [value for value in module.parameters() if value.requires_grad]
         self._optimizer = _optimizer(module, groups, plan, ranks)
-        found = newest_checkpoint(self._folder, self._settings)
+        found = newest_checkpoint(self._folder, self._settings, ranks)
         self._step, self._seconds = 0, 0.0
         if found is not None:
             load_checkpoint(found[0], module, self._optimizer)
@@ -224,6 +224,7 @@ class _Run:
             group["lr"] = group["peak"] * rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        learn_together(self._module, self._ranks)
         self._step += 1
         return {**values, "lr": plan.learning_rate * rate, "grad_norm": norm}
 
@@ -247,7 +248,9 @@ class _Run:
 
     def _save(self) -> None:
         mark = Mark(step=self._step, seconds=self._seconds, settings=self._settings)
-        self._path = save_checkpoint(self._folder, self._module, self._optimizer, mark, self._ranks)
+        self._path = save_checkpoint(
+            self._folder, self._module, self._optimizer, mark, self._ranks, self._plan.shard_bytes
+        )
 
 
 def _optimizer(
