@@ -178,7 +178,8 @@ def _own_pieces(
     for name, tensor in tensors.items():
         own = own_rows(tensor)
         if own is not None:
-            yield from _cut(name, own[0], own[1], most_bytes)
+            if len(own[1]):
+                yield from _cut(name, own[0], own[1], most_bytes)
             continue
         writer = load.index(min(load))
         load[writer] += tensor.numel() * tensor.element_size()
@@ -195,7 +196,7 @@ def _cut(
         return
     row_bytes = max(1, math.prod(rows.shape[1:]) * rows.element_size())
     at_once = max(1, most_bytes // row_bytes)
-    for start in range(0, len(rows), at_once):
+    for start in range(0, max(1, len(rows)), at_once):  # a tensor without rows has a type, too
         yield name, first + start, rows[start : start + at_once]
 
 
@@ -338,6 +339,7 @@ class Shards:
         """
         entry = self._entry(name)
         wanted = [piece for piece in entry.pieces if piece.first < stop and piece.stop > first]
+        wanted = wanted or entry.pieces[:1]  # of a tensor without rows
         try:
             parts = [self._read(name, entry, piece, first, stop) for piece in wanted]
             found = parts[0] if len(parts) == 1 else torch.cat(parts)
@@ -364,7 +366,7 @@ class Shards:
 
     def _read(self, name: str, entry: Entry, piece: Piece, first: int, stop: int) -> torch.Tensor:
         with safetensors.safe_open(self.path / piece.file, framework="pt") as file:
-            if not entry.shape:
+            if not entry.shape or piece.first == piece.stop:
                 return torch.as_tensor(file.get_tensor(name))
             start, end = max(first, piece.first), min(stop, piece.stop)
             rows = file.get_slice(name)[start - piece.first : end - piece.first]
@@ -381,7 +383,8 @@ def _check_index(index: Index) -> None:
     for name, entry in index.tensors.items():
         reached = 0
         for piece in entry.pieces:
-            if piece.file not in index.files or piece.first != reached or piece.stop <= reached:
+            follows = piece.first == reached and (piece.stop > reached or entry.shape[:1] == [0])
+            if piece.file not in index.files or not follows:
                 raise ValueError(f"the rows of {name} do not follow each other")
             reached = piece.stop
         if reached != (entry.shape[0] if entry.shape else 1):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,17 @@ class Mark:
         Time spent so far.
     settings : mapping
         What the run depends on: it can go on only under the same.
+    waiting : list of mapping
+        Steps that are not yet in a row of the log.
     """
 
     step: int
     seconds: float
     settings: Mapping[str, Any]
+    waiting: list[Mapping[str, float]] = field(default_factory=list)
+
+
+_MARKED = tuple(one.name for one in fields(Mark))
 
 
 def save_checkpoint(
@@ -80,8 +86,7 @@ def save_checkpoint(
         The new checkpoint, a folder.
     """
     path = folder / f"step-{mark.step:09d}"
-    note = {"format": _FORMAT, "step": mark.step, "seconds": mark.seconds}
-    note |= {"settings": dict(mark.settings)}
+    note = {"format": _FORMAT, **asdict(mark)}
     write_shards(path, _named_state(module, optimizer), note, ranks, shard_bytes)
     if ranks.rank == 0:
         for old in checkpoints(folder)[_KEPT:]:
@@ -120,7 +125,7 @@ def _mark(shards: Shards) -> Mark:
     try:
         if note["format"] != _FORMAT:
             raise ValueError(f"its format is {note['format']!r}, this version reads {_FORMAT!r}")
-        return msgspec.convert({key: note[key] for key in ("step", "seconds", "settings")}, Mark)
+        return msgspec.convert({key: note[key] for key in _MARKED}, Mark)
     except (KeyError, ValueError) as error:
         raise BundleError(
             f"{shards.path} cannot be read as a checkpoint of diverloop ({error}): delete it, the "

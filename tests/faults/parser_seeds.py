@@ -399,6 +399,7 @@ def checkpoint_index(data: bytes) -> bytes:
         "step": 5,
         "seconds": 1.5,
         "settings": {"plan": {"steps": 9}},
+        "waiting": [{"loss": 0.5}],
     }
     content = {
         "format": "diverloop-shards-1",
