@@ -106,8 +106,8 @@ def build_corpus(
             )
             entry = _entry(source, name, modality, spec, config)
             if not writer.keep(entry):
-                stretches = _conditioned(source, spec, config)
-                writer.add(entry, stretches if source.calibrated else _rescaled(stretches))
+                blocks = _conditioned if source.calibrated else _rescaled
+                writer.add_blocks(entry, blocks(source, spec, config))
     writer.close()
     return Corpus.open(folder)
 
@@ -213,33 +213,41 @@ def _subtypes(channels: Sequence[Channel]) -> tuple[int, ...]:
 # ----------------------------------------------------------------------------------- its signal
 
 
-def _conditioned(source: CorpusSource, spec: StreamSpec, config: ConditionConfig) -> list[Signal]:
-    """Stretches of conditioned signal, without what the filters need to settle."""
+def _conditioned(
+    source: CorpusSource, spec: StreamSpec, config: ConditionConfig
+) -> Iterator[tuple[bool, Signal]]:
+    """Blocks of conditioned signal, and whether a stretch begins with them.
+
+    What the filters need to settle is left out, and so are stretches that end too soon.
+    """
     live = source.source.make(VirtualClock())
     conditioner = StreamConditioner(config)
+    shortest = round(_SHORTEST_S * RATE_HZ)
+    stop, skip, begun, any_kept = -1, 0, False, False
+    held: list[Signal] = []
     live.open()
     try:
         conditioner.open(live.spec)
         rows = [live.spec.channel_names.index(name) for name in spec.channel_names]
-        parts: list[list[Signal]] = []
-        stop = -1
         for chunk in _finite_chunks(live, rows):
             done = conditioner.process(chunk)
             if done.first_sample != stop:
-                parts.append([])
+                skip, begun, held = conditioner.settle_samples, False, []
             stop = done.stop_sample
-            parts[-1].append(done.samples.astype(np.float32))
+            kept = done.samples[:, skip:].astype(np.float32)
+            skip -= min(skip, done.samples.shape[1])
+            held.append(kept)
+            if begun or sum(part.shape[1] for part in held) >= shortest:
+                yield not begun, np.concatenate(held, axis=1)
+                begun, any_kept, held = True, True, []
     finally:
         live.close()
-    whole = [np.concatenate(part, axis=1)[:, conditioner.settle_samples :] for part in parts]
-    kept = [part for part in whole if part.shape[1] >= _SHORTEST_S * RATE_HZ]
-    if not kept:
+    if not any_kept:
         raise RecordingError(
             f"{source.source.name} has no stretch of {_SHORTEST_S:g} s without a hole once the "
             f"filters have settled, which takes {conditioner.settle_samples / RATE_HZ:.1f} s: "
             f"leave it out."
         )
-    return kept
 
 
 def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
@@ -259,10 +267,16 @@ def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
             )
 
 
-def _rescaled(stretches: list[Signal]) -> list[Signal]:
-    """Scaled as a whole, so that channels keep their proportions."""
-    whole = np.concatenate(stretches, axis=1)
-    rms = float(np.median(np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=1))))
+def _rescaled(
+    source: CorpusSource, spec: StreamSpec, config: ConditionConfig
+) -> Iterator[tuple[bool, Signal]]:
+    """Scaled as a whole, so that channels keep their proportions; the signal is made twice."""
+    squares, n_times = np.zeros(len(spec.channels)), 0
+    for _, block in _conditioned(source, spec, config):
+        squares += np.sum(block.astype(np.float64) ** 2, axis=1)
+        n_times += block.shape[1]
+    rms = float(np.median(np.sqrt(squares / n_times)))
     if not rms:
         raise RecordingError("A recording in unknown units holds zeros alone: leave it out.")
-    return [np.asarray(part * (UNCALIBRATED_UV / rms), np.float32) for part in stretches]
+    for starts, block in _conditioned(source, spec, config):
+        yield starts, np.asarray(block * (UNCALIBRATED_UV / rms), np.float32)
