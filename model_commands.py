@@ -51,19 +51,34 @@ Sharding = Annotated[str, typer.Option(help="With several processes: ddp or fsdp
 
 
 def corpus(
-    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML) that names the recordings.")],
+    source: Annotated[
+        Path, typer.Argument(help="Recipe (TOML), BIDS folder, or zarr store with recordings.")
+    ],
     folder: Annotated[Path, typer.Option("--out", help="Folder to write; goes on with its own.")],
     data: Data = None,
     modality: Annotated[str, typer.Option(help="EEG or iEEG alone; both if not given.")] = "",
+    licence: Annotated[
+        str, typer.Option(help="Terms of a folder or store that names none itself.")
+    ] = "",
+    line_hz: Annotated[
+        float | None, typer.Option(help="Mains of a folder or store that does not say it.", min=0)
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Condition recordings into a corpus to pretrain and distil on."""
+    skipped: dict[str, str] = {}
     with plain_errors(json):
-        built = _build(recipe, folder, data, modality)
+        if source.is_dir():
+            built = _build_folder(source, folder, modality, licence, line_hz, skipped)
+        else:
+            built = _build(source, folder, data, modality)
     if json:
         rows = [{"name": entry.name, "seconds": entry.seconds} for entry in built.entries]
-        print_json({"corpus": str(folder), "sha256": built.sha256, "entries": rows})
+        told = {"corpus": str(folder), "sha256": built.sha256, "entries": rows}
+        print_json({**told, "skipped": skipped})
         return
+    for name, why in skipped.items():
+        out.print(f"Left out {name}: {why}", highlight=False, markup=False)
     out.print(
         f"{len(built.entries)} recordings, {built.seconds / 60:.0f} minutes: {folder} "
         f"({built.sha256[:12]}).",
@@ -322,6 +337,33 @@ def _build(recipe: Path, folder: Path, data: Path | None, modality: str) -> Corp
         )
     with progress_bar("reading the recipe") as step:
         return build_corpus(read_recipe(recipe, root, modality=modality), folder, step)
+
+
+def _build_folder(
+    source: Path,
+    folder: Path,
+    modality: str,
+    licence: str,
+    line_hz: float | None,
+    skipped: dict[str, str],
+) -> Corpus:
+    """From a BIDS folder or a zarr store; what cannot be used is noted and left out."""
+    from .corpus_building import build_corpus
+    from .corpus_folder import FolderTerms, bids_sources, is_bids
+    from .corpus_zarr import is_zarr, zarr_sources
+
+    terms = FolderTerms(licence=licence, line_hz=line_hz, modality=modality)
+    if is_bids(source):
+        sources = bids_sources(source, terms)
+    elif is_zarr(source):
+        sources = zarr_sources(source, terms)
+    else:
+        raise ConfigError(
+            f"{source} is neither a BIDS folder (it has no dataset_description.json) nor a zarr "
+            f"store: name one, or a recipe (TOML)."
+        )
+    with progress_bar("conditioning") as step:
+        return build_corpus(sources, folder, step, skipped=skipped.__setitem__)
 
 
 def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:

@@ -164,13 +164,22 @@ class Spread:
 
 
 def _shard(together: nn.Module, ranks: Ranks) -> None:
-    """Shard each block of every list of blocks by itself, then what is left."""
+    """Shard each block of every list of blocks by itself, then what is left.
+
+    A shard is put together while its block's forward pass runs, and not before: a module whose
+    blocks are looked into from outside says ``sharded_as_one``.
+    """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(ranks.device.type, (ranks.n,))
-    for part in list(together.modules()):
-        if isinstance(part, nn.ModuleList):
+    parts = list(together.modules())
+    as_one = {
+        id(inner) for part in parts if getattr(part, "sharded_as_one", False)
+        for inner in part.modules()
+    }  # fmt: skip
+    for part in parts:
+        if isinstance(part, nn.ModuleList) and id(part) not in as_one:
             for block in part:
                 fully_shard(block, mesh=mesh)
     fully_shard(together, mesh=mesh, reshard_after_forward=False)

@@ -26,14 +26,14 @@ CAMPAIGN = "faults"
 DOORS = (
     "__main__.py", "adapting.py", "assembly.py", "calibration.py", "calibration_commands.py",
     "checking.py", "cleaning.py", "cli.py", "console.py", "console_work.py", "control_commands.py",
-    "controlling.py", "corpus_building.py", "corpus_recipe.py", "demo.py", "engine_commands.py",
-    "error_detecting.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
-    "guiding_look.py", "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py",
-    "listening.py", "model_commands.py", "montage_commands.py", "protocol_commands.py",
-    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
-    "running.py", "screen_commands.py", "screening.py", "showing.py", "study_commands.py",
-    "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py",
-    "trust_commands.py", "viewing.py",
+    "controlling.py", "corpus_building.py", "corpus_folder.py", "corpus_recipe.py",
+    "corpus_zarr.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
+    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
+    "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
+    "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
+    "record_commands.py", "rehearsal.py", "reporting.py", "running.py", "screen_commands.py",
+    "screening.py", "showing.py", "study_commands.py", "study_sources.py", "studying.py",
+    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -104,13 +104,14 @@ HOMES = {
     "h5py": ("hardware/",),
     "pynwb": ("runtime/record/nwb.py", "runtime/record/nwb_tables.py"),
     "hdmf": ("runtime/record/nwb.py",),
+    "zarr": ("corpus_zarr.py",),
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
     "PySide6", "brainflow", "cryptography", "evdev", "gymnasium", "h5py", "hdmf", "matplotlib",
     "mne", "mne_bids", "mne_realtime", "onnx", "onnxruntime", "onnxscript", "openvino", "picard",
     "pybv", "pycbsdk", "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn",
-    "tensorrt", "tensorrt_rtx", "torch", "weasyprint",
+    "tensorrt", "tensorrt_rtx", "torch", "weasyprint", "zarr",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
 THROUGHOUT = ("torch", "PySide6", "pyqtgraph", "gymnasium")
