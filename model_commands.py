@@ -1,4 +1,4 @@
-"""Commands that make models: corpus, pretraining, distillation, fitting, fetching."""
+"""Commands that make models: pretraining, distillation, fitting, fetching."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .console import (
     progress_bar,
     tell_scores,
 )
+from .corpus_commands import AsJson, Data, build_from_recipe
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,13 +27,8 @@ if TYPE_CHECKING:
     from .decoders.training_plan import TrainPlan
     from .fit_plan import FitPlan
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Timing = Annotated[Path | None, typer.Option(help="TOML file with the [timing] of their device.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder that a recipe's paths lie below; DIVERLOOP_DATA if not given."),
-]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; the same goes on with it.")]
 CorpusPath = Annotated[
     Path, typer.Argument(help="Folder of a corpus, or a recipe (TOML) to build one from.")
@@ -41,6 +37,10 @@ Modality = Annotated[str, typer.Option(help="EEG or iEEG.")]
 Steps = Annotated[int, typer.Option(help="Updates of the weights.", min=1)]
 Batch = Annotated[int, typer.Option(help="Segments that a process looks at in a step.", min=1)]
 Accumulate = Annotated[int, typer.Option(help="Batches before an update.", min=1)]
+GlobalBatch = Annotated[
+    int,
+    typer.Option(help="Segments of an update over all processes; then --accumulate follows.", min=0),
+]
 Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
@@ -48,42 +48,6 @@ FalseRate = Annotated[
     float, typer.Option(help="Activations wished at most in a minute of rest; sets the feedback.")
 ]
 Sharding = Annotated[str, typer.Option(help="With several processes: ddp or fsdp.")]
-
-
-def corpus(
-    source: Annotated[
-        Path, typer.Argument(help="Recipe (TOML), BIDS folder, or zarr store with recordings.")
-    ],
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write; goes on with its own.")],
-    data: Data = None,
-    modality: Annotated[str, typer.Option(help="EEG or iEEG alone; both if not given.")] = "",
-    licence: Annotated[
-        str, typer.Option(help="Terms of a folder or store that names none itself.")
-    ] = "",
-    line_hz: Annotated[
-        float | None, typer.Option(help="Mains of a folder or store that does not say it.", min=0)
-    ] = None,
-    json: AsJson = False,
-) -> None:
-    """Condition recordings into a corpus to pretrain and distil on."""
-    skipped: dict[str, str] = {}
-    with plain_errors(json):
-        if source.is_dir():
-            built = _build_folder(source, folder, modality, licence, line_hz, skipped)
-        else:
-            built = _build(source, folder, data, modality)
-    if json:
-        rows = [{"name": entry.name, "seconds": entry.seconds} for entry in built.entries]
-        told = {"corpus": str(folder), "sha256": built.sha256, "entries": rows}
-        print_json({**told, "skipped": skipped})
-        return
-    for name, why in skipped.items():
-        out.print(f"Left out {name}: {why}", highlight=False, markup=False)
-    out.print(
-        f"{len(built.entries)} recordings, {built.seconds / 60:.0f} minutes: {folder} "
-        f"({built.sha256[:12]}).",
-        highlight=False,
-    )
 
 
 def pretrain(
@@ -96,6 +60,7 @@ def pretrain(
     steps: Steps = 2000,
     batch: Batch = 8,
     accumulate: Accumulate = 1,
+    global_batch: GlobalBatch = 0,
     learning_rate: Rate = 1e-3,
     max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
     max_patches: Annotated[int, typer.Option(help="Most patches of a segment.")] = 30,
@@ -117,21 +82,22 @@ def pretrain(
     `python -m torch.distributed.run --nproc-per-node N -m`.
     """
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.corpus import DrawPlan
         from .decoders.pretrain import PretrainConfig
         from .decoders.pretrain import pretrain as run_pretraining
         from .decoders.teacher import TeacherConfig
         from .decoders.teacher_files import load_teacher
 
-        config = TeacherConfig.named(size, _patch(patch_s, modality))
+        config = TeacherConfig.named(size, patch_samples(patch_s, modality))
         draw = DrawPlan(patch=config.patch, max_channels=max_channels, max_patches=max_patches)
         task = PretrainConfig(
             draw=draw,
             high_frequency_weight=high_frequency_weight,
             correlated_masking=correlated_masking,
         )
-        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        batches = _accumulated(batch, accumulate, global_batch)
+        plan = _plan(run, steps, batch, batches, learning_rate, seed, precision, sharding)
         before = load_teacher(start) if start else None
         signal = _corpus(corpus, run, data, modality)
         with progress_bar("pretraining") as step:
@@ -156,6 +122,7 @@ def distill(
     steps: Steps = 2000,
     batch: Batch = 8,
     accumulate: Accumulate = 1,
+    global_batch: GlobalBatch = 0,
     learning_rate: Rate = 1e-3,
     max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
     max_seconds: Annotated[float, typer.Option(help="Longest segment.")] = 8.0,
@@ -170,7 +137,7 @@ def distill(
     `python -m torch.distributed.run --nproc-per-node N -m`.
     """
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.compress import compress
         from .decoders.distill import distill as run_distillation
         from .decoders.distill_config import DistillConfig
@@ -184,7 +151,8 @@ def distill(
         student = load_student(start) if start else None
         settings = student.config if student else StudentConfig.named(size, modality)
         config = DistillConfig(max_channels=max_channels, max_seconds=max_seconds)
-        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        batches = _accumulated(batch, accumulate, global_batch)
+        plan = _plan(run, steps, batch, batches, learning_rate, seed, precision, sharding)
         opened = _open_teacher(teacher)
         signal = _corpus(corpus, run, data, modality)
         if student is not None:
@@ -221,7 +189,7 @@ def student(
 ) -> None:
     """Show what a student is: made from what, how good, for what, and for what not."""
     with plain_errors(json):
-        _need_torch()
+        need_torch()
         from .decoders.shipped import find_student
         from .decoders.student_card import rows, summary
         from .decoders.student_files import load_student, student_note
@@ -319,51 +287,11 @@ def _fit_and_save(
 
     refuse_overwriting(bundle)
     if [plan.encoder for plan in plans] == ["student"]:
-        _need_torch()
+        need_torch()
     with progress_bar("reading recordings") as step:
         sources = recordings(paths, assume_unit)
         fitted = calibration.fit_best(sources, plans, step)
     return save_bundle(fitted, bundle), fitted.card.scores
-
-
-def _build(recipe: Path, folder: Path, data: Path | None, modality: str) -> Corpus:
-    from .corpus_building import build_corpus, read_recipe
-
-    root = data or os.environ.get("DIVERLOOP_DATA")
-    if not root:
-        raise ConfigError(
-            "A recipe's recordings lie below a folder that nobody named: give --data, or set "
-            "DIVERLOOP_DATA."
-        )
-    with progress_bar("reading the recipe") as step:
-        return build_corpus(read_recipe(recipe, root, modality=modality), folder, step)
-
-
-def _build_folder(
-    source: Path,
-    folder: Path,
-    modality: str,
-    licence: str,
-    line_hz: float | None,
-    skipped: dict[str, str],
-) -> Corpus:
-    """From a BIDS folder or a zarr store; what cannot be used is noted and left out."""
-    from .corpus_building import build_corpus
-    from .corpus_folder import FolderTerms, bids_sources, is_bids
-    from .corpus_zarr import is_zarr, zarr_sources
-
-    terms = FolderTerms(licence=licence, line_hz=line_hz, modality=modality)
-    if is_bids(source):
-        sources = bids_sources(source, terms)
-    elif is_zarr(source):
-        sources = zarr_sources(source, terms)
-    else:
-        raise ConfigError(
-            f"{source} is neither a BIDS folder (it has no dataset_description.json) nor a zarr "
-            f"store: name one, or a recipe (TOML)."
-        )
-    with progress_bar("conditioning") as step:
-        return build_corpus(sources, folder, step, skipped=skipped.__setitem__)
 
 
 def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:
@@ -377,7 +305,20 @@ def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:
             f"Several processes cannot build {path.name} at a time: run `diverloop corpus` first "
             f"and name its folder."
         )
-    return _build(path, run / "corpus", data, modality)
+    return build_from_recipe(path, run / "corpus", data, modality)
+
+
+def _accumulated(batch: int, accumulate: int, global_batch: int) -> int:
+    """Batches of one process in an update, so that an update is the same for any number of them."""
+    if not global_batch:
+        return accumulate
+    at_once = batch * int(os.environ.get("WORLD_SIZE", "1"))
+    if accumulate != 1 or global_batch % at_once:
+        raise ConfigError(
+            f"--global-batch must be a multiple of --batch times processes, {at_once} here, got "
+            f"{global_batch}; --accumulate follows from it and is not given beside it."
+        )
+    return global_batch // at_once
 
 
 def _plan(
@@ -405,7 +346,7 @@ def _plan(
     )
 
 
-def _patch(patch_s: float, modality: str) -> int:
+def patch_samples(patch_s: float, modality: str) -> int:
     """Samples of a patch at 500 Hz; unless somebody chose, what was published for the modality."""
     seconds = patch_s or (1.0 if modality == "EEG" else 0.1)
     return round(500 * seconds)
@@ -423,7 +364,8 @@ def _open_teacher(path: Path) -> Teacher:
     return load_published(path, sha256=recorded) if recorded else load_teacher(path)
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raise `ConfigError` where PyTorch is not installed."""
     from importlib.util import find_spec
 
     if find_spec("torch") is None:

@@ -353,6 +353,7 @@ def _alone(plan: TrainPlan, ranks: Ranks) -> Iterator[None]:
         f"Another process on this machine trains in {plan.out}, perhaps one that outlived the "
         f"torchrun which started it: let it end, or stop it, and give the command again."
     )
+    plan.out.mkdir(parents=True, exist_ok=True)  # open to whom it is usually; locks are private
     claim = Claim("training", plan.out, refusal) if ranks.rank == 0 else None
     try:
         yield

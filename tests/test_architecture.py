@@ -26,14 +26,15 @@ CAMPAIGN = "faults"
 DOORS = (
     "__main__.py", "adapting.py", "assembly.py", "calibration.py", "calibration_commands.py",
     "checking.py", "cleaning.py", "cli.py", "console.py", "console_work.py", "control_commands.py",
-    "controlling.py", "corpus_building.py", "corpus_folder.py", "corpus_recipe.py",
-    "corpus_zarr.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
-    "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
-    "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
-    "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
-    "record_commands.py", "rehearsal.py", "reporting.py", "running.py", "screen_commands.py",
-    "screening.py", "showing.py", "study_commands.py", "study_sources.py", "studying.py",
-    "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "controlling.py", "corpus_building.py", "corpus_commands.py", "corpus_folder.py",
+    "corpus_recipe.py", "corpus_zarr.py", "cost_commands.py", "demo.py", "engine_commands.py",
+    "error_detecting.py", "fit_plan.py", "flicker_lock.py", "gathering.py", "guiding.py",
+    "guiding_look.py", "guiding_report.py", "guiding_run.py", "keeping.py", "key_commands.py",
+    "listening.py", "model_commands.py", "montage_commands.py", "protocol_commands.py",
+    "proving.py", "recentring.py", "record_commands.py", "rehearsal.py", "reporting.py",
+    "running.py", "screen_commands.py", "screening.py", "showing.py", "study_commands.py",
+    "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py",
+    "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -66,6 +67,8 @@ HOMES = {
         "cli.py",
         "console.py",
         "control_commands.py",
+        "corpus_commands.py",
+        "cost_commands.py",
         "engine_commands.py",
         "faults/commands.py",
         "key_commands.py",
