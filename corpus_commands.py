@@ -118,5 +118,3 @@ def _build_folder(
         )
     with progress_bar("conditioning") as step:
         return build_corpus(sources, folder, step, skipped=skipped.__setitem__)
-
-

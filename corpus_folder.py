@@ -172,7 +172,9 @@ def _sidecars(folder: Path, path: Path, suffix: str) -> list[Path]:
     found: list[Path] = []
     for above in path.parents:
         holding = [
-            file for file in above.glob(f"*{suffix}") if _entities(file.stem).items() <= told.items()
+            file
+            for file in above.glob(f"*{suffix}")
+            if _entities(file.stem).items() <= told.items()
         ]
         found += sorted(holding, key=lambda file: len(_entities(file.stem)), reverse=True)
         if above == folder:

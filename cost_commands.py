@@ -73,9 +73,7 @@ def cost(
         measured = TeacherConfig.named(measure_size or size, config.patch)
         question = CostQuestion(
             teacher=config,
-            draw=DrawPlan(
-                patch=config.patch, max_channels=max_channels, max_patches=max_patches
-            ),
+            draw=DrawPlan(patch=config.patch, max_channels=max_channels, max_patches=max_patches),
             hours=hours,
             n_channels=channels,
             passes=passes,
@@ -106,9 +104,7 @@ def _of_corpus(path: Path, modality: str) -> tuple[float, int]:
     return seconds / 3600, max(1, round(rows / seconds))
 
 
-def _hardware(
-    gpus: int, tflops: float, utilisation: float, price: float | None
-) -> Hardware | None:
+def _hardware(gpus: int, tflops: float, utilisation: float, price: float | None) -> Hardware | None:
     from .decoders.training_cost import Hardware
 
     if not gpus:

@@ -39,7 +39,9 @@ Batch = Annotated[int, typer.Option(help="Segments that a process looks at in a 
 Accumulate = Annotated[int, typer.Option(help="Batches before an update.", min=1)]
 GlobalBatch = Annotated[
     int,
-    typer.Option(help="Segments of an update over all processes; then --accumulate follows.", min=0),
+    typer.Option(
+        help="Segments of an update over all processes; then --accumulate follows.", min=0
+    ),
 ]
 Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]

@@ -1,8 +1,8 @@
 """The corpus: conditioned signal of many recordings, to train on.
 
-The arrays are mapped for the moment of a draw, so a corpus may be larger than memory. What was lost in a
-recording is not in its array: ``CorpusEntry.stretches`` says where the pieces are joined, and
-nothing that is drawn reaches across a joint.
+The arrays are mapped for the moment of a draw, so a corpus may be larger than memory. What was
+lost in a recording is not in its array: ``CorpusEntry.stretches`` says where the pieces are joined,
+and nothing that is drawn reaches across a joint.
 """
 
 from __future__ import annotations

@@ -191,9 +191,7 @@ class CorpusWriter:
         """
         return self.add_blocks(entry, ((True, stretch) for stretch in stretches))
 
-    def add_blocks(
-        self, entry: CorpusEntry, blocks: Iterable[tuple[bool, Signal]]
-    ) -> CorpusEntry:
+    def add_blocks(self, entry: CorpusEntry, blocks: Iterable[tuple[bool, Signal]]) -> CorpusEntry:
         """Write an entry block by block, so that its signal need not fit into memory.
 
         Parameters

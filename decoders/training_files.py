@@ -200,8 +200,10 @@ def newest_checkpoint(
         # All go on from the same one, whoever saw the damage.
         if not ranks.mean([float(error is not None)])[0]:
             return path, mark
-        damaged = damaged or error or BundleError(
-            f"{path} is damaged, as another process saw: delete it."
+        damaged = (
+            damaged
+            or error
+            or BundleError(f"{path} is damaged, as another process saw: delete it.")
         )
     if damaged is not None:
         raise damaged

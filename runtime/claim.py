@@ -45,8 +45,8 @@ class Claim:
             self.release()
             raise ConfigError(
                 refusal
-                or f"Another session on this machine sends under the name {name!r} already, and who "
-                f"listens could take one for the other: end it, or choose another name."
+                or f"Another session on this machine sends under the name {name!r} already, and "
+                f"who listens could take one for the other: end it, or choose another name."
             ) from error
 
     def release(self) -> None:

@@ -98,7 +98,7 @@ def test_a_recording_that_cannot_be_used_is_left_out_with_its_reason(folder, tmp
 def test_what_the_folder_leaves_open_has_to_be_said(folder, tmp_path):
     (folder / "task-rest_eeg.json").unlink()
     sources = bids_sources(folder, FolderTerms())
-    with pytest.raises(RecordingError, match="PowerLineFrequency.*--line-hz"):
+    with pytest.raises(RecordingError, match=r"PowerLineFrequency.*--line-hz"):
         next(iter(sources.values()))()
     sources = bids_sources(folder, FolderTerms(line_hz=50.0, licence="own"))
     assert next(iter(sources.values()))().line_hz == 50.0
