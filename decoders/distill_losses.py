@@ -32,7 +32,7 @@ class RunningScale(nn.Module):
 
     A batch is scaled by what was learnt from earlier updates, or by itself in the first. What it
     has to add is kept until `learn`, so that the batches of an update may come in any order and
-    through several processes: see `ranks.Gathering`.
+    through several processes: see ``ranks.Gathering``.
 
     Parameters
     ----------

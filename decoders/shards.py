@@ -72,7 +72,7 @@ class Index(msgspec.Struct, frozen=True):
     Parameters
     ----------
     format : str
-        `FORMAT`.
+        ``FORMAT``.
     note : dict
         What the writer wanted to be remembered, in terms of JSON.
     files : dict of str to str
@@ -288,7 +288,7 @@ class Shards:
         Parameters
         ----------
         share, of : int
-            Look at every `of`-th file, beginning with number `share`: so that processes share
+            Look at every ``of``-th file, beginning with number ``share``: so that processes share
             the work.
 
         Raises

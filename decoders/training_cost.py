@@ -1,7 +1,7 @@
 """What a training would cost: operations and bytes by formula, time from a measurement.
 
 Three kinds of figures are kept apart. *Counted* ones follow from shapes: operations of a forward
-pass are those of `teacher.flop_parts`, a training step takes three times as many (forward,
+pass are those of ``teacher.flop_parts``, a training step takes three times as many (forward,
 gradients of activations, gradients of weights), and bytes are numbers of values. *Measured* is how many of
 these operations a second this machine makes in real training steps. *Extrapolated* is everything
 else: hours here are counted operations over measured speed, hours and price on other machines rest

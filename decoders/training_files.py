@@ -1,12 +1,12 @@
 """Checkpoints of a training run, whole or absent.
 
-A checkpoint is a folder of safetensors files and a table of contents in JSON (`shards`), so reading
-one cannot run code, and a run that was sharded over eight GPUs can go on with one.
+A checkpoint is a folder of safetensors files and a table of contents in JSON (``shards``), so
+reading one cannot run code, and a run that was sharded over eight GPUs can go on with one.
 (`torch.distributed.checkpoint` keeps its table of contents as a pickle, which is why it is not
 used.)
 
 It holds the weights, what the optimiser knows, running statistics and the step. Learning rate,
-random states and the place in the data are functions of seed and step (`training`), so there is
+random states and the place in the data are functions of seed and step (``training``), so there is
 nothing of them to keep.
 """
 

@@ -1,6 +1,6 @@
 """Small runs of pretraining and distillation, for what compares runs with each other.
 
-    python tests/bench/small_training.py {pretrain,distill} FOLDER OUT [--global-batch 2] ...
+    python tests/bench/small_training.py {pretrain,distill} FOLDER OUT [--batches 4] ...
 
 Not a benchmark: `two_processes.py`, `killed_training.py` and `corpus_memory.py` start it, alone or
 behind ``torchrun``. The networks are the product's own, narrow; the corpus is made here.
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--batches", type=int, default=2, help="of an update, over all processes")
+    parser.add_argument("--batches", type=int, default=4, help="of an update, over all processes")
     parser.add_argument("--sharding", default="ddp")
     parser.add_argument("--log-every", type=int, default=1)
     parser.add_argument("--save-every-s", type=float, default=1e6)

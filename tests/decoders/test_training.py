@@ -251,6 +251,31 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, uninterrupted, number):
     assert_same(weights(tmp_path), weights(uninterrupted))
 
 
+def test_a_second_run_in_the_same_folder_is_refused_while_the_first_lives(tmp_path):
+    def draw_and_run(rng):
+        with pytest.raises(ConfigError, match="Another process on this machine trains in"):
+            run(tmp_path, steps=1)
+        return draw(rng)
+
+    module = toy()
+    plan = plan_of(tmp_path, steps=1)
+    assert train(module, loss_of, draw_and_run, plain_groups(module), plan).steps == 1
+
+
+def test_checkpoints_of_an_earlier_version_are_not_begun_over(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "step-000000007.safetensors").write_bytes(b"a single file")
+    with pytest.raises(ConfigError, match="written by an earlier version"):
+        run(tmp_path)
+
+
+def test_checkpoints_are_cut_into_files_of_the_wanted_size(tmp_path, uninterrupted):
+    run(tmp_path, shard_bytes=100)
+    newest = checkpoints(tmp_path / "checkpoints")[0]
+    assert len(list(newest.glob("*.safetensors"))) > 5
+    assert_same(weights(tmp_path), weights(uninterrupted))
+
+
 def test_a_finished_run_is_not_run_again(uninterrupted):
     before = checkpoints(uninterrupted / "checkpoints")
     report = run(uninterrupted)
@@ -337,7 +362,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_pa
         ("steps", 0), ("batch", 0), ("accumulate", 0), ("learning_rate", 0.0),
         ("learning_rate", math.nan), ("weight_decay", -1.0), ("warmup", 1.0), ("floor", 1.5),
         ("clip_norm", 0.0), ("betas", (0.9, 1.0)), ("precision", "fp16"), ("sharding", "zero"),
-        ("device", "tpu"), ("save_every_s", -1.0), ("seed", -1),
+        ("device", "tpu"), ("save_every_s", -1.0), ("seed", -1), ("shard_bytes", 0),
     ],
 )  # fmt: skip
 def test_a_plan_refuses_what_cannot_be(tmp_path, name, value):
