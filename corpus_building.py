@@ -105,10 +105,11 @@ def build_corpus(
     for config in conditioning.values():
         _check_conditioning(config)
     writer = CorpusWriter(folder)
-    if not isinstance(sources, Mapping):
-        named = [(source.source.name, partial(_itself, source)) for source in sources]
+    named: list[tuple[str, Callable[[], CorpusSource]]] = []
+    if isinstance(sources, Mapping):
+        named += sources.items()
     else:
-        named = list(sources.items())
+        named += [(source.source.name, partial(_itself, source)) for source in sources]
     for place, (name, open_one) in enumerate(named):
         progress(f"conditioning {name}", place, len(named))
         try:

@@ -2,10 +2,10 @@
 
 Three kinds of figures are kept apart. *Counted* ones follow from shapes: operations of a forward
 pass are those of ``teacher.flop_parts``, a training step takes three times as many (forward,
-gradients of activations, gradients of weights), and bytes are numbers of values. *Measured* is how many of
-these operations a second this machine makes in real training steps. *Extrapolated* is everything
-else: hours here are counted operations over measured speed, hours and price on other machines rest
-on what a person states of them, and nothing is assumed of them here.
+gradients of activations, gradients of weights), and bytes are numbers of values. *Measured* is how
+many of these operations a second this machine makes in real training steps. *Extrapolated* is
+everything else: hours here are counted operations over measured speed, hours and price on other
+machines rest on what a person states of them, and nothing is assumed of them here.
 
 What is not in it: drawing batches, validation, restarts, moving data, idle machines.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -177,7 +178,7 @@ def size_chances(fewest: int, most: int) -> dict[int, float]:
     return chances
 
 
-def mean_over_sizes(question: CostQuestion, flops_of: Any) -> float:
+def mean_over_sizes(question: CostQuestion, flops_of: Callable[[int, int], int]) -> float:
     """Mean of ``flops_of(n_channels, n_patches)`` over the sizes that are drawn."""
     draw = question.draw
     rows = size_chances(draw.min_channels, min(draw.max_channels, question.n_channels))
@@ -327,7 +328,7 @@ def _stepper(
     shape: tuple[int, int, int],
     device: torch.device,
     precision: str,
-) -> Any:
+) -> Callable[[], None]:
     """A function that makes one update of a teacher, and waits for it."""
     n, n_channels, n_patches = shape
     generator = torch.Generator().manual_seed(0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from diverloop.decoders.training_plan import TrainPlan
 
 TEACHER = TeacherConfig(width=64, n_layers=2, patch=500)
 STUDENT = StudentConfig(width=32, n_layers=2, n_latents=2, context=10)
+WITHOUT_EFFECT = re.compile(r"patch_cnn\.convs\.\d\.bias")
 CLOCKED = ("seconds", "samples_per_s")
 """Columns of the log that the clock writes."""
 
@@ -112,13 +114,18 @@ def curve_difference(one: Path, two: Path) -> float:
     return float(np.max(np.abs(a - b) / np.abs(a)))
 
 
-def weight_difference(one: Path, two: Path) -> float:
-    """Largest difference of a weight, against the root mean square of its own tensor."""
+def weight_difference(one: Path, two: Path, without_effect: bool = False) -> float:
+    """Largest difference of a weight, against the root mean square of its own tensor.
+
+    Either of those that matter or of those that do not: what a bias in front of a group norm adds
+    is taken out again, its gradient is rounding error, and AdamW makes whole steps of it.
+    """
     a, b = weights(one), weights(two)
     worst = 0.0
     for name, tensor in a.items():
-        size = float(tensor.double().square().mean().sqrt()) or 1.0
-        worst = max(worst, float((tensor.double() - b[name].double()).abs().max()) / size)
+        if (WITHOUT_EFFECT.fullmatch(name) is not None) is without_effect:
+            size = float(tensor.double().square().mean().sqrt()) or 1.0
+            worst = max(worst, float((tensor.double() - b[name].double()).abs().max()) / size)
     return worst
 
 

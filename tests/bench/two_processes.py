@@ -24,8 +24,8 @@ from small_training import (
     weight_difference,
 )
 
-CURVE_TOLERANCE = 1e-4
-WEIGHT_TOLERANCE = 1e-2
+CURVE_TOLERANCE = 1e-5
+WEIGHT_TOLERANCE = 1e-3
 
 
 def compare(kind: str, folder: Path, steps: int) -> dict[str, Any]:
@@ -46,6 +46,9 @@ def compare(kind: str, folder: Path, steps: int) -> dict[str, Any]:
             name: {
                 "loss_curve_largest_relative_difference": curve_difference(one, two),
                 "weights_largest_relative_difference": weight_difference(one, two),
+                "weights_without_effect_largest_relative_difference": weight_difference(
+                    one, two, without_effect=True
+                ),
             }
             for name in ("ddp", "fsdp")
             for two in (folder / kind / name,)
