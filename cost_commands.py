@@ -18,42 +18,59 @@ if TYPE_CHECKING:
     from .decoders.training_cost import CostQuestion, Hardware
 
 
+Hours = Annotated[
+    float, typer.Option(help="Hours of recordings; with --corpus, those it has.", min=0)
+]
+AsCorpus = Annotated[
+    Path | None, typer.Option(help="A corpus that is there, for hours and channels.")
+]
+Channels = Annotated[int, typer.Option(help="Electrodes of a recording, on average.")]
+Size = Annotated[str, typer.Option(help="tiny, small, base, large, xl or xxl.")]
+PatchS = Annotated[float, typer.Option(help="1 or 0.1; by modality if not given.")]
+StudentSize = Annotated[
+    str, typer.Option(help="S or M: the cost of distilling one from the teacher instead.")
+]
+Passes = Annotated[float, typer.Option(help="How often the corpus is gone through.")]
+SegmentS = Annotated[float, typer.Option(help="A segment is drawn for so many seconds.")]
+PerUpdate = Annotated[int, typer.Option(help="Segments of an update, over all processes.")]
+MaxChannels = Annotated[int, typer.Option(help="Most channels of a segment.")]
+MaxPatches = Annotated[int, typer.Option(help="Most patches of a segment.")]
+MeasureS = Annotated[
+    float, typer.Option(help="Train so long to measure this machine; 0 does not.", min=0)
+]
+MeasureSize = Annotated[
+    str, typer.Option(help="Size that is measured; the one asked about if not given.")
+]
+Gpus = Annotated[int, typer.Option(help="GPUs you would train on; 0 for none.", min=0)]
+Tflops = Annotated[float, typer.Option(help="Peak of one at that precision, from its data sheet.")]
+Utilisation = Annotated[
+    float, typer.Option(help="Share of the peak that training reaches there, (0, 1].")
+]
+Price = Annotated[
+    float | None, typer.Option(help="What an hour of one costs you, in any currency.")
+]
+
+
 def cost(
-    hours: Annotated[
-        float, typer.Option(help="Hours of recordings; with --corpus, those it has.", min=0)
-    ] = 0.0,
-    corpus: Annotated[
-        Path | None, typer.Option(help="A corpus that is there, for hours and channels.")
-    ] = None,
-    channels: Annotated[int, typer.Option(help="Electrodes of a recording, on average.")] = 64,
+    hours: Hours = 0.0,
+    corpus: AsCorpus = None,
+    channels: Channels = 64,
     modality: Modality = "EEG",
-    size: Annotated[str, typer.Option(help="tiny, small, base, large, xl or xxl.")] = "tiny",
-    patch_s: Annotated[float, typer.Option(help="1 or 0.1; by modality if not given.")] = 0.0,
-    student: Annotated[
-        str, typer.Option(help="S or M: the cost of distilling one from the teacher instead.")
-    ] = "",
-    passes: Annotated[float, typer.Option(help="How often the corpus is gone through.")] = 1.0,
-    segment_s: Annotated[float, typer.Option(help="A segment is drawn for so many seconds.")] = 30,
-    batch: Annotated[int, typer.Option(help="Segments of an update, over all processes.")] = 192,
-    max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
-    max_patches: Annotated[int, typer.Option(help="Most patches of a segment.")] = 30,
+    size: Size = "tiny",
+    patch_s: PatchS = 0.0,
+    student: StudentSize = "",
+    passes: Passes = 1.0,
+    segment_s: SegmentS = 30.0,
+    batch: PerUpdate = 192,
+    max_channels: MaxChannels = 32,
+    max_patches: MaxPatches = 30,
     precision: Precision = "fp32",
-    measure_s: Annotated[
-        float, typer.Option(help="Train so long to measure this machine; 0 does not.", min=0)
-    ] = 20.0,
-    measure_size: Annotated[
-        str, typer.Option(help="Size that is measured; the one asked about if not given.")
-    ] = "",
-    gpus: Annotated[int, typer.Option(help="GPUs you would train on; 0 for none.", min=0)] = 0,
-    gpu_tflops: Annotated[
-        float, typer.Option(help="Peak of one at that precision, from its data sheet.")
-    ] = 0.0,
-    utilisation: Annotated[
-        float, typer.Option(help="Share of the peak that training reaches there, (0, 1].")
-    ] = 0.0,
-    price_per_gpu_hour: Annotated[
-        float | None, typer.Option(help="What an hour of one costs you, in any currency.")
-    ] = None,
+    measure_s: MeasureS = 20.0,
+    measure_size: MeasureSize = "",
+    gpus: Gpus = 0,
+    gpu_tflops: Tflops = 0.0,
+    utilisation: Utilisation = 0.0,
+    price_per_gpu_hour: Price = None,
     json: AsJson = False,
 ) -> None:
     """Say what pretraining or distilling would take: operations, bytes, hours, price.

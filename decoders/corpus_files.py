@@ -127,6 +127,13 @@ class CorpusEntry:
         return digest(told)
 
 
+class _Index(msgspec.Struct):
+    """The index; of many thousand entries one is taken apart at a time."""
+
+    format: int
+    entries: list[msgspec.Raw]
+
+
 class CorpusWriter:
     """Fills a folder, entry by entry; what it was interrupted in is not lost.
 
@@ -285,15 +292,15 @@ def read_index(folder: Path) -> tuple[CorpusEntry, ...]:
     if not index.is_file():
         raise RecordingError(f"There is no corpus in {folder} (no {_INDEX}): build one there.")
     try:
-        content = parsed_json(read_small(index, _INDEX_BYTES))
-        if content["format"] != _FORMAT:
+        content = msgspec.json.decode(read_small(index, _INDEX_BYTES), type=_Index)
+        if content.format != _FORMAT:
             raise RecordingError(
-                f"The corpus {folder} has format {content['format']}, this version reads "
+                f"The corpus {folder} has format {content.format}, this version reads "
                 f"{_FORMAT}: build it again."
             )
         shared: dict[str, Any] = {}
-        return tuple(_entry(row, shared) for row in content["entries"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        return tuple(_entry(parsed_json(bytes(row)), shared) for row in content.entries)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise RecordingError(
             f"{index} is damaged ({type(error).__name__}: {error}): build the corpus again."
         ) from error
