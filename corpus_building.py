@@ -3,15 +3,16 @@
 Every source passes through the product's own causal conditioner, so that what a model learns to
 represent is the signal it will be served: same filters, same phase, same transients.
 
-`read_recipe` reads which sources those are.
+`read_recipe`, `corpus_folder` and `corpus_zarr` say which sources those are.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from .decoders.corpus import (
 )
 from .hardware.montage import scalp_position_m
 from .runtime.clock import VirtualClock
-from .runtime.errors import ConfigError, RecordingError, UnknownName
+from .runtime.errors import ConfigError, RecordingError, UnitError, UnknownName
 from .runtime.messages import Channel, Chunk, StreamSpec
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
@@ -61,27 +62,31 @@ _LONGEST_M = 1.0  # a place further out than this was written in millimetres
 
 
 def build_corpus(
-    sources: Sequence[CorpusSource],
+    sources: Sequence[CorpusSource] | Mapping[str, Callable[[], CorpusSource]],
     folder: str | Path,
     progress: Progress = lambda what, done, of: None,
     *,
     conditioning: Mapping[str, ConditionConfig] = CONDITIONING,
+    skipped: Callable[[str, str], None] | None = None,
 ) -> Corpus:
-    """Condition recordings and write them as a corpus.
+    """Condition recordings and write them as a corpus, one after the other.
 
     Entries that are there already, made from the same data in the same way, are kept; entries
     that are there from other sources are removed.
 
     Parameters
     ----------
-    sources : sequence of CorpusSource
-        What to put in.
+    sources : sequence of CorpusSource, or mapping of str to callable
+        What to put in; of a mapping, each is opened when its turn comes.
     folder : str or Path
         Where to.
     progress : callable
         Called with what is being done, how far, and of how much.
     conditioning : mapping of str to ConditionConfig
         For each modality; its `line_hz` and `pick` are the source's.
+    skipped : callable, optional
+        Called with the name of a source that cannot be used, and why; the others go on. Without
+        one, the first such source ends the build.
 
     Returns
     -------
@@ -94,22 +99,43 @@ def build_corpus(
         If a conditioning does not give 500 Hz, or changes the rows.
     RecordingError
         If a source has no electrode of its modality, or no signal once the filters have settled.
+    UnitError
+        If nothing tells the unit of a source.
     """
     for config in conditioning.values():
         _check_conditioning(config)
     writer = CorpusWriter(folder)
-    for place, source in enumerate(sources):
-        progress(f"conditioning {source.source.name}", place, len(sources))
-        for name, modality, spec in _parts(source):
-            config = replace(
-                conditioning[modality], line_hz=source.line_hz, pick=spec.channel_names
-            )
-            entry = _entry(source, name, modality, spec, config)
-            if not writer.keep(entry):
-                stretches = _conditioned(source, spec, config)
-                writer.add(entry, stretches if source.calibrated else _rescaled(stretches))
+    named: list[tuple[str, Callable[[], CorpusSource]]] = []
+    if isinstance(sources, Mapping):
+        named += sources.items()
+    else:
+        named += [(source.source.name, partial(_itself, source)) for source in sources]
+    for place, (name, open_one) in enumerate(named):
+        progress(f"conditioning {name}", place, len(named))
+        try:
+            _add(writer, open_one(), conditioning)
+        except (RecordingError, UnitError) as error:
+            if skipped is None:
+                raise
+            skipped(name, str(error))
     writer.close()
     return Corpus.open(folder)
+
+
+def _itself(source: CorpusSource) -> CorpusSource:
+    return source
+
+
+def _add(
+    writer: CorpusWriter, source: CorpusSource, conditioning: Mapping[str, ConditionConfig]
+) -> None:
+    """Each modality of a source, unless it is there already."""
+    for name, modality, spec in _parts(source):
+        config = replace(conditioning[modality], line_hz=source.line_hz, pick=spec.channel_names)
+        entry = _entry(source, name, modality, spec, config)
+        if not writer.keep(entry):
+            blocks = _conditioned if source.calibrated else _rescaled
+            writer.add_blocks(entry, blocks(source, spec, config))
 
 
 def _check_conditioning(config: ConditionConfig) -> None:
@@ -213,33 +239,41 @@ def _subtypes(channels: Sequence[Channel]) -> tuple[int, ...]:
 # ----------------------------------------------------------------------------------- its signal
 
 
-def _conditioned(source: CorpusSource, spec: StreamSpec, config: ConditionConfig) -> list[Signal]:
-    """Stretches of conditioned signal, without what the filters need to settle."""
+def _conditioned(
+    source: CorpusSource, spec: StreamSpec, config: ConditionConfig
+) -> Iterator[tuple[bool, Signal]]:
+    """Blocks of conditioned signal, and whether a stretch begins with them.
+
+    What the filters need to settle is left out, and so are stretches that end too soon.
+    """
     live = source.source.make(VirtualClock())
     conditioner = StreamConditioner(config)
+    shortest = round(_SHORTEST_S * RATE_HZ)
+    stop, skip, begun, any_kept = -1, 0, False, False
+    held: list[Signal] = []
     live.open()
     try:
         conditioner.open(live.spec)
         rows = [live.spec.channel_names.index(name) for name in spec.channel_names]
-        parts: list[list[Signal]] = []
-        stop = -1
         for chunk in _finite_chunks(live, rows):
             done = conditioner.process(chunk)
             if done.first_sample != stop:
-                parts.append([])
+                skip, begun, held = conditioner.settle_samples, False, []
             stop = done.stop_sample
-            parts[-1].append(done.samples.astype(np.float32))
+            kept = done.samples[:, skip:].astype(np.float32)
+            skip -= min(skip, done.samples.shape[1])
+            held.append(kept)
+            if begun or sum(part.shape[1] for part in held) >= shortest:
+                yield not begun, np.concatenate(held, axis=1)
+                begun, any_kept, held = True, True, []
     finally:
         live.close()
-    whole = [np.concatenate(part, axis=1)[:, conditioner.settle_samples :] for part in parts]
-    kept = [part for part in whole if part.shape[1] >= _SHORTEST_S * RATE_HZ]
-    if not kept:
+    if not any_kept:
         raise RecordingError(
             f"{source.source.name} has no stretch of {_SHORTEST_S:g} s without a hole once the "
             f"filters have settled, which takes {conditioner.settle_samples / RATE_HZ:.1f} s: "
             f"leave it out."
         )
-    return kept
 
 
 def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
@@ -259,10 +293,16 @@ def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
             )
 
 
-def _rescaled(stretches: list[Signal]) -> list[Signal]:
-    """Scaled as a whole, so that channels keep their proportions."""
-    whole = np.concatenate(stretches, axis=1)
-    rms = float(np.median(np.sqrt(np.mean(whole.astype(np.float64) ** 2, axis=1))))
+def _rescaled(
+    source: CorpusSource, spec: StreamSpec, config: ConditionConfig
+) -> Iterator[tuple[bool, Signal]]:
+    """Scaled as a whole, so that channels keep their proportions; the signal is made twice."""
+    squares, n_times = np.zeros(len(spec.channels)), 0
+    for _, block in _conditioned(source, spec, config):
+        squares += np.sum(block.astype(np.float64) ** 2, axis=1)
+        n_times += block.shape[1]
+    rms = float(np.median(np.sqrt(squares / n_times)))
     if not rms:
         raise RecordingError("A recording in unknown units holds zeros alone: leave it out.")
-    return [np.asarray(part * (UNCALIBRATED_UV / rms), np.float32) for part in stretches]
+    for starts, block in _conditioned(source, spec, config):
+        yield starts, np.asarray(block * (UNCALIBRATED_UV / rms), np.float32)

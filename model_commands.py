@@ -1,4 +1,4 @@
-"""Commands that make models: corpus, pretraining, distillation, fitting, fetching."""
+"""Commands that make models: pretraining, distillation, fitting, fetching."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .console import (
     progress_bar,
     tell_scores,
 )
+from .corpus_commands import AsJson, Data, build_from_recipe
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,13 +28,8 @@ if TYPE_CHECKING:
     from .decoders.training_plan import TrainPlan
     from .fit_plan import FitPlan
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Timing = Annotated[Path | None, typer.Option(help="TOML file with the \\[timing] of their device.")]
 Unit = Annotated[str | None, typer.Option(help="Unit of recordings that name none.")]
-Data = Annotated[
-    Path | None,
-    typer.Option(help="Folder that a recipe's paths lie below; DIVERLOOP_DATA if not given."),
-]
 Out = Annotated[Path, typer.Option("--out", help="Folder of the run; the same goes on with it.")]
 CorpusPath = Annotated[
     Path, typer.Argument(help="Folder of a corpus, or a recipe (TOML) to build one from.")
@@ -42,6 +38,12 @@ Modality = Annotated[str, typer.Option(help="EEG or iEEG.")]
 Steps = Annotated[int, typer.Option(help="Updates of the weights.", min=1)]
 Batch = Annotated[int, typer.Option(help="Segments that a process looks at in a step.", min=1)]
 Accumulate = Annotated[int, typer.Option(help="Batches before an update.", min=1)]
+GlobalBatch = Annotated[
+    int,
+    typer.Option(
+        help="Segments of an update over all processes; then --accumulate follows.", min=0
+    ),
+]
 Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
@@ -49,27 +51,6 @@ FalseRate = Annotated[
     float, typer.Option(help="Activations wished at most in a minute of rest; sets the feedback.")
 ]
 Sharding = Annotated[str, typer.Option(help="With several processes: ddp or fsdp.")]
-
-
-def corpus(
-    recipe: Annotated[Path, typer.Argument(help="Recipe (TOML) that names the recordings.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write; goes on with its own.")],
-    data: Data = None,
-    modality: Annotated[str, typer.Option(help="EEG or iEEG alone; both if not given.")] = "",
-    json: AsJson = False,
-) -> None:
-    """Condition recordings into a corpus to pretrain and distil on."""
-    with plain_errors(json):
-        built = _build(recipe, folder, data, modality)
-    if json:
-        rows = [{"name": entry.name, "seconds": entry.seconds} for entry in built.entries]
-        print_json({"corpus": str(folder), "sha256": built.sha256, "entries": rows})
-        return
-    out.print(
-        f"{len(built.entries)} recordings, {built.seconds / 60:.0f} minutes: {folder} "
-        f"({built.sha256[:12]}).",
-        highlight=False,
-    )
 
 
 def pretrain(
@@ -82,6 +63,7 @@ def pretrain(
     steps: Steps = 2000,
     batch: Batch = 8,
     accumulate: Accumulate = 1,
+    global_batch: GlobalBatch = 0,
     learning_rate: Rate = 1e-3,
     max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
     max_patches: Annotated[int, typer.Option(help="Most patches of a segment.")] = 30,
@@ -110,14 +92,15 @@ def pretrain(
         from .decoders.teacher import TeacherConfig
         from .decoders.teacher_files import load_teacher
 
-        config = TeacherConfig.named(size, _patch(patch_s, modality))
+        config = TeacherConfig.named(size, patch_samples(patch_s, modality))
         draw = DrawPlan(patch=config.patch, max_channels=max_channels, max_patches=max_patches)
         task = PretrainConfig(
             draw=draw,
             high_frequency_weight=high_frequency_weight,
             correlated_masking=correlated_masking,
         )
-        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        batches = _accumulated(batch, accumulate, global_batch)
+        plan = _plan(run, steps, batch, batches, learning_rate, seed, precision, sharding)
         before = load_teacher(start) if start else None
         signal = _corpus(corpus, run, data, modality)
         with progress_bar("pretraining") as step:
@@ -142,6 +125,7 @@ def distill(
     steps: Steps = 2000,
     batch: Batch = 8,
     accumulate: Accumulate = 1,
+    global_batch: GlobalBatch = 0,
     learning_rate: Rate = 1e-3,
     max_channels: Annotated[int, typer.Option(help="Most channels of a segment.")] = 32,
     max_seconds: Annotated[float, typer.Option(help="Longest segment.")] = 8.0,
@@ -170,7 +154,8 @@ def distill(
         student = load_student(start) if start else None
         settings = student.config if student else StudentConfig.named(size, modality)
         config = DistillConfig(max_channels=max_channels, max_seconds=max_seconds)
-        plan = _plan(run, steps, batch, accumulate, learning_rate, seed, precision, sharding)
+        batches = _accumulated(batch, accumulate, global_batch)
+        plan = _plan(run, steps, batch, batches, learning_rate, seed, precision, sharding)
         opened = open_teacher(teacher)
         signal = _corpus(corpus, run, data, modality)
         if student is not None:
@@ -312,19 +297,6 @@ def _fit_and_save(
     return save_bundle(fitted, bundle), fitted.card.scores
 
 
-def _build(recipe: Path, folder: Path, data: Path | None, modality: str) -> Corpus:
-    from .corpus_building import build_corpus, read_recipe
-
-    root = data or os.environ.get("DIVERLOOP_DATA")
-    if not root:
-        raise ConfigError(
-            "A recipe's recordings lie below a folder that nobody named: give --data, or set "
-            "DIVERLOOP_DATA."
-        )
-    with progress_bar("reading the recipe") as step:
-        return build_corpus(read_recipe(recipe, root, modality=modality), folder, step)
-
-
 def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:
     """The corpus that was named, or one built from the recipe that was named."""
     from .decoders.corpus import Corpus
@@ -336,7 +308,20 @@ def _corpus(path: Path, run: Path, data: Path | None, modality: str) -> Corpus:
             f"Several processes cannot build {path.name} at a time: run `diverloop corpus` first "
             f"and name its folder."
         )
-    return _build(path, run / "corpus", data, modality)
+    return build_from_recipe(path, run / "corpus", data, modality)
+
+
+def _accumulated(batch: int, accumulate: int, global_batch: int) -> int:
+    """Batches of one process in an update, so that an update is the same for any number of them."""
+    if not global_batch:
+        return accumulate
+    at_once = batch * int(os.environ.get("WORLD_SIZE", "1"))
+    if accumulate != 1 or global_batch % at_once:
+        raise ConfigError(
+            f"--global-batch must be a multiple of --batch times processes, {at_once} here, got "
+            f"{global_batch}; --accumulate follows from it and is not given beside it."
+        )
+    return global_batch // at_once
 
 
 def _plan(
@@ -364,7 +349,7 @@ def _plan(
     )
 
 
-def _patch(patch_s: float, modality: str) -> int:
+def patch_samples(patch_s: float, modality: str) -> int:
     """Samples of a patch at 500 Hz; unless somebody chose, what was published for the modality."""
     seconds = patch_s or (1.0 if modality == "EEG" else 0.1)
     return round(500 * seconds)
@@ -383,7 +368,7 @@ def open_teacher(path: Path) -> Teacher:
 
 
 def need_torch() -> None:
-    """Raise `ConfigError` if PyTorch is missing."""
+    """Raise `ConfigError` where PyTorch is not installed."""
     if find_spec("torch") is None:
         raise ConfigError(
             "This needs PyTorch, which is not installed: pip install 'diverloop[torch]'."

@@ -1,8 +1,8 @@
 """The corpus: conditioned signal of many recordings, to train on.
 
-The arrays are mapped, not read, so a corpus may be larger than memory. What was lost in a
-recording is not in its array: ``CorpusEntry.stretches`` says where the pieces are joined, and
-nothing that is drawn reaches across a joint.
+The arrays are mapped for the moment of a draw, so a corpus may be larger than memory. What was
+lost in a recording is not in its array: ``CorpusEntry.stretches`` says where the pieces are joined,
+and nothing that is drawn reaches across a joint.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError, RecordingError
 from .corpus_drawing import CLIP_UV, Batch, DrawPlan, chances, draw_segments
@@ -59,7 +60,7 @@ class Corpus:
     def __init__(self, folder: Path, entries: Sequence[CorpusEntry]) -> None:
         self.folder = Path(folder)
         self.entries = tuple(entries)
-        self._arrays: dict[str, Signal] = {}
+        self._likely: dict[DrawPlan, NDArray[np.float64]] = {}
 
     @classmethod
     def open(cls, folder: str | Path, *, verify: bool = False) -> Corpus:
@@ -135,16 +136,11 @@ class Corpus:
         Returns
         -------
         samples : memmap of float32, shape (n_channels, n_times)
-            Read-only; see ``CorpusEntry.stretches`` for joints.
+            Read-only; see ``CorpusEntry.stretches`` for joints. Mapped anew at every call: a map
+            that is kept would hold in memory all that was ever read through it.
         """
-        file = self.entries[place].file
-        if file not in self._arrays:
-            self._arrays[file] = np.load(self.folder / file, mmap_mode="r", allow_pickle=False)
-        return self._arrays[file]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the maps: another process opens its own."""
-        return {"folder": self.folder, "entries": self.entries, "_arrays": {}}
+        path = self.folder / self.entries[place].file
+        return cast(Signal, np.load(path, mmap_mode="r", allow_pickle=False))
 
     def only(self, *, modality: str) -> Corpus:
         """The entries of one modality.
@@ -249,7 +245,9 @@ class Corpus:
             If no entry is as long as the fewest patches, or most channels are bad wherever one
             looks.
         """
-        likely = chances(self.entries, plan)
+        if plan not in self._likely:
+            self._likely[plan] = chances(self.entries, plan)
+        likely = self._likely[plan]
         for _ in range(_ENTRY_TRIES):
             place = int(rng.choice(len(likely), p=likely))
             batch = draw_segments(self.entries[place], self.samples(place), rng, n, plan)

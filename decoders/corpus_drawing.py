@@ -181,7 +181,7 @@ def _place(
     averaged = rng.random() < plan.average_share
     for _ in range(plan.tries):
         start = _start(entry, n_times, rng)
-        piece = signal[:, start : start + n_times]
+        piece = np.array(signal[:, start : start + n_times], order="C")
         flat = np.ptp(piece, axis=1) < _FLAT_UV
         if averaged and not flat.all():
             piece = piece - piece[~flat].mean(axis=0)

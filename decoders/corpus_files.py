@@ -1,7 +1,8 @@
 """The corpus on disk: what an entry says of itself, how a folder is written, and how it is read.
 
 A folder holds ``corpus.json`` and one float32 array for each entry, at 500 Hz and in microvolts.
-Every file is written whole or not at all, so a build that was broken off can go on.
+Every file is written whole or not at all, so a build that was broken off can go on; what it had
+made since the last look at ``corpus.json``, at most one entry in twenty, it makes again.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from ..runtime.card import versions_now
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.json_text import json_text, parsed_json
-from ..runtime.small_file import CARD_BYTES, read_small
+from ..runtime.small_file import read_small
 from .downloading import file_sha256
 from .whole_files import whole_file
 
@@ -35,7 +36,10 @@ SUBTYPES = ("grid", "strip", "depth")
 _FORMAT = 1
 _INDEX = "corpus.json"
 _WRITTEN = ("seconds", "stretches", "file", "sha256")  # what the writer fills in
+_SHARED = ("channel_names", "positions_mm", "subtypes", "licence", "credit", "conditioning")
 _NOWHERE = (float("nan"),) * 3
+_INDEX_BYTES = 1 << 30  # hundreds of thousands of recordings
+_UNLISTED_SHARE = 0.05  # of the entries may be unlisted, or a long build would rewrite for ever
 
 Signal = NDArray[np.float32]
 """Shape (n_channels, n_times), microvolts at 500 Hz."""
@@ -123,6 +127,13 @@ class CorpusEntry:
         return digest(told)
 
 
+class _Index(msgspec.Struct):
+    """The index; of many thousand entries one is taken apart at a time."""
+
+    format: int
+    entries: list[msgspec.Raw]
+
+
 class CorpusWriter:
     """Fills a folder, entry by entry; what it was interrupted in is not lost.
 
@@ -138,6 +149,9 @@ class CorpusWriter:
         index = self.folder / _INDEX
         self._before = list(read_index(self.folder)) if index.is_file() else []
         self._entries: list[CorpusEntry] = []
+        self._names: set[str] = set()
+        self._n_unlisted = 0
+        self._made = {old.made_from: old for old in self._before}
 
     def keep(self, entry: CorpusEntry) -> bool:
         """Take an entry over from before, if it was made from the same and is whole.
@@ -152,24 +166,24 @@ class CorpusWriter:
         kept : bool
             False if its signal has to be made and added.
         """
-        for old in self._before:
-            if old.made_from == entry.made_from:
-                try:
-                    check_file(self.folder, old, verify=False)
-                except RecordingError:
-                    return False
-                self._take(old)
-                return True
-        return False
+        old = self._made.get(entry.made_from)
+        if old is None:
+            return False
+        try:
+            check_file(self.folder, old, verify=False)
+        except RecordingError:
+            return False
+        self._take(old)
+        return True
 
-    def add(self, entry: CorpusEntry, stretches: Sequence[Signal]) -> CorpusEntry:
-        """Write an entry.
+    def add(self, entry: CorpusEntry, stretches: Iterable[Signal]) -> CorpusEntry:
+        """Write an entry whose signal is in memory.
 
         Parameters
         ----------
         entry : CorpusEntry
             Without what the writer fills in.
-        stretches : sequence of ndarray, each of shape (n_channels, n_times)
+        stretches : iterable of ndarray, each of shape (n_channels, n_times)
             Microvolts at 500 Hz; between two of them something is missing.
 
         Returns
@@ -182,23 +196,40 @@ class CorpusWriter:
         RecordingError
             If a stretch has other rows, a value is not finite, or nothing is left.
         """
-        stops = np.cumsum([stretch.shape[1] for stretch in stretches]).astype(int).tolist()
-        if not stops or not stops[-1]:
-            raise RecordingError(f"{entry.name} has no signal to put into a corpus: leave it out.")
-        signal = np.concatenate(stretches, axis=1).astype(np.float32)
-        if len(signal) != entry.n_channels or not np.isfinite(signal).all():
-            raise RecordingError(
-                f"{entry.name} has {len(signal)} rows for {entry.n_channels} channels, or values "
-                f"that are not finite: give finite microvolts, one row for each channel."
-            )
+        return self.add_blocks(entry, ((True, stretch) for stretch in stretches))
+
+    def add_blocks(self, entry: CorpusEntry, blocks: Iterable[tuple[bool, Signal]]) -> CorpusEntry:
+        """Write an entry block by block, so that its signal need not fit into memory.
+
+        Parameters
+        ----------
+        entry : CorpusEntry
+            Without what the writer fills in.
+        blocks : iterable of (bool, ndarray of shape (n_channels, n_times))
+            Microvolts at 500 Hz, and whether something is missing before them.
+
+        Returns
+        -------
+        entry : CorpusEntry
+            Complete.
+
+        Raises
+        ------
+        RecordingError
+            If a block has other rows, a value is not finite, or nothing is left.
+        """
         slug = re.sub(r"[^A-Za-z0-9]+", "-", entry.name).strip("-")
         file = f"{slug}-{entry.made_from[:8]}.npy"
+        edges: list[int] = []
+        with whole_file(self.folder / file) as draft:
+            n_times = _write_blocks(draft, entry, blocks, edges)
+            sha256 = file_sha256(draft)
         complete = replace(
             entry,
-            seconds=stops[-1] / RATE_HZ,
-            stretches=tuple(zip([0, *stops[:-1]], stops, strict=True)),
+            seconds=n_times / RATE_HZ,
+            stretches=tuple(zip(edges, [*edges[1:], n_times], strict=True)),
             file=file,
-            sha256=_write_array(self.folder / file, signal),
+            sha256=sha256,
         )
         self._take(complete)
         return complete
@@ -212,18 +243,22 @@ class CorpusWriter:
             (self.folder / file).unlink(missing_ok=True)
 
     def _take(self, entry: CorpusEntry) -> None:
-        if any(entry.name == other.name for other in self._entries):
+        if entry.name in self._names:
             raise RecordingError(
                 f"Two entries of the corpus {self.folder} are called {entry.name!r}: name one of "
                 f"them otherwise."
             )
         self._entries.append(entry)
-        self._write_index()
+        self._names.add(entry.name)
+        self._n_unlisted += 1
+        if self._n_unlisted >= _UNLISTED_SHARE * (len(self._entries) + len(self._before)):
+            self._write_index()
 
     def _write_index(self) -> None:
         """Entries from before stay listed until `close`, so that a broken build can go on."""
-        new = {entry.name for entry in self._entries}
-        listed = [*self._entries, *(old for old in self._before if old.name not in new)]
+        left = (old for old in self._before if old.name not in self._names)
+        listed = [*self._entries, *left]
+        self._n_unlisted = 0
         content = {
             "format": _FORMAT,
             "rate_hz": RATE_HZ,
@@ -257,14 +292,15 @@ def read_index(folder: Path) -> tuple[CorpusEntry, ...]:
     if not index.is_file():
         raise RecordingError(f"There is no corpus in {folder} (no {_INDEX}): build one there.")
     try:
-        content = parsed_json(read_small(index, CARD_BYTES))
-        if content["format"] != _FORMAT:
+        content = msgspec.json.decode(read_small(index, _INDEX_BYTES), type=_Index)
+        if content.format != _FORMAT:
             raise RecordingError(
-                f"The corpus {folder} has format {content['format']}, this version reads "
+                f"The corpus {folder} has format {content.format}, this version reads "
                 f"{_FORMAT}: build it again."
             )
-        return tuple(_entry(row) for row in content["entries"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        shared: dict[str, Any] = {}
+        return tuple(_entry(parsed_json(bytes(row)), shared) for row in content.entries)
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise RecordingError(
             f"{index} is damaged ({type(error).__name__}: {error}): build the corpus again."
         ) from error
@@ -324,13 +360,47 @@ def digest(told: Any) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def _entry(row: dict[str, Any]) -> CorpusEntry:
+def _entry(row: dict[str, Any], shared: dict[str, Any]) -> CorpusEntry:
+    """An entry; what many of them have in common is held once."""
     places = [_NOWHERE if None in place else place for place in row["positions_mm"]]
-    return msgspec.convert({**row, "positions_mm": places}, CorpusEntry)
+    entry = msgspec.convert({**row, "positions_mm": places}, CorpusEntry)
+    for name in _SHARED:
+        value = shared.setdefault(f"{name} {row[name]}", getattr(entry, name))
+        object.__setattr__(entry, name, value)  # before anybody else has seen it
+    return entry
 
 
-def _write_array(path: Path, signal: Signal) -> str:
-    with whole_file(path) as draft:
-        with draft.open("wb") as file:
-            np.save(file, signal, allow_pickle=False)
-        return file_sha256(draft)
+def _write_blocks(
+    path: Path, entry: CorpusEntry, blocks: Iterable[tuple[bool, Signal]], edges: list[int]
+) -> int:
+    """Write an array one sample of all channels after the other; returns its columns.
+
+    So a block is appended as it is, and a segment is one piece of the file.
+    """
+    n_times = 0
+    with path.open("wb") as file:
+        _write_header(file, entry.n_channels, 0)
+        for starts, block in blocks:
+            if len(block) != entry.n_channels or not np.isfinite(block).all():
+                raise RecordingError(
+                    f"{entry.name} has {len(block)} rows for {entry.n_channels} channels, or "
+                    f"values that are not finite: give finite microvolts, one row for each channel."
+                )
+            if not block.shape[1]:
+                continue
+            if starts or not edges:
+                edges.append(n_times)
+            file.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
+            n_times += block.shape[1]
+        file.seek(0)
+        _write_header(file, entry.n_channels, n_times)
+    if not n_times:
+        raise RecordingError(f"{entry.name} has no signal to put into a corpus: leave it out.")
+    return n_times
+
+
+def _write_header(file: BinaryIO, n_channels: int, n_times: int) -> None:
+    # numpy leaves room for the last dimension to grow, so both headers are of one length.
+    shape = (n_channels, n_times)
+    told = {"descr": "<f4", "fortran_order": True, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, told)

@@ -28,7 +28,11 @@ from torch.nn import functional as F
 
 
 class RunningScale(nn.Module):
-    """Centre and scale each feature by statistics that are kept from batch to batch.
+    """Centre and scale each feature by statistics that are kept from update to update.
+
+    A batch is scaled by what was learnt from earlier updates, or by itself in the first. What it
+    has to add is kept until `learn`, so that the batches of an update may come in any order and
+    through several processes: see ``ranks.Gathering``.
 
     Parameters
     ----------
@@ -48,9 +52,10 @@ class RunningScale(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("variance", torch.ones(width))
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
+        self._sums: Tensor | None = None  # no buffer: DDP would overwrite it with process 0's
 
     def forward(self, features: Tensor, present: Tensor | None = None) -> Tensor:
-        """Normalise; while training also learn from what comes.
+        """Normalise; while training also note what there is to learn.
 
         Parameters
         ----------
@@ -64,22 +69,54 @@ class RunningScale(nn.Module):
         normalised : Tensor, shape (..., width)
             About zero mean and unit variance.
         """
+        mean, variance = self.mean, self.variance
         if self.training:
             flat = features.detach().flatten(0, -2).float()
-            self._learn(flat if present is None else flat[present.flatten()])
-        return (features - self.mean) * (self.variance + 1e-6).rsqrt()
+            flat = flat if present is None else flat[present.flatten()]
+            if len(flat) > 1:
+                self._note(flat)
+                if not self.seen:
+                    mean, variance = flat.mean(0), flat.var(0, unbiased=False)
+        return (features - mean) * (variance + 1e-6).rsqrt()
 
     @torch.no_grad()
-    def _learn(self, flat: Tensor) -> None:
-        if len(flat) < 2:
+    def _note(self, flat: Tensor) -> None:
+        wide = flat.double()
+        new = torch.cat([wide.new_ones(1), wide.mean(0), wide.square().mean(0)])
+        self._sums = new if self._sums is None else self._sums + new
+
+    def take_sums(self) -> Tensor:
+        """Sums over the batches since the last call.
+
+        Returns
+        -------
+        sums : Tensor of float64, shape (1 + 2 * width,)
+            Number of batches, then their means, then their mean squares.
+        """
+        sums, self._sums = self._sums, None
+        return self.mean.new_zeros(1 + 2 * len(self.mean)).double() if sums is None else sums
+
+    @torch.no_grad()
+    def learn(self, sums: Tensor) -> None:
+        """Learn from the batches of an update.
+
+        Parameters
+        ----------
+        sums : Tensor of float64, shape (1 + 2 * width,)
+            As `take_sums` gives them, added up over processes.
+        """
+        n = sums[0]
+        if not n:
             return
-        self.seen += 1
-        share = torch.clamp(1.0 / self.seen, min=self.memory)
-        step = flat.mean(0) - self.mean
-        spread = flat.var(0, unbiased=False)
-        self.mean += share * step
-        # Batches whose means differ spread as well: both parts make the variance of all.
-        old = 0.0 if self.seen == 1 else (1 - share) * (self.variance + share * step.square())
+        self.seen += n.long()
+        share = torch.maximum(1 - (1 - self.memory) ** n, n / self.seen)
+        mean, square = (sums[1:] / n).chunk(2)
+        spread = (square - mean.square()).clamp(min=0)
+        step = mean - self.mean
+        self.mean += (share * step).float()
+        # Updates whose means differ spread as well: both parts make the variance of all.
+        first = bool(self.seen == n)
+        old = 0.0 if first else (1 - share) * (self.variance + share * step.square())
         self.variance.copy_(old + share * spread)
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import distributed, nn
@@ -45,6 +45,14 @@ class Ranks:
         shared = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(shared)
         return [float(value) / self.n for value in shared.tolist()]
+
+    def total(self, sums: torch.Tensor) -> torch.Tensor:
+        """Add up a tensor over the processes; every process must call it, with the same shape."""
+        if self.n == 1:
+            return sums
+        shared = sums.to(self.device, copy=True)
+        distributed.all_reduce(shared)
+        return shared
 
     def wait(self) -> None:
         """Go on when every process has come this far."""
@@ -156,44 +164,86 @@ class Spread:
 
 
 def _shard(together: nn.Module, ranks: Ranks) -> None:
-    """Shard each block of every list of blocks by itself, then what is left."""
+    """Shard each block of every list of blocks by itself, then what is left.
+
+    A shard is put together while its block's forward pass runs, and not before: a module whose
+    blocks are looked into from outside says ``sharded_as_one``.
+    """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(ranks.device.type, (ranks.n,))
-    for part in list(together.modules()):
-        if isinstance(part, nn.ModuleList):
+    parts = list(together.modules())
+    as_one = {
+        id(inner) for part in parts if getattr(part, "sharded_as_one", False)
+        for inner in part.modules()
+    }  # fmt: skip
+    for part in parts:
+        if isinstance(part, nn.ModuleList) and id(part) not in as_one:
             for block in part:
                 fully_shard(block, mesh=mesh)
     fully_shard(together, mesh=mesh, reshard_after_forward=False)
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """Copy a tensor to the CPU, put together if it is sharded; every process must call it."""
+    """Put a tensor together if it is sharded; every process must call it."""
     from torch.distributed.tensor import DTensor
 
-    full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-    return full.detach().to("cpu", copy=True).contiguous()
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def cut_like(full: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Bring a whole tensor where ``like`` is, cut into the same shards.
+def own_rows(tensor: torch.Tensor) -> tuple[int, torch.Tensor] | None:
+    """Find what this process alone holds of a tensor that is cut along its first dimension.
 
     Parameters
     ----------
-    full : torch.Tensor
-        The same on every process.
-    like : torch.Tensor
-        Plain or sharded.
+    tensor : torch.Tensor
+        Plain, or sharded as FSDP does it.
 
     Returns
     -------
-    tensor : torch.Tensor
-        This process's part of it.
+    found : tuple of (int, Tensor) or None
+        First row and rows, which are not copied; None if every process holds all of the tensor,
+        or it is cut in another way.
     """
-    from torch.distributed.tensor import DTensor, distribute_tensor
+    from torch.distributed.tensor import DTensor, Shard
 
-    moved = full.to(like.device, like.dtype)
-    if not isinstance(like, DTensor):
-        return moved
-    return distribute_tensor(moved, like.device_mesh, like.placements)
+    if not isinstance(tensor, DTensor) or tensor.placements != (Shard(0),):
+        return None
+    size = -(-tensor.shape[0] // tensor.device_mesh.size())  # as torch.chunk cuts
+    first = min(tensor.device_mesh.get_local_rank() * size, tensor.shape[0])
+    return first, tensor.to_local()
+
+
+@runtime_checkable
+class Gathering(Protocol):
+    """A part of a model that learns statistics from what passes through it.
+
+    Batches of an update are seen by several processes, in no order. What they add up to is
+    learnt once, when the update is made, so that it does not matter who saw what.
+    """
+
+    def take_sums(self) -> torch.Tensor:
+        """Sums over the batches since the last call, in float64."""
+
+    def learn(self, sums: torch.Tensor) -> None:
+        """Learn from the sums of all processes."""
+
+
+def learn_together(module: nn.Module, ranks: Ranks) -> None:
+    """Let every part that gathers statistics learn from what all processes saw.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        What is trained.
+    ranks : Ranks
+        The processes; each must call this.
+    """
+    parts = [part for part in module.modules() if isinstance(part, Gathering)]
+    if not parts:
+        return
+    sums = [part.take_sums() for part in parts]
+    total = ranks.total(torch.cat(sums))
+    for part, own in zip(parts, total.split([len(one) for one in sums]), strict=True):
+        part.learn(own)

@@ -95,6 +95,8 @@ class Student(nn.Module):
         What was chosen.
     """
 
+    sharded_as_one = True  # the blocks' tables of ages are read together, before any block runs
+
     def __init__(self, config: StudentConfig) -> None:
         super().__init__()
         self.config = config

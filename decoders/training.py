@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..runtime.claim import Claim
 from ..runtime.errors import ConfigError, TrainingStopped
-from .ranks import Ranks, Spread, join
+from .ranks import Ranks, Spread, join, learn_together
 from .training_files import Mark, load_checkpoint, newest_checkpoint, save_checkpoint
 from .training_log import TrainingLog
 from .training_plan import ParameterGroup, TrainPlan, TrainReport
@@ -85,14 +86,15 @@ def train(
     Raises
     ------
     ConfigError
-        If the groups do not fit the module, or the folder holds the checkpoint of another run.
+        If the groups do not fit the module, the folder holds the checkpoint of another run, or
+        another process trains in it.
     TrainingStopped
         If the loss is no longer a number, or the run was asked to stop (Ctrl-C, SIGTERM): a
         checkpoint was saved then, and the same call goes on from it.
     """
     ranks = join(plan.device)
     gpus = [ranks.device] if ranks.device.type == "cuda" else []
-    with torch.random.fork_rng(gpus), _asked_to_stop() as asked:
+    with _alone(plan, ranks), torch.random.fork_rng(gpus), _asked_to_stop() as asked:
         run = _Run(module, loss_of, groups, plan, ranks, identity or {})
         return run.to_the_end(draw, progress or _silent, validate, asked)
 
@@ -143,11 +145,12 @@ class _Run:
         self._spread = Spread(self._module, ranks, plan.sharding)
         self._trained = [value for value in module.parameters() if value.requires_grad]
         self._optimizer = _optimizer(module, groups, plan, ranks)
-        found = newest_checkpoint(self._folder, self._settings)
-        self._step, self._seconds = 0, 0.0
+        found = newest_checkpoint(self._folder, self._settings, ranks)
+        mark = Mark(step=0, seconds=0.0, settings=self._settings)
         if found is not None:
             load_checkpoint(found[0], module, self._optimizer)
-            self._step, self._seconds = found[1].step, found[1].seconds
+            mark = found[1]
+        self._step, self._seconds, self._waiting = mark.step, mark.seconds, mark.waiting
         self._path = found[0] if found is not None else None
         self._resumed_from = self._step
 
@@ -164,7 +167,7 @@ class _Run:
         began = saved - self._seconds
         validation: Mapping[str, float] = {}
         self._module.train()
-        log = TrainingLog(plan, self._ranks, self._step, self._seconds)
+        log = TrainingLog(plan, self._ranks, self._step, self._seconds, self._waiting)
         with _Feed(draw, plan, self._ranks, self._step) as feed, closing(log):
             while self._step < plan.steps:
                 values = self._update(feed)
@@ -175,6 +178,7 @@ class _Run:
                 self._seconds = now - began
                 last = self._step == plan.steps
                 log.step(self._step, self._seconds, values, last)
+                self._waiting = log.waiting
                 if validate is not None and (last or self._step % plan.validate_every == 0):
                     validation = self._validate(validate)
                     log.validation(self._step, validation)
@@ -224,6 +228,7 @@ class _Run:
             group["lr"] = group["peak"] * rate
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
+        learn_together(self._module, self._ranks)
         self._step += 1
         return {**values, "lr": plan.learning_rate * rate, "grad_norm": norm}
 
@@ -246,8 +251,12 @@ class _Run:
             self._module.train()
 
     def _save(self) -> None:
-        mark = Mark(step=self._step, seconds=self._seconds, settings=self._settings)
-        self._path = save_checkpoint(self._folder, self._module, self._optimizer, mark, self._ranks)
+        mark = Mark(
+            step=self._step, seconds=self._seconds, settings=self._settings, waiting=self._waiting
+        )
+        self._path = save_checkpoint(
+            self._folder, self._module, self._optimizer, mark, self._ranks, self._plan.shard_bytes
+        )
 
 
 def _optimizer(
@@ -335,6 +344,22 @@ class _Feed:
 
     def _one(self, step: int, share: int) -> Any:
         return self._draw(np.random.default_rng([self._seed, step, share]))
+
+
+@contextmanager
+def _alone(plan: TrainPlan, ranks: Ranks) -> Iterator[None]:
+    """Refuse a second run in the same folder: workers outlive a `torchrun` that was killed."""
+    refusal = (
+        f"Another process on this machine trains in {plan.out}, perhaps one that outlived the "
+        f"torchrun which started it: let it end, or stop it, and give the command again."
+    )
+    plan.out.mkdir(parents=True, exist_ok=True)  # open to whom it is usually; locks are private
+    claim = Claim("training", plan.out, refusal) if ranks.rank == 0 else None
+    try:
+        yield
+    finally:
+        if claim is not None:
+            claim.release()
 
 
 @contextmanager

@@ -1,29 +1,32 @@
 """Checkpoints of a training run, whole or absent.
 
-A checkpoint is one safetensors file, so reading one cannot run code, and a run that was sharded
-over eight GPUs can go on with one. (`torch.distributed.checkpoint` keeps its table of contents as
-a pickle, which is why it is not used.) Sharded tensors are put together one at a time on the way.
+A checkpoint is a folder of safetensors files and a table of contents in JSON (``shards``), so
+reading one cannot run code, and a run that was sharded over eight GPUs can go on with one.
+(`torch.distributed.checkpoint` keeps its table of contents as a pickle, which is why it is not
+used.)
+
+It holds the weights, what the optimiser knows, running statistics and the step. Learning rate,
+random states and the place in the data are functions of seed and step (``training``), so there is
+nothing of them to keep.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
+import msgspec
 import torch
 from torch import nn
 
 from ..runtime.errors import BundleError, ConfigError
-from ..runtime.json_text import parsed_json
-from .ranks import Ranks, cut_like, whole
-from .whole_files import whole_file
+from .ranks import Ranks, own_rows
+from .shards import Shards, retire, write_shards
 
-_FORMAT = "diverloop-training-1"
+_FORMAT = "diverloop-training-2"
 _KEPT = 2  # the newest, and the one before it should a disk have lied
 
 
@@ -39,15 +42,26 @@ class Mark:
         Time spent so far.
     settings : mapping
         What the run depends on: it can go on only under the same.
+    waiting : list of mapping
+        Steps that are not yet in a row of the log.
     """
 
     step: int
     seconds: float
     settings: Mapping[str, Any]
+    waiting: list[Mapping[str, float]] = field(default_factory=list)
+
+
+_MARKED = tuple(one.name for one in fields(Mark))
 
 
 def save_checkpoint(
-    folder: Path, module: nn.Module, optimizer: torch.optim.Optimizer, mark: Mark, ranks: Ranks
+    folder: Path,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    mark: Mark,
+    ranks: Ranks,
+    shard_bytes: int = 1 << 32,
 ) -> Path:
     """Write weights, optimiser state and step, whole or not at all.
 
@@ -62,26 +76,21 @@ def save_checkpoint(
     mark : Mark
         Where the run stands.
     ranks : Ranks
-        Every process must call this; number 0 writes.
+        Every process must call this; each writes a part, on a disk that they share.
+    shard_bytes : int
+        Largest file.
 
     Returns
     -------
     path : Path
-        The new checkpoint.
+        The new checkpoint, a folder.
     """
-    path = folder / f"step-{mark.step:09d}.safetensors"
-    arrays: dict[str, torch.Tensor] = {}
-    for name, tensor in _named_state(module, optimizer).items():
-        full = whole(tensor)
-        if ranks.rank == 0:
-            arrays[name] = full
+    path = folder / f"step-{mark.step:09d}"
+    note = {"format": _FORMAT, **asdict(mark)}
+    write_shards(path, _named_state(module, optimizer), note, ranks, shard_bytes)
     if ranks.rank == 0:
-        note = {"format": _FORMAT, "step": mark.step, "seconds": mark.seconds}
-        text = json.dumps({**note, "settings": dict(mark.settings)})
-        with whole_file(path) as draft:
-            safetensors.torch.save_file(arrays, draft, {"training": text})
         for old in checkpoints(folder)[_KEPT:]:
-            old.unlink(missing_ok=True)
+            retire(old)
     ranks.wait()
     return path
 
@@ -97,7 +106,7 @@ def _named_state(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[st
 
 def checkpoints(folder: Path) -> list[Path]:
     """List the checkpoints in a folder, the newest first."""
-    return sorted(folder.glob("step-*.safetensors"), reverse=True)
+    return sorted((path for path in folder.glob("step-*") if path.is_dir()), reverse=True)
 
 
 def read_mark(path: Path) -> Mark:
@@ -106,23 +115,26 @@ def read_mark(path: Path) -> Mark:
     Raises
     ------
     BundleError
-        If the file is not a checkpoint, or a damaged one.
+        If the folder is not a checkpoint, or a damaged one.
     """
+    return _mark(Shards(path))
+
+
+def _mark(shards: Shards) -> Mark:
+    note = shards.index.note
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            note = parsed_json((file.metadata() or {})["training"])
         if note["format"] != _FORMAT:
-            raise KeyError(note["format"])
-        return Mark(step=note["step"], seconds=note["seconds"], settings=note["settings"])
-    except (safetensors.SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+            raise ValueError(f"its format is {note['format']!r}, this version reads {_FORMAT!r}")
+        return msgspec.convert({key: note[key] for key in _MARKED}, Mark)
+    except (KeyError, ValueError) as error:
         raise BundleError(
-            f"{path} cannot be read as a checkpoint of diverloop ({error}): delete it, the run "
-            f"goes on from the one before."
+            f"{shards.path} cannot be read as a checkpoint of diverloop ({error}): delete it, the "
+            f"run goes on from the one before."
         ) from error
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read the weights of a checkpoint.
+    """Read the weights of a checkpoint, put together and checked by their hashes.
 
     Parameters
     ----------
@@ -133,17 +145,25 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     -------
     state : dict of str to torch.Tensor
         For `torch.nn.Module.load_state_dict`; on the CPU, not sharded.
+
+    Raises
+    ------
+    BundleError
+        If the folder is not a checkpoint, a shard is missing, or one has been altered.
     """
-    read_mark(path)
-    with safetensors.safe_open(path, framework="pt") as file:
-        return {
-            name.removeprefix("model/"): file.get_tensor(name)
-            for name in file.keys()  # noqa: SIM118 - not a dict
-            if name.startswith("model/")
-        }
+    shards = Shards(path)
+    _mark(shards)
+    shards.verify()
+    return {
+        name.removeprefix("model/"): shards.whole(name)
+        for name in shards.index.tensors
+        if name.startswith("model/")
+    }
 
 
-def newest_checkpoint(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, Mark] | None:
+def newest_checkpoint(
+    folder: Path, settings: Mapping[str, Any], ranks: Ranks
+) -> tuple[Path, Mark] | None:
     """Find where to go on.
 
     Parameters
@@ -152,30 +172,47 @@ def newest_checkpoint(folder: Path, settings: Mapping[str, Any]) -> tuple[Path, 
         Where checkpoints live.
     settings : mapping
         What this run depends on.
+    ranks : Ranks
+        Every process must call this; each compares the hashes of a part of the shards.
 
     Returns
     -------
     found : tuple of (Path, Mark), optional
-        The newest checkpoint that can be read; None to begin at the beginning.
+        The newest checkpoint that is whole; None to begin at the beginning.
 
     Raises
     ------
     ConfigError
         If it belongs to another run.
     BundleError
-        If there are checkpoints and none can be read.
+        If there are checkpoints and none is whole.
     """
     damaged: BundleError | None = None
     for path in checkpoints(folder):
+        error: BundleError | None = None
         try:
-            mark = read_mark(path)
-        except BundleError as error:
-            damaged = damaged or error
-            continue
-        _refuse_another(path, mark.settings, settings)
-        return path, mark
+            shards = Shards(path)
+            mark = _mark(shards)
+            _refuse_another(path, mark.settings, settings)
+            shards.verify(ranks.rank, ranks.n)
+        except BundleError as found:
+            error = found
+        # All go on from the same one, whoever saw the damage.
+        if not ranks.mean([float(error is not None)])[0]:
+            return path, mark
+        damaged = (
+            damaged
+            or error
+            or BundleError(f"{path} is damaged, as another process saw: delete it.")
+        )
     if damaged is not None:
         raise damaged
+    older = sorted(folder.glob("step-*.safetensors"))
+    if older:
+        raise ConfigError(
+            f"{older[-1]} was written by an earlier version, as a single file: finish the run "
+            f"with that version, or choose another folder."
+        )
     return None
 
 
@@ -205,7 +242,7 @@ def _short(value: Any) -> str:
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put weights and optimiser state back where they were.
+    """Put weights and optimiser state back where they were; a process reads what it will hold.
 
     Parameters
     ----------
@@ -216,19 +253,32 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     optimizer : torch.optim.Optimizer
         Its optimiser, without state.
     """
-    with safetensors.safe_open(path, framework="pt") as file, torch.no_grad():
+    shards = Shards(path)
+    with torch.no_grad():
         for name, tensor in module.state_dict().items():
-            tensor.copy_(cut_like(file.get_tensor(f"model/{name}"), tensor))
+            _fill(tensor, shards, f"model/{name}")
         kept: dict[str, list[str]] = {}
-        for key in file.keys():  # noqa: SIM118 - not a dict
+        for key in shards.index.tensors:
             kind, name = key.split("/", 1)
             if kind != "model":
                 kept.setdefault(name, []).append(kind)
         for name, parameter in module.named_parameters():
             for kind in kept.get(name, ()):
-                value = file.get_tensor(f"{kind}/{name}")
-                if kind != "step":
-                    value = cut_like(value, parameter)
-                elif optimizer.defaults.get("fused"):  # else AdamW keeps its step on the CPU
-                    value = value.to(parameter.device)
+                key = f"{kind}/{name}"
+                if kind == "step":
+                    # AdamW keeps its step on the CPU, unless it is fused.
+                    fused = optimizer.defaults.get("fused")
+                    value = shards.whole(key).to(parameter.device if fused else "cpu")
+                else:
+                    value = torch.zeros_like(parameter)
+                    _fill(value, shards, key)
                 optimizer.state[parameter][kind] = value
+
+
+def _fill(tensor: torch.Tensor, shards: Shards, key: str) -> None:
+    """Read into a tensor what this process holds of it."""
+    own = own_rows(tensor)
+    if own is None:
+        tensor.copy_(shards.whole(key))
+    elif len(own[1]):
+        own[1].copy_(shards.rows(key, own[0], own[0] + len(own[1])))

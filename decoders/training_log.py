@@ -65,7 +65,7 @@ class CsvLog:
             self._columns = ["step", *values]
             self._write([self._columns], "w")
         self._last = step
-        cells = [f"{values[name]:.6g}" if name in values else "" for name in self._columns[1:]]
+        cells = [f"{values[name]:.9g}" if name in values else "" for name in self._columns[1:]]
         self._write([[str(step), *cells]], "a")
 
     def _write(self, rows: Sequence[Sequence[str]], mode: str) -> None:
@@ -86,12 +86,22 @@ class TrainingLog:
         Where this part of the run begins; later rows of an earlier part are dropped.
     seconds : float
         Time spent before.
+    waiting : sequence of mapping
+        As `waiting` was then.
     """
 
-    def __init__(self, plan: TrainPlan, ranks: Ranks, step: int, seconds: float) -> None:
+    def __init__(
+        self,
+        plan: TrainPlan,
+        ranks: Ranks,
+        step: int,
+        seconds: float,
+        waiting: Sequence[Mapping[str, float]] = (),
+    ) -> None:
         self._plan, self._writes = plan, ranks.rank == 0
         self._n_samples = plan.batch * plan.accumulate * ranks.n
-        self._rows: list[Mapping[str, float]] = []
+        self._rows = list(waiting)
+        self._n_before = len(waiting)
         self._since_s = seconds
         self.recent_loss = math.nan
         if self._writes:
@@ -100,20 +110,23 @@ class TrainingLog:
         self._board = _board(plan.out) if self._writes and plan.tensorboard else None
 
     def step(self, step: int, seconds: float, values: Mapping[str, float], last: bool) -> None:
-        """Take in a step; every ``log_every`` steps, and at the end, their mean is a row.
-
-        The first row after a run went on is the mean of the steps made since.
-        """
+        """Take in a step; every ``log_every`` steps, and at the end, their mean is a row."""
         self._rows.append(values)
         if step % self._plan.log_every and not last:
             return
         row = {name: sum(r[name] for r in self._rows) / len(self._rows) for name in values}
-        n_samples = self._n_samples * len(self._rows)
+        n_samples = self._n_samples * (len(self._rows) - self._n_before)
         row["samples_per_s"] = n_samples / max(seconds - self._since_s, 1e-9)
         self.recent_loss, self._rows, self._since_s = row["loss"], [], seconds
+        self._n_before = 0
         if self._writes:
             self._steps.add(step, {"seconds": seconds, **row})
             self._show("train", step, row)
+
+    @property
+    def waiting(self) -> list[Mapping[str, float]]:
+        """Steps since the last row: kept in a checkpoint, so that a run in parts logs the same."""
+        return list(self._rows)
 
     def validation(self, step: int, values: Mapping[str, float]) -> None:
         """Write the row of a validation."""

@@ -13,7 +13,7 @@ from ..runtime.errors import ConfigError
 # What a run may change when it goes on: none of it changes the weights that come out.
 _WITHOUT_EFFECT = (
     "out", "save_every_s", "log_every", "validate_every", "read_ahead", "tensorboard", "device",
-    "sharding", "accumulate",
+    "sharding", "accumulate", "shard_bytes",
 )  # fmt: skip
 
 
@@ -61,6 +61,8 @@ class TrainPlan:
         Threads that draw the next batches meanwhile; 0 draws when a batch is needed.
     tensorboard : bool
         Write TensorBoard files too, where it is installed; the CSV log is always written.
+    shard_bytes : int
+        Largest file of a checkpoint.
 
     Raises
     ------
@@ -87,9 +89,10 @@ class TrainPlan:
     validate_every: int = 200
     read_ahead: int = 0
     tensorboard: bool = True
+    shard_bytes: int = 1 << 32
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate", "log_every", "validate_every"):
+        for name in ("steps", "batch", "accumulate", "log_every", "validate_every", "shard_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}.")
         for name in ("learning_rate", "clip_norm"):
@@ -176,7 +179,7 @@ class TrainReport:
     validation : mapping of str to float
         What the last validation returned; empty without one.
     checkpoint : Path
-        Weights and optimiser after the last step.
+        Folder with weights and optimiser after the last step.
     """
 
     steps: int

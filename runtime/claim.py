@@ -1,4 +1,4 @@
-"""A name that only one session of this user may send under: a lock that dies with its holder."""
+"""A name that only one process of this user may work under: a lock that dies with its holder."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ class Claim:
         What is claimed, for example of an output stream.
     folder : Path
         Where locks lie; made if missing.
+    refusal : str
+        What to say if it is taken; empty for what suits an output stream.
 
     Raises
     ------
     ConfigError
-        If another session holds it.
+        If another process holds it.
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, refusal: str = "") -> None:
         self._file = -1
         if os.name != "posix":
             return  # without locks that die with their process there is no claim
@@ -42,8 +44,9 @@ class Claim:
         except OSError as error:
             self.release()
             raise ConfigError(
-                f"Another session on this machine sends under the name {name!r} already, and who "
-                f"listens could take one for the other: end it, or choose another name."
+                refusal
+                or f"Another session on this machine sends under the name {name!r} already, and "
+                f"who listens could take one for the other: end it, or choose another name."
             ) from error
 
     def release(self) -> None:

@@ -28,7 +28,8 @@ DOORS = (
     "checking.py", "cleaning.py", "cli.py", "cohort_commands.py", "cohort_features.py",
     "cohort_fitting.py", "cohort_replaying.py", "cohort_report.py", "cohort_studying.py",
     "console.py", "console_work.py", "control_commands.py", "controlling.py", "corpus_building.py",
-    "corpus_recipe.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
+    "corpus_commands.py", "corpus_folder.py", "corpus_recipe.py", "corpus_zarr.py",
+    "cost_commands.py", "demo.py", "engine_commands.py", "error_detecting.py", "fit_plan.py",
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
     "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
     "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
@@ -68,6 +69,8 @@ HOMES = {
         "cohort_commands.py",
         "console.py",
         "control_commands.py",
+        "corpus_commands.py",
+        "cost_commands.py",
         "engine_commands.py",
         "faults/commands.py",
         "key_commands.py",
@@ -110,6 +113,7 @@ HOMES = {
     "dask_jobqueue": ("cohort/clusters.py",),
     "distributed": ("cohort/",),
     "pyarrow": ("cohort/table.py",),
+    "zarr": ("corpus_zarr.py",),
 }
 # Too heavy, or too often missing, to be imported because somebody imported diverloop.
 LAZY = (
@@ -117,7 +121,7 @@ LAZY = (
     "gymnasium", "h5py", "hdmf", "matplotlib", "mne", "mne_bids", "mne_realtime", "onnx",
     "onnxruntime", "onnxscript", "openvino", "picard", "pyarrow", "pybv", "pycbsdk", "pynwb",
     "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx", "torch",
-    "weasyprint",
+    "weasyprint", "zarr",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.
 THROUGHOUT = ("torch", "PySide6", "pyqtgraph", "gymnasium")

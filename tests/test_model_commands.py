@@ -99,6 +99,7 @@ def test_a_student_becomes_a_model_that_decodes(student, folder):
         (("pretrain", "{f}/corpus", "--out", "{f}/x", "--size", "gigantic"), "gigantic"),
         (("pretrain", "{f}/corpus", "--out", "{f}/x", "--patch-s", 0.3), "patch"),
         (("pretrain", "{f}/corpus", "--out", "{f}/x", "--modality", "MEG"), "MEG"),
+        (("pretrain", "{f}/corpus", "--out", "{f}/x", "--global-batch", 12), "multiple of --batch"),
         (("distill", "{f}/corpus", "--out", "{f}/x", "--teacher", "{f}/one.npz"), "one.npz"),
         (("distill", "{f}/corpus", "--out", "{f}/x", "--teacher", "{f}/none.pt"), "none.pt"),
         (("student", "nobody"), "no student and no file"),

@@ -39,6 +39,7 @@ def test_running_statistics_become_those_of_all_that_was_seen():
     batches = batches + torch.randn(20, 1, 3)
     for batch in batches:
         scale(batch)
+        scale.learn(scale.take_sums())
     flat = batches.flatten(0, 1)
     torch.testing.assert_close(scale.mean, flat.mean(0), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(scale.variance, flat.var(0, unbiased=False), rtol=1e-3, atol=1e-4)
@@ -50,10 +51,33 @@ def test_running_statistics_rest_in_eval_mode_and_ignore_what_is_not_there():
     present = torch.arange(40) < 30
     features[~present] = 1e6
     scale(features, present)
+    scale.learn(scale.take_sums())
     torch.testing.assert_close(scale.mean, features[:30].mean(0))
     before = scale.mean.clone()
     scale.eval()(features)
     assert torch.equal(scale.mean, before)
+
+
+def test_who_saw_which_batch_of_an_update_does_not_matter():
+    batches = 3 + 2 * torch.randn(6, 40, 3)
+    alone, shared = RunningScale(3), (RunningScale(3), RunningScale(3))
+    for update in batches.split(2):
+        wanted = [alone(batch) for batch in update]
+        got = [one(batch) for one, batch in zip(shared, update, strict=True)]
+        torch.testing.assert_close(got, wanted)
+        alone.learn(alone.take_sums())
+        sums = sum(one.take_sums() for one in shared)
+        for one in shared:
+            one.learn(sums)
+    torch.testing.assert_close(shared[1].mean, alone.mean)
+    torch.testing.assert_close(shared[0].variance, alone.variance)
+
+
+def test_the_first_batch_is_scaled_by_itself():
+    batch = 100 + 7 * torch.randn(50, 2)
+    scaled = RunningScale(2)(batch)
+    torch.testing.assert_close(scaled.mean(0), torch.zeros(2), atol=1e-4, rtol=0)
+    torch.testing.assert_close(scaled.std(0, unbiased=False), torch.ones(2), atol=1e-4, rtol=0)
 
 
 # --- agreement -------------------------------------------------------------------------------

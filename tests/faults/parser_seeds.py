@@ -384,21 +384,35 @@ def student() -> list[bytes]:
     return [written(lambda path: save_student(Student(small), path, note), "s.safetensors")]
 
 
-def checkpoint() -> list[bytes]:
-    """What a training run leaves, as far as reading its mark goes."""
+def shard() -> list[bytes]:
+    """A file of a checkpoint."""
     import safetensors.numpy
 
+    return [safetensors.numpy.save({"model/a": np.ones(3, np.float32)})]
+
+
+def checkpoint_index(data: bytes) -> bytes:
+    """Table of contents of a checkpoint whose only file holds these bytes."""
+    file = "shard-00000-00000.safetensors"
     note = {
-        "format": "diverloop-training-1",
+        "format": "diverloop-training-2",
         "step": 5,
         "seconds": 1.5,
         "settings": {"plan": {"steps": 9}},
+        "waiting": [{"loss": 0.5}],
     }
-    return [
-        safetensors.numpy.save(
-            {"model/a": np.ones(3, np.float32)}, metadata={"training": json.dumps(note)}
-        )
-    ]
+    content = {
+        "format": "diverloop-shards-1",
+        "note": note,
+        "files": {file: hashlib.sha256(data).hexdigest()},
+        "tensors": {"model/a": {"shape": [3], "pieces": [[file, 0, 3]]}},
+    }
+    return json.dumps(content).encode()
+
+
+def checkpoint() -> list[bytes]:
+    """Its table of contents, as a training run leaves it."""
+    return [checkpoint_index(shard()[0])]
 
 
 ENGINE_INDEX = [

@@ -192,9 +192,21 @@ def _student(data: bytes, folder: Path) -> object:
 
 
 def _checkpoint(data: bytes, folder: Path) -> object:
+    return _read_checkpoint(data, _S.shard()[0], folder)
+
+
+def _shard(data: bytes, folder: Path) -> object:
+    # Its hash is right, so that what is in it has to be looked at.
+    return _read_checkpoint(_S.checkpoint_index(data), data, folder)
+
+
+def _read_checkpoint(index: bytes, shard: bytes, folder: Path) -> object:
     from diverloop.decoders.training_files import read_mark, read_weights
 
-    path = _file(data, folder, "step-5.safetensors")
+    path = folder / "step-5"
+    path.mkdir(exist_ok=True)
+    _file(index, path, "index.json")
+    _file(shard, path, "shard-00000-00000.safetensors")
     return read_mark(path), read_weights(path)
 
 
@@ -514,7 +526,11 @@ TARGETS: dict[str, Target] = {
         ),
         Target(
             name="checkpoint", what="read_mark, read_weights", read=_checkpoint,
-            seeds=_S.checkpoint, form="tensors", needs="torch",
+            seeds=_S.checkpoint, form="json", needs="torch",
+        ),
+        Target(
+            name="shard", what="read_weights", read=_shard, seeds=_S.shard, form="tensors",
+            needs="torch",
         ),
         Target(
             name="engine_index", what="Compiled.of", read=_engine_index,
