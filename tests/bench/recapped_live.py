@@ -42,7 +42,7 @@ from diverloop.tests.bench.recapped import PERIOD_S, TRIAL_S, figures, fitted, p
 
 NAME, DECISIONS = "recapped-participant", "recapped-decisions"
 CHUNK_S, FRAME_S, WAIT_S = 0.04, 2.0, 60.0
-SIZE, SHOWN = (1280, 800), (960, 600)
+SIZE, SHOWN = (1280, 800), (880, 550)
 SESSION = """
 [session]
 name = "a cap that is put on again"
@@ -224,7 +224,7 @@ def animated(frames: Sequence[Path], picture: Path) -> None:
     """Frames as one animated picture of few colours."""
     from PIL import Image
 
-    small = [Image.open(frame).convert("RGB").resize(SHOWN) for frame in frames]
+    small = [Image.open(frame).convert("RGB").resize(SHOWN) for frame in frames[::2]]
     palette = small[len(small) // 2].quantize(64)
     made = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in small]
     made[0].save(
