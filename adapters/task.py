@@ -115,7 +115,7 @@ class Way:
         learnt, and unless somebody names a conditioning.
     learn : callable, optional
         From what was heard to the task's own adapter, where no window is right or wrong. It takes
-        the place of cross-validation and of `Task.finish`, and is not compared with other ways.
+        the place of cross-validation and of ``Task.finish``, and is not compared with other ways.
     learns_from : TrialSpan, optional
         What is learnt from, where that is not what the decisions will be judged by.
     parts : tuple of Way

@@ -58,7 +58,7 @@ class Serving:
     from_s : float
         From a cue to the first sample that counts.
     reference : str
-        Which of the arrays says where calibration lies; it moves along, see `Reference`. Empty if
+        Which of the arrays says where calibration lies; it moves along, see ``Reference``. Empty if
         none does.
     """
 
