@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError, RecordingError
+from .corpus_array import Signal
 from .corpus_drawing import CLIP_UV, Batch, DrawPlan, chances, draw_segments
 from .corpus_files import (
     MODALITIES,
@@ -24,7 +25,6 @@ from .corpus_files import (
     SUBTYPES,
     CorpusEntry,
     CorpusWriter,
-    Signal,
     check_file,
     digest,
     read_index,

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError, RecordingError
-from .corpus_files import MODALITIES, CorpusEntry, Signal
+from .corpus_array import Signal
+from .corpus_files import MODALITIES, CorpusEntry
 
 if TYPE_CHECKING:
     import torch

@@ -13,16 +13,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from ..runtime.card import versions_now
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.json_text import json_text, parsed_json
 from ..runtime.small_file import read_small
+from .corpus_array import Signal, write_blocks
 from .downloading import file_sha256
 from .whole_files import whole_file
 
@@ -40,9 +40,6 @@ _SHARED = ("channel_names", "positions_mm", "subtypes", "licence", "credit", "co
 _NOWHERE = (float("nan"),) * 3
 _INDEX_BYTES = 1 << 30  # hundreds of thousands of recordings
 _UNLISTED_SHARE = 0.05  # of the entries may be unlisted, or a long build would rewrite for ever
-
-Signal = NDArray[np.float32]
-"""Shape (n_channels, n_times), microvolts at 500 Hz."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +219,7 @@ class CorpusWriter:
         file = f"{slug}-{entry.made_from[:8]}.npy"
         edges: list[int] = []
         with whole_file(self.folder / file) as draft:
-            n_times = _write_blocks(draft, entry, blocks, edges)
+            n_times = write_blocks(draft, entry.name, entry.n_channels, blocks, edges)
             sha256 = file_sha256(draft)
         complete = replace(
             entry,
@@ -368,39 +365,3 @@ def _entry(row: dict[str, Any], shared: dict[str, Any]) -> CorpusEntry:
         value = shared.setdefault(f"{name} {row[name]}", getattr(entry, name))
         object.__setattr__(entry, name, value)  # before anybody else has seen it
     return entry
-
-
-def _write_blocks(
-    path: Path, entry: CorpusEntry, blocks: Iterable[tuple[bool, Signal]], edges: list[int]
-) -> int:
-    """Write an array one sample of all channels after the other; returns its columns.
-
-    So a block is appended as it is, and a segment is one piece of the file.
-    """
-    n_times = 0
-    with path.open("wb") as file:
-        _write_header(file, entry.n_channels, 0)
-        for starts, block in blocks:
-            if len(block) != entry.n_channels or not np.isfinite(block).all():
-                raise RecordingError(
-                    f"{entry.name} has {len(block)} rows for {entry.n_channels} channels, or "
-                    f"values that are not finite: give finite microvolts, one row for each channel."
-                )
-            if not block.shape[1]:
-                continue
-            if starts or not edges:
-                edges.append(n_times)
-            file.write(np.ascontiguousarray(block.T, dtype="<f4").tobytes())
-            n_times += block.shape[1]
-        file.seek(0)
-        _write_header(file, entry.n_channels, n_times)
-    if not n_times:
-        raise RecordingError(f"{entry.name} has no signal to put into a corpus: leave it out.")
-    return n_times
-
-
-def _write_header(file: BinaryIO, n_channels: int, n_times: int) -> None:
-    # numpy leaves room for the last dimension to grow, so both headers are of one length.
-    shape = (n_channels, n_times)
-    told = {"descr": "<f4", "fortran_order": True, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, told)
