@@ -71,7 +71,7 @@ class Adaptation(Panel):
         layout.setContentsMargins(8, 6, 8, 6)
         layout.addLayout(top)
         layout.addWidget(self.sentence)
-        layout.addWidget(self.curve, 1)
+        layout.addWidget(self.curve, 2)
         layout.addWidget(self.table, 1)
         layout.addWidget(self.why)
         layout.addWidget(self.figures)

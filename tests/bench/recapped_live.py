@@ -224,11 +224,11 @@ def animated(frames: Sequence[Path], picture: Path) -> None:
     """Frames as one animated picture of few colours."""
     from PIL import Image
 
-    small = [Image.open(frame).convert("RGB").resize(SHOWN) for frame in frames[::2]]
-    palette = small[len(small) // 2].quantize(64)
+    small = [Image.open(frame).convert("RGB").resize(SHOWN) for frame in frames[::3]]
+    palette = small[len(small) // 2].quantize(128)
     made = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in small]
     made[0].save(
-        picture, save_all=True, append_images=made[1:], duration=120, loop=0, optimize=True
+        picture, save_all=True, append_images=made[1:], duration=150, loop=0, optimize=True
     )
 
 
@@ -270,7 +270,7 @@ def live(seed: int, before: int, after: int, encoder: str, folder: Path) -> dict
         "encoder": encoder,
         **figures(outcomes, recap_s),
         "events": report["counts"]["events"],
-        "stages": report["stages"],
+        "stages": report["latency"]["stages"],
         "verified": proof.returncode == 0,
         "verify": json.loads(proof.stdout or "{}"),
         "frames": [str(frame) for frame in frames],
