@@ -16,7 +16,7 @@ from .flicker_lock import allow
 from .hardware.mapped import mapped_as
 from .hardware.side_streams import SideStreams, sides_of
 from .runtime.beside import Company
-from .runtime.bundle import Bundle, load_bundle
+from .runtime.bundle import Bundle
 from .runtime.card import Card, pick_rows
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock
@@ -30,7 +30,7 @@ from .runtime.paradigms.flicker import Unlock
 from .runtime.plug import Plug
 from .runtime.record.tape import Tape
 from .runtime.security import vouch
-from .runtime.session import SessionConfig
+from .runtime.session import SessionConfig, session_bundle
 from .runtime.settings import build
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
@@ -153,7 +153,7 @@ def open_model(
     Parameters
     ----------
     bundle : Bundle
-        From `load_bundle` or `fit_model`.
+        From `diverloop.runtime.bundle.load_bundle` or `fit_model`.
     step_s : float, optional
         Another window step than the model's.
     adapter : mapping, optional
@@ -238,7 +238,7 @@ def open_conditioner(bundle: Bundle) -> StreamConditioner:
 def open_session_model(session: SessionConfig, *, live: bool = True) -> Model:
     """The model that a session names.
 
-    Raises what `load_bundle`, `vouch` and `open_model` raise.
+    Raises what `session_bundle`, `vouch` and `open_model` raise.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def open_session_model(session: SessionConfig, *, live: bool = True) -> Model:
     model : Model
         Fresh stages.
     """
-    bundle = load_bundle(session.model)
+    bundle = session_bundle(session)
     vouch(bundle, session.security, live=live)
     return open_model(
         bundle,

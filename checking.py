@@ -100,12 +100,11 @@ def _look_around(path: Path | None, peers: list[str], wait_s: float, json: bool)
 
 def _look_at_session(path: Path, json: bool) -> None:
     from .flicker_lock import look
-    from .runtime.bundle import load_bundle
     from .runtime.doctor import Finding
-    from .runtime.session import read_session
+    from .runtime.session import read_session, session_bundle
 
     session = read_session(path)
-    bundle = load_bundle(session.model)
+    bundle = session_bundle(session)
     card = bundle.card
     model = f"{card.task}, {card.encoder}: {', '.join(card.classes)}"
     findings = [

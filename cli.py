@@ -24,6 +24,7 @@ from . import (
     montage_commands,
     protocol_commands,
     record_commands,
+    registry_commands,
     screen_commands,
     study_commands,
     timing_commands,
@@ -334,6 +335,7 @@ app.add_typer(engine_commands.bench, name="bench")
 app.add_typer(key_commands.keys, name="keys")
 app.add_typer(timing_commands.timing, name="timing")
 app.add_typer(trust_commands.trust, name="trust")
+app.add_typer(registry_commands.models, name="models")
 app.add_typer(montage_commands.montage, name="montage")
 app.add_typer(study_commands.app, name="study")
 app.add_typer(cohort_commands.app, name="cohort")

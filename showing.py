@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from .flicker_lock import allow
 from .hardware.simulated_speller import items_of
-from .runtime.bundle import load_bundle
 from .runtime.card import Card
 from .runtime.errors import ConfigError
 from .runtime.guide_file import read_guide
@@ -18,7 +17,7 @@ from .runtime.paradigms.flicker import FlickerPlan, Unlock
 from .runtime.paradigms.neurofeedback import NeurofeedbackPlan
 from .runtime.paradigms.profiles import Profile, profile_named
 from .runtime.paradigms.speller import SpellerPlan
-from .runtime.session import SessionConfig, read_session
+from .runtime.session import SessionConfig, read_session, session_bundle
 from .runtime.settings import build
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ def picture_for(path: Path, asked: Asked, overrides: Mapping[str, str] | None = 
     if _is_guide(path):
         return Instruction(read_guide(path, overrides).plan)
     session = read_session(path, overrides)
-    return picture_of(session, load_bundle(session.model).card, asked)
+    return picture_of(session, session_bundle(session).card, asked)
 
 
 def picture_of(session: SessionConfig, card: Card, asked: Asked) -> Picture:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .adaptation_config import AdaptationConfig
 from .beside_config import BesideConfig
+from .bundle import Bundle, load_bundle
 from .catalog import CATALOG, find, nearest
 from .control_config import ControlConfig
 from .errors import ConfigError
@@ -29,6 +30,7 @@ from .session_config import SessionConfig as SessionConfig
 from .session_config import SidePart as SidePart
 from .settings import build, checked, convert, named, refuse_unknown, types_of
 from .signal.condition_config import ConditionConfig
+from .store.kept_models import SCHEME, KeptModels, checked_hash
 from .timing_offset import timing_of
 from .toml_file import parse_toml, read_file, read_toml
 from .watchdog_config import WatchdogConfig
@@ -139,11 +141,13 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         missing = "session.name" if "name" not in head else "model.bundle"
         raise ConfigError(f"{missing} is missing; a session needs it.")
     security = build(SecurityConfig, tables.get("security", {}), "security")
+    path, sha256 = _bundle_path(folder, model["bundle"])
     sinks = _array(tables, "sinks")
     return SessionConfig(
         name=head["name"],
         source=part_of("source", tables["source"], "source"),
-        model=folder / _expanded("model.bundle", model["bundle"]),
+        model=path,
+        model_sha256=sha256,
         beside=_sides(_array(tables, "beside")),
         sinks=tuple(part_of("sink", sink, f"sinks[{place}]") for place, sink in enumerate(sinks)),
         feedback=_feedback(tables.get("feedback", {})),
@@ -172,6 +176,29 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
     )
 
 
+def session_bundle(session: SessionConfig) -> Bundle:
+    """Open the model that a session names.
+
+    Parameters
+    ----------
+    session : SessionConfig
+        Checked settings.
+
+    Returns
+    -------
+    bundle : Bundle
+        From its path, or, named by its hash, from the models that this machine keeps.
+
+    Raises
+    ------
+    BundleError
+        If it is not there, damaged, or another than the one that was named.
+    """
+    if session.model_sha256:
+        return KeptModels(session.model.parent).load(session.model_sha256)
+    return load_bundle(session.model)
+
+
 def tables_of(session: SessionConfig) -> dict[str, Any]:
     """Write a session as the tables of a session file: the way back from `parse_session`.
 
@@ -187,7 +214,7 @@ def tables_of(session: SessionConfig) -> dict[str, Any]:
     """
     head = {key: getattr(session, key) for key in _HEAD if key == "name" or getattr(session, key)}
     model = {
-        "bundle": str(session.model),
+        "bundle": f"{SCHEME}{session.model_sha256}" if session.model_sha256 else str(session.model),
         "step_s": session.step_s,
         "engine": session.engine,
         "engine_fallback": session.engine_fallback,
@@ -295,6 +322,17 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 def _path(name: str, folder: Path, text: str) -> Path | None:
     return folder / _expanded(name, text) if text else None
+
+
+def _bundle_path(folder: Path, text: str) -> tuple[Path, str]:
+    """Where the model lies, and the hash it was named by; empty for one named by its path."""
+    if not text.startswith(SCHEME):
+        return folder / _expanded("model.bundle", text), ""
+    try:
+        sha256 = checked_hash(text)
+    except ConfigError as error:
+        raise ConfigError(f"model.bundle: {error}") from error
+    return KeptModels().path_of(sha256), sha256
 
 
 def _expanded(name: str, text: str) -> Path:

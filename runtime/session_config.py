@@ -62,6 +62,8 @@ class SessionConfig:
         Where samples come from.
     model : Path
         The fitted bundle that decodes; it brings its own conditioning and windows.
+    model_sha256 : str
+        Its hash, if the session names the model by it: then any other is refused.
     beside : tuple of SidePart
         Other streams, which are recorded and watched, and masked where they are missing.
     sinks : tuple of PartConfig
@@ -117,6 +119,7 @@ class SessionConfig:
     name: str
     source: PartConfig
     model: Path
+    model_sha256: str = ""
     beside: tuple[SidePart, ...] = ()
     sinks: tuple[PartConfig, ...] = ()
     feedback: Mapping[str, Any] = field(default_factory=dict)
