@@ -17,7 +17,7 @@ EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
 
-.PHONY: help setup demo test test-long lint docs docs-check bench sbom audit clean
+.PHONY: help setup demo test test-long lint docs docs-check bench sbom audit dist clean
 
 help:
 	@echo "make demo    install, then run the closed loop on a simulated participant"
@@ -29,6 +29,7 @@ help:
 	@echo "make docs    build the documentation into docs/_build/html"
 	@echo "make sbom    bill of materials of the environment, build/sbom.cdx.json"
 	@echo "make audit   ask the vulnerability service about every package (needs the network)"
+	@echo "make dist    build sdist and wheel into dist/, the same bytes each time"
 	@echo "make bench   measure the loop's own cost on this machine"
 	@echo "make clean   remove $(VENV) and everything that was built"
 	@echo "Add PYTHON=/path/to/python to choose the interpreter, ARGS='...' to pass arguments on."
@@ -137,6 +138,9 @@ sbom: $(VENV)/.ready-supply
 # Ends well only if the service answered and knows nothing against any package.
 audit: $(VENV)/.ready-supply
 	@$(BIN)/python .ci/supply.py audit
+
+dist: setup
+	@$(BIN)/python .ci/dist.py
 
 bench: setup
 	@$(BIN)/diverloop bench loop $(ARGS)

@@ -26,7 +26,8 @@ from .cohort_fitting import sources_of
 from .cohort_replaying import READ_BY
 from .corpus_building import build_corpus
 from .corpus_recipe import CorpusSource
-from .decoders.corpus_files import CorpusEntry, Signal
+from .decoders.corpus_array import Signal
+from .decoders.corpus_files import CorpusEntry
 from .decoders.whole_files import whole_file
 from .runtime.errors import ConfigError, RecordingError
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .corpus_files import MODALITIES, CorpusEntry, Signal
+from .corpus_array import Signal
+from .corpus_files import MODALITIES, CorpusEntry
 from .student import Student
 from .teacher import Teacher
 

@@ -11,6 +11,9 @@ from .errors import RecordingError
 from .json_text import parsed_json
 from .messages import Message, Turn
 
+FORMAT_VERSION = 1
+"""Of a line; one without a format is of before there were any, and means the same."""
+
 
 class DecisionLog:
     """A watcher that writes every decision to a file.
@@ -47,11 +50,12 @@ def decision_record(turn: Turn) -> dict[str, Any]:
     Returns
     -------
     record : dict
-        Sample range, probabilities (None where NaN), label, command, velocity if there is one,
-        epoch and latency.
+        Format, sample range, probabilities (None where NaN), label, command, velocity if there is
+        one, epoch and latency.
     """
     decision, times = turn.decision, turn.times
     record = {
+        "format": FORMAT_VERSION,
         "first_sample": decision.first_sample,
         "stop_sample": decision.stop_sample,
         "probabilities": {
@@ -101,5 +105,10 @@ def read_decisions(path: str | Path) -> list[dict[str, Any]]:
         raise RecordingError(
             f"{path} is no log of decisions, which has a mapping on each line: give a file that a "
             f"session wrote."
+        )
+    if other := {record.get("format", FORMAT_VERSION) for record in records} - {FORMAT_VERSION}:
+        raise RecordingError(
+            f"{path} has lines of format {min(map(str, other))}, this diverloop reads "
+            f"{FORMAT_VERSION}: use the diverloop that wrote it, or a newer one."
         )
     return records

@@ -15,6 +15,10 @@ from .small_file import read_small
 
 Scalar = str | float | int
 
+SETTINGS_FORMAT = 1
+"""What every file of settings may say of itself, as ``format = 1`` above its tables; one that says
+nothing is of format 1. Grows when a key changes its meaning."""
+
 _MOST_BYTES = 256 * 1024
 _MOST_PARTS = 16  # of a dotted key: the parser's memory grows with their square
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
@@ -91,17 +95,30 @@ def parse_toml(content: bytes, where: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If they are not TOML, or nested as no settings are.
+        If they are not TOML, nested as no settings are, or of another format.
     """
     try:
         text = content.decode().replace("\r\n", "\n")
         if _LONG_KEY.search(text):
             raise ValueError(f"it holds a key of more than {_MOST_PARTS} parts")
-        return tomllib.loads(text)
+        return _of_this_format(tomllib.loads(text), where)
     except RecursionError as error:
         raise ConfigError(f"{where} is nested too deeply: no settings are.") from error
+    except ConfigError:
+        raise
     except ValueError as error:  # TOML, UTF-8, or a number of thousands of digits
         raise ConfigError(f"{where} is not valid TOML: {error}.") from error
+
+
+def _of_this_format(tables: dict[str, Any], where: str) -> dict[str, Any]:
+    """The tables without the format that they name, if it is one that is understood."""
+    told = tables.pop("format", SETTINGS_FORMAT)
+    if isinstance(told, bool) or told != SETTINGS_FORMAT:
+        raise ConfigError(
+            f"{where} has format {told!r}, this diverloop reads {SETTINGS_FORMAT}: use the "
+            f"diverloop that it was written for, or a newer one."
+        )
+    return tables
 
 
 def put_table(path: Path, keys: tuple[str, ...], values: Mapping[str, Scalar]) -> None:
@@ -132,8 +149,8 @@ def put_table(path: Path, keys: tuple[str, ...], values: Mapping[str, Scalar]) -
     text = _with_table(path.read_text(encoding="utf-8"), lines)
     try:
         content = text.encode()
-        written = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeEncodeError):
+        written = parse_toml(content, f"The file {path}")
+    except (ConfigError, UnicodeEncodeError):
         written = {}
     if written != wanted:
         raise ConfigError(

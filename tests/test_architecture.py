@@ -154,6 +154,7 @@ OF_THE_WHOLE = (
     "replay",
     "test_architecture.py",
     "test_documented.py",
+    "test_formats.py",
     "test_live.py",
     "test_mne_lsl.py",
     "test_packaging.py",

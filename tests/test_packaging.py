@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = [name.split(".")[1:] for name in PROJECT["tool"]["setuptools"]["packages"]]
-HEAVY = {"torch", "mne", "scikit-learn", "pyriemann", "pyside6", "pyside6-essentials", "tensorrt"}
+HEAVY = {"torch", "mne", "pyside6", "pyside6-essentials", "tensorrt"}
 
 
 def product_files() -> set[str]:

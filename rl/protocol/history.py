@@ -151,9 +151,15 @@ def read_history(path: Path) -> History:
     try:
         told = parsed_json(data)
         claimed = told.pop("sha256")
-        known = told.pop("format") == FORMAT and claimed == _hash({"format": FORMAT, **told})
+        written_as = told.pop("format")
+        known = written_as != FORMAT or claimed == _hash({"format": FORMAT, **told})
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ConfigError(f"{path} is no {WHAT}: put it back from a copy.") from error
+    if written_as != FORMAT:
+        raise ConfigError(
+            f"The {WHAT} {path} has format {written_as!r}, this diverloop reads {FORMAT!r}: use "
+            f"the diverloop that wrote it, or a newer one."
+        )
     if not known:
         raise ConfigError(
             f"The {WHAT} {path} was changed or damaged, its hash is another: put it back from a "

@@ -21,6 +21,7 @@ from ..errors import RecordingError
 from ..messages import Event, EventKind, Message
 from ..stages import Clock
 from .audit_chain import (
+    FORMAT_VERSION,
     HEAD_NAME,
     LOG_NAME,
     TORN,
@@ -205,7 +206,7 @@ class AuditLog:
             self._file = -1
 
     def _origin(self) -> dict[str, Any]:
-        return {"log": self._id, "format": 1, "public_key": public_text(self._key)}
+        return {"log": self._id, "format": FORMAT_VERSION, "public_key": public_text(self._key)}
 
     def _withdraw(self) -> None:
         """Leave nothing of a log that could not be begun: the folder can be used again."""

@@ -22,6 +22,8 @@ LOG_NAME = "audit.jsonl"
 """The entries, one a line."""
 HEAD_NAME = "audit.head.json"
 """What was signed last."""
+FORMAT_VERSION = 1
+"""Of the log; its first entry names it."""
 TORN = "torn_sha256"
 """Detail by which an entry names the torn line before it."""
 
@@ -289,6 +291,11 @@ def _read_entry(line: bytes, number: int, before: list[AuditEntry]) -> AuditEntr
         raise _Fault(
             f"Line {number} of the log holds entry {entry.n} where entry {len(before)} belongs: "
             f"entries were deleted, repeated or moved."
+        )
+    if not before and (version := entry.details.get("format", FORMAT_VERSION)) != FORMAT_VERSION:
+        raise _Fault(
+            f"The log has format {version!r}, this diverloop reads {FORMAT_VERSION}: use the "
+            f"diverloop that wrote it, or a newer one."
         )
     start = text_hash(str(entry.details.get("log")))
     if entry.previous != (before[-1].hash if before else start):

@@ -26,6 +26,9 @@ from .signing import KEY_NAME, configuration_folder, fingerprint, load_or_create
 TRUSTED_NAME = "trusted.json"
 """The list's file in the configuration folder."""
 
+FORMAT_VERSION = 1
+"""Of the list; one without a format is of before there were any, and reads the same."""
+
 _MOST_BYTES = 1_000_000
 
 
@@ -144,9 +147,12 @@ def read_trusted(folder: Path | None = None) -> tuple[TrustedKey, ...]:
     try:
         if len(content) > _MOST_BYTES:
             raise ValueError(f"it is longer than {_MOST_BYTES} bytes")
-        keys = msgspec.convert(json.loads(content)["keys"], tuple[TrustedKey, ...])
+        told = json.loads(content)
+        if (version := told.get("format", FORMAT_VERSION)) != FORMAT_VERSION:
+            raise ValueError(f"it has format {version!r}, this diverloop reads {FORMAT_VERSION}")
+        keys = msgspec.convert(told["keys"], tuple[TrustedKey, ...])
         return tuple(replace(key, fingerprint=_as_fingerprint(key.fingerprint)) for key in keys)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is no list of trusted keys ({error}): put it back from a copy, or move it "
             f"away and add the keys again."
@@ -252,7 +258,9 @@ def _write(folder: Path, keys: tuple[TrustedKey, ...]) -> None:
     """Replace the list, whole or not at all."""
     path = folder / TRUSTED_NAME
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    text = json.dumps({"format": 1, "keys": msgspec.to_builtins(keys)}, indent=2) + "\n"
+    text = (
+        json.dumps({"format": FORMAT_VERSION, "keys": msgspec.to_builtins(keys)}, indent=2) + "\n"
+    )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -138,8 +138,8 @@ class HubPlace:
         from huggingface_hub import errors
 
         # Their own base classes, by whatever name their HTTP library goes in this version.
-        foreign = (*errors.HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
-        xet = getattr(errors, "XetDownloadError", OSError)
+        foreign: Any = (*errors.HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
+        xet: Any = getattr(errors, "XetDownloadError", OSError)
         where = f"hf://{self.repository}@{self.revision}"
         try:
             yield
@@ -186,12 +186,12 @@ def _api() -> Any:
                 f"{name} is set, so nothing is asked of a hub: unset it, or use folder:/path."
             )
     try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub import HfApi, utils
     except ImportError as error:
         raise ConfigError(
             f"hf:// needs huggingface_hub ({error}): install the extra with pip install "
             f"'diverloop[hub]', or use folder:/path."
         ) from error
-    disable_progress_bars()
+    quiet: Any = utils
+    quiet.disable_progress_bars()
     return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="diverloop")

@@ -156,10 +156,7 @@ class FolderPlace:
             found = sorted(one for one in self.path.iterdir() if one.suffix == ".bundle")
         except OSError as error:
             raise _unreadable(self.path, error) from error
-        if sha256 is not None:
-            wanted = [one for one in found if _is(one, sha256)]
-        else:
-            wanted = found
+        wanted = found if sha256 is None else [one for one in found if _is(one, sha256)]
         if len(wanted) == 1:
             return wanted[0]
         if sha256 is not None:

@@ -60,6 +60,7 @@ def test_what_is_written_is_what_is_read_one_line_a_decision(tmp_path):
 
 def test_a_record_names_samples_probabilities_label_command_weights_and_latency():
     assert decision_record(turn()) == {
+        "format": 1,
         "first_sample": 100,
         "stop_sample": 350,
         "probabilities": {"left": 0.75, "right": 0.25},
