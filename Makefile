@@ -92,12 +92,14 @@ QUICKLY = $(BIN)/python -m pytest -m "not live and not long" -n 2 --dist loadfil
 # What opens streams between processes keeps time, so it runs alone, after all that does not.
 test: setup
 ifeq ($(strip $(ARGS)),)
-	@$(QUICKLY) --junitxml=build/windows.xml tests/gui
-	@$(QUICKLY) --junitxml=build/decoders.xml tests/adapters tests/decoders tests/rl
-	@$(QUICKLY) --junitxml=build/tests.xml --ignore=tests/gui --ignore=tests/adapters \
-	    --ignore=tests/decoders --ignore=tests/rl
-	@$(BIN)/python -m pytest -m live --junitxml=build/live.xml \
-	    $$(grep -rl --include='test_*.py' 'mark\.live' tests)
+	@failed=0; \
+	$(QUICKLY) --junitxml=build/windows.xml tests/gui || failed=1; \
+	$(QUICKLY) --junitxml=build/decoders.xml tests/adapters tests/decoders tests/rl || failed=1; \
+	$(QUICKLY) --junitxml=build/tests.xml --ignore=tests/gui --ignore=tests/adapters \
+	    --ignore=tests/decoders --ignore=tests/rl || failed=1; \
+	$(BIN)/python -m pytest -m live --junitxml=build/live.xml \
+	    $$(grep -rl --include='test_*.py' 'mark\.live' tests) || failed=1; \
+	exit $$failed
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

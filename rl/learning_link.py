@@ -54,7 +54,7 @@ class LinkConfig:
     most_waiting : int
         Trials and rewards that it may be behind, 1 to 10000; beyond it they are dropped.
     most_per_look : int
-        Answers between two looks of the session; more is a flood.
+        Answers between two looks of the session, or to one thing; more is a flood.
     """
 
     start_s: float = 60.0
@@ -213,6 +213,10 @@ class LearningLink:
             return
         if not isinstance(answer, Learnt) or not self._acknowledged <= answer.after <= self._n:
             raise Rubbish("something out of turn")
+        # Who looks often never sees many at once.
+        self._repeated = self._repeated + 1 if answer.after == self._acknowledged else 0
+        if self._repeated > self._config.most_per_look:
+            raise Rubbish(f"{self._repeated} answers to one thing, which is a flood")
         self._acknowledged = answer.after
         while self._sent and self._sent[0][0] <= answer.after:
             self._sent.popleft()
@@ -238,7 +242,7 @@ class LearningLink:
 
     def _begin(self) -> None:
         self._sent.clear()
-        self._acknowledged = self._n
+        self._acknowledged, self._repeated = self._n, 0
         try:
             self._child = Child(self._start, TYPES, self._longest)
         except OSError as error:
