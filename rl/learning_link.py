@@ -112,7 +112,7 @@ class LearningLink:
         self._config, self._start = config or LinkConfig(), start or module_starter(PROCESS)
         self._longest = 2 * sum(a.nbytes for a in head.to_arrays().values()) + _SLACK_BYTES
         self._newest: Proposal | None = None
-        self._n = self._acknowledged = 0
+        self._n = self._acknowledged = self._repeated = 0
         self._sent: deque[tuple[int, float]] = deque()
         self._rests_on: deque[tuple[int, int]] = deque(maxlen=_MOST_NUMBERS)
         self._child: Child | None = None

@@ -1,4 +1,4 @@
-"""What is written says which format it has; another one is refused in one sentence, none is guessed."""
+"""What is written says which format it has; another one is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_settings_name_their_format_or_none_and_another_is_refused():
     assert parse_toml(b"format = 1\n[a]\nb = 2\n", "x") == {"a": {"b": 2}}
     assert parse_toml(b"[a]\nb = 2\n", "x") == {"a": {"b": 2}}
     for other in (b"2", b"true", b'"1"'):
-        with pytest.raises(ConfigError, match="x has format .*, this diverloop reads 1: use"):
+        with pytest.raises(ConfigError, match=r"x has format .*, this diverloop reads 1: use"):
             parse_toml(b"format = " + other + b"\n", "x")
 
 
@@ -73,6 +73,6 @@ def test_a_bundle_of_another_format_is_refused(tmp_path, version):
     save_bundle(bundle(), tmp_path / "m.bundle")
     card = tmp_path / "m.bundle" / "card.json"
     card.write_text(json.dumps(json.loads(card.read_text()) | {"format_version": version}))
-    with pytest.raises(BundleError, match="has format version .*, this diverloop reads 1 to 1"):
+    with pytest.raises(BundleError, match=r"has format version .*, this diverloop reads 1 to 1"):
         load_bundle(tmp_path / "m.bundle")
     assert replace(bundle().card).format_version == 1

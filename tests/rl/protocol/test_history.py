@@ -39,7 +39,9 @@ def test_another_file_is_refused(tmp_path, text):
     path = tmp_path / "p07.json"
     write_history(path, HISTORY)
     path.write_text(text)
-    with pytest.raises(ConfigError, match=r"no protocol file|its hash is another|has format 1, this"):
+    with pytest.raises(
+        ConfigError, match=r"no protocol file|its hash is another|has format 1, this"
+    ):
         read_history(path)
 
 
