@@ -356,6 +356,7 @@ def test_only_what_befell_watchers_and_the_machine_is_left_out(kind):
     left_out = kind in (
         EventKind.OVERFLOW, EventKind.RECORDER, EventKind.ENGINE, EventKind.FAILED,
         EventKind.WATCHDOG, EventKind.SENT, EventKind.STOPPED, EventKind.LEARNER,
+        EventKind.SECOND_STAGE,
     )  # fmt: skip
     for recorded, replayed in (([turn(), event], [turn()]), ([turn()], [turn(), event])):
         assert (compared(recorded, replayed).first is None) == left_out

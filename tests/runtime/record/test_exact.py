@@ -107,7 +107,7 @@ def test_the_sessions_above_hold_all_that_can_go_wrong():
         EventKind.RATE, EventKind.OVERFLOW, EventKind.SOURCE_LOST, EventKind.RIPPLE,
         EventKind.IMPOSTOR, EventKind.MASKED,
         EventKind.SEIZURE, EventKind.BLANKED, EventKind.CLEANED, EventKind.ENGINE,
-        EventKind.FAILED, EventKind.LEARNER,
+        EventKind.FAILED, EventKind.LEARNER, EventKind.SECOND_STAGE,
         EventKind.LISTENING, EventKind.CORRECTED, EventKind.BREAK, EventKind.WATCHDOG,
         EventKind.STIMULATION, EventKind.STOPPED, EventKind.SENT, *seldom,
     } | (kinds & seldom)  # fmt: skip
