@@ -1,8 +1,9 @@
 """What is written says which format it has; another one is refused in one sentence.
 
-`formats/` holds stored samples of what can come from another machine or another year: NAME-VERSION,
-or NAME-none for one of before there were formats. They are never made anew. Who makes a format 2 adds
-samples of it; those of 1 then have to be read, or refused, and a test here says which.
+`formats/` holds stored samples of what can come from another machine or another year:
+NAME-VERSION, or NAME-none for one of before there were formats. They are never made anew. Who makes
+a format 2 adds samples of it; those of 1 then have to be read, or refused, and a test here says
+which.
 """
 
 from __future__ import annotations
