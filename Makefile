@@ -17,7 +17,7 @@ EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
 
-.PHONY: help setup demo test test-long lint docs docs-check bench sbom audit dist clean
+.PHONY: help setup demo test test-long lint docs docs-check bench sbom audit dist standalone clean
 
 help:
 	@echo "make demo    install, then run the closed loop on a simulated participant"
@@ -30,6 +30,7 @@ help:
 	@echo "make sbom    bill of materials of the environment, build/sbom.cdx.json"
 	@echo "make audit   ask the vulnerability service about every package (needs the network)"
 	@echo "make dist    build sdist and wheel into dist/, the same bytes each time"
+	@echo "make standalone  a folder that runs without a Python, from the wheel in dist/"
 	@echo "make bench   measure the loop's own cost on this machine"
 	@echo "make clean   remove $(VENV) and everything that was built"
 	@echo "Add PYTHON=/path/to/python to choose the interpreter, ARGS='...' to pass arguments on."
@@ -74,6 +75,11 @@ $(VENV)/.ready-lint: $(READY)
 $(VENV)/.ready-docs: $(READY)
 	@echo "docs: installing diverloop[docs]"
 	@$(PIP) install -e '.[docs]'
+	@touch $@
+
+$(VENV)/.ready-dist: $(READY)
+	@echo "dist: installing diverloop[dist]"
+	@$(PIP) install -e '.[dist]'
 	@touch $@
 
 $(VENV)/.ready-supply: $(READY)
@@ -141,8 +147,12 @@ sbom: $(VENV)/.ready-supply
 audit: $(VENV)/.ready-supply
 	@$(BIN)/python .ci/supply.py audit
 
-dist: setup
+dist: $(VENV)/.ready-dist
 	@$(BIN)/python .ci/dist.py
+	@$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+
+standalone: dist
+	@$(BIN)/python .ci/standalone.py
 
 bench: setup
 	@$(BIN)/diverloop bench loop $(ARGS)

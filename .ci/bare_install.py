@@ -101,23 +101,29 @@ def tried(name: str, python: str, wheel: Path, asked: argparse.Namespace) -> dic
             "install": [str(binaries / "python"), "-m", "pip", "install", "-q", what],
             **commands(str(binaries / "diverloop"), empty, asked),
         }
-        for step, command in steps.items():
-            started = time.monotonic()
-            done = call([word.format(**row.get("found", {})) for word in command], empty, folder)
-            row["steps"][step] = round(time.monotonic() - started, 1)
-            if done.returncode:
-                row["failed"] = {"step": step, "status": done.returncode, "said": tail(done)}
-                return row
-            if step == "install":
-                row["installed_mb"] = megabytes(venv)
-            if step == "demo":
-                (bundle,) = (empty / "kept").glob("*.bundle")
-                (empty / "s.toml").write_text(SESSION.format(bundle=bundle.as_posix()))
-                row["found"] = {"bundle": str(bundle)}
-            if step == "run":
-                row["found"]["recording"] = json.loads(done.stdout)["recording"]
-        row.pop("found", None)
-        return {**row, "works": True}
+        done = run_steps(steps, empty, row)
+        return {**done, "installed_mb": megabytes(venv)}
+
+
+def run_steps(steps: dict[str, list[str]], empty: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """Run commands one after the other in an empty folder, until one fails.
+
+    What the demonstration kept and where the session was recorded is put into the commands after.
+    """
+    found: dict[str, str] = {}
+    for step, command in steps.items():
+        started = time.monotonic()
+        done = call([word.format(**found) for word in command], empty, empty.parent)
+        row["steps"][step] = round(time.monotonic() - started, 1)
+        if done.returncode:
+            return {**row, "failed": {"step": step, "status": done.returncode, "said": tail(done)}}
+        if step == "demo":
+            (bundle,) = (empty / "kept").glob("*.bundle")
+            (empty / "s.toml").write_text(SESSION.format(bundle=bundle.as_posix()))
+            found["bundle"] = str(bundle)
+        if step == "run":
+            found["recording"] = json.loads(done.stdout)["recording"]
+    return {**row, "works": True}
 
 
 def commands(diverloop: str, empty: Path, asked: argparse.Namespace) -> dict[str, list[str]]:

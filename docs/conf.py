@@ -49,7 +49,10 @@ nitpick_ignore_regex = [
     # Torch, and base classes from elsewhere, which autodoc links by itself.
     ("py:obj", r"torch\..*"),
     ("py:class", r"(torch|PySide6|gymnasium|socket)\..*"),
-    ("py:class", r"(enum|typing|collections|numpy|json|abc|builtins|pathlib)\..*|\w*Error|object|Protocol"),
+    (
+        "py:class",
+        r"(enum|typing|collections|numpy|json|abc|builtins|pathlib)\..*|\w*Error|object|Protocol",
+    ),
 ]
 
 

@@ -60,6 +60,10 @@ class Person:
     revoked: str = ""
 
 
+FORMAT_VERSION = 1
+"""Of the list of people."""
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     people: list[Person]
@@ -180,7 +184,7 @@ class People:
 
     def _write(self, everybody: object) -> None:
         people: list[Person] = list(everybody)  # type: ignore[call-overload]
-        data = msgspec.json.format(msgspec.json.encode(_File(format=1, people=people)))
+        data = msgspec.json.format(msgspec.json.encode(_File(format=FORMAT_VERSION, people=people)))
         write_private(self.path, data + b"\n", _WHAT)
 
     def _refresh(self) -> None:
@@ -218,10 +222,14 @@ class People:
             ) from error
         by_key = {person.public_key: person for person in held.people}
         names = {person.name for person in held.people}
-        if held.format != 1 or not len(by_key) == len(names) == len(held.people):
+        if held.format != FORMAT_VERSION:
             raise ConfigError(
-                f"The {_WHAT} {self.path} is of another format, or has somebody twice: put it back "
-                f"from a copy."
+                f"The {_WHAT} {self.path} has format {held.format}, this diverloop reads "
+                f"{FORMAT_VERSION}: use the diverloop that wrote it, or a newer one."
+            )
+        if not len(by_key) == len(names) == len(held.people):
+            raise ConfigError(
+                f"The {_WHAT} {self.path} has somebody twice: put it back from a copy."
             )
         return by_key
 

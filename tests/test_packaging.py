@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import io
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
+
+from diverloop import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -144,3 +150,48 @@ def test_a_bill_of_materials_names_every_package_whatever_its_spelling(supply):
     }
     assert supply.missing(bill, ["rich", "ruamel.yaml", "diverloop"]) == []
     assert supply.missing(bill, ["rich", "numpy", "diverloop"]) == ["numpy"]
+
+
+def test_what_is_cited_has_the_version_and_the_licence_that_is_installed():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (cited["cff-version"], cited["type"]) == ("1.2.0", "software")
+    assert (cited["version"], cited["license"]) == (__version__, PROJECT["project"]["license"])
+    assert {"message", "title", "authors"} <= cited.keys()
+
+
+@pytest.fixture(scope="module")
+def dist():
+    """The script that builds what is released."""
+    spec = importlib.util.spec_from_file_location("dist", ROOT / ".ci" / "dist.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def packed(folder: Path, names: list[str], mtime: int, mode: int) -> tuple[Path, Path]:
+    """The same two files as a source archive and as a wheel, packed by somebody at some time."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"content of {name}")
+        os.utime(path, (mtime, mtime))
+        path.chmod(mode)
+    with tarfile.open(folder / "a.tar.gz", "w:gz") as archive:
+        for name in names:
+            archive.add(folder / name, name)
+    with ZipFile(folder / "a.whl", "w") as archive:
+        for name in names:
+            archive.write(folder / name, name)
+    return folder / "a.tar.gz", folder / "a.whl"
+
+
+def test_who_built_it_and_when_leaves_no_trace_in_what_is_released(dist, tmp_path):
+    names = ["a-1.dist-info/RECORD", "a/b.py"]
+    one = packed(tmp_path / "one", names, 1_700_000_000, 0o644)
+    two = packed(tmp_path / "two", names[::-1], 1_800_000_000, 0o600)
+    assert dist.plain_tar(one[0], 1_750_000_000) == dist.plain_tar(two[0], 1_750_000_000)
+    wheels = [dist.plain_zip(path, 1_750_000_000) for path in (one[1], two[1])]
+    assert wheels[0] == wheels[1]
+    with ZipFile(io.BytesIO(wheels[0])) as archive:
+        assert archive.namelist() == names[::-1]  # RECORD is last
+        assert archive.read("a/b.py") == b"content of a/b.py"
