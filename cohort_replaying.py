@@ -18,7 +18,7 @@ from .adapters.scorer import Judgement
 from .adapters.task import Task
 from .assembly import Model, assemble, open_model
 from .cohort.item import ColumnType, Item, Place, Recipe
-from .hardware.recordings import READERS
+from .hardware.recordings import READERS, marked_id
 from .hardware.replay import ReplayConfig, ReplaySource
 from .runtime.bundle import Bundle, load_bundle
 from .runtime.catalog import find
@@ -191,7 +191,7 @@ def replay_item(item: Item, settings: ReplaySettings, place: Place) -> dict[str,
         **counts,
         **judged,
         "model_sha256": model.sha256,
-        "fitted_on": _data_id(source, place) in learnt,
+        "fitted_on": not learnt.isdisjoint(_data_ids(source, place)),
         "engine": model.engine,
     }
 
@@ -217,11 +217,17 @@ def _model_for(source: ReplayConfig, settings: ReplaySettings) -> Model:
     )
 
 
-def _data_id(source: ReplayConfig, place: Place) -> str:
-    """What a card calls this recording's bytes."""
+def _data_ids(source: ReplayConfig, place: Place) -> set[str]:
+    """What a card may call this recording: by its bytes, or by those of its events, too.
+
+    The latter is what it is called where it has no markers but those of the table beside it.
+    """
     if Path(source.path).suffix.lower() in _SEVERAL_FILES:
-        return ReplaySource(source, VirtualClock()).recording.data_id
-    return place.sha256[0] if place.sha256 else ""
+        return {ReplaySource(source, VirtualClock()).recording.data_id}
+    own = place.sha256[:1]
+    if not (source.events and own):
+        return set(own)
+    return {*own, marked_id(own[0], place.sha256[-1])}
 
 
 @lru_cache(maxsize=16)

@@ -212,9 +212,25 @@ def _marked_beside(recording: Recording, file: Path) -> Recording:
     from .bids_events import with_events
 
     marked = with_events(recording, table)
-    together = hashlib.sha256(f"{recording.data_id}{data_id_of([table])}".encode()).hexdigest()
+    together = marked_id(recording.data_id, data_id_of([table]))
     said = f"It has no markers of its own; they are those of {table.name}."
     return replace(marked, data_id=together, notes=(*marked.notes, said))
+
+
+def marked_id(recording: str, table: str) -> str:
+    """What a recording is called that has its markers from a table beside it.
+
+    Parameters
+    ----------
+    recording, table : str
+        SHA-256 of both, as `data_id_of` gives them.
+
+    Returns
+    -------
+    data_id : str
+        Another one as soon as either changes.
+    """
+    return hashlib.sha256(f"{recording}{table}".encode()).hexdigest()
 
 
 def describe(recording: Recording) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from diverloop.cohort.finding import find_recordings
 from diverloop.cohort.item import Place
 from diverloop.cohort_replaying import COLUMNS, ReplaySettings, replay_item, replay_recipe
+from diverloop.hardware.recordings import data_id_of, read_recording
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.running import RunOptions, run_session
-from diverloop.runtime.bundle import load_bundle
+from diverloop.runtime.bundle import load_bundle, save_bundle
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.errors import SchemaMismatch
 from diverloop.runtime.session import PartConfig, SessionConfig
@@ -91,3 +94,23 @@ def test_the_recipe_knows_models_by_hash_and_not_by_path(folder):
     recipe = replay_recipe(settings(folder, "eeg16"))
     assert str(folder) not in json.dumps(dict(recipe.identity))
     assert recipe.readers[".edf"] == "mne"
+
+
+def test_what_was_fitted_on_is_marked_where_a_table_beside_it_gave_the_markers(folder, tmp_path):
+    data = tmp_path / "dataset"
+    (data / "sub-1" / "eeg").mkdir(parents=True)
+    (data / "dataset_description.json").write_text("{}")
+    none = {"ev_sample": np.array([], int), "ev_label": np.array([], str)}
+    path = write_npz(data / "sub-1" / "eeg" / "sub-1_task-mi_eeg.npz", seconds=20.0, **none)
+    table = path.with_name("sub-1_task-mi_events.tsv")
+    table.write_text("onset\ttrial_type\n1.0\tleft\n")
+    known = load_bundle(folder / "eeg16.bundle")
+    part = replace(known.card.trained_on[0], data_id=read_recording(path).data_id)
+    save_bundle(
+        replace(known, card=replace(known.card, trained_on=(part,))), tmp_path / "eeg16.bundle"
+    )
+    place = Place(folder=tmp_path, key="ab", sha256=(data_id_of([path]), data_id_of([table])))
+    (found,) = find_recordings(data, (".npz",))
+    assert replay_item(found, settings(tmp_path, "eeg16"), place)["fitted_on"] is True
+    other = replace(place, sha256=(data_id_of([path]), "another table"))
+    assert replay_item(found, settings(tmp_path, "eeg16"), other)["fitted_on"] is False
