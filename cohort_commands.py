@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -113,7 +113,7 @@ def replay(
 ) -> None:
     """Decode every recording through the live loop, as `replay` does one: a row each."""
     with plain_errors(json):
-        cluster = _cluster(workers, scheduler, slurm)
+        asked = _asked(results, workers, scheduler, slurm, retry_failed, json)
         from .cohort_replaying import ReplaySettings, replay_recipe
         from .runtime.bundle import load_bundle
 
@@ -124,7 +124,6 @@ def replay(
             assume_unit=assume_unit,
         )
         items = _found(folder, subject_pattern, results)
-        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
         _run(items, replay_recipe(settings), asked)
 
 
@@ -150,7 +149,7 @@ def fit(
 ) -> None:
     """Fit a model for every recording, or every subject, judged on trials it had not seen."""
     with plain_errors(json):
-        cluster = _cluster(workers, scheduler, slurm)
+        asked = _asked(results, workers, scheduler, slurm, retry_failed, json)
         from .cohort.finding import by_subject
         from .cohort_fitting import FitSettings, fit_recipe
         from .runtime.record.signing import load_or_create_key
@@ -172,7 +171,6 @@ def fit(
         load_or_create_key()  # once, before many workers ask for it
         items = _found(folder, subject_pattern, results)
         chosen = by_subject(items) if by is By.SUBJECT else items
-        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
         _run(chosen, fit_recipe(settings), asked)
 
 
@@ -197,7 +195,7 @@ def features(
 ) -> None:
     """What a teacher or a student makes of every recording, in shards, for distillation."""
     with plain_errors(json):
-        cluster = _cluster(workers, scheduler, slurm)
+        asked = _asked(results, workers, scheduler, slurm, retry_failed, json)
         if (teacher is None) is not bool(student):
             raise ConfigError(
                 "Name either a teacher or a student: --teacher PATH, --student eeg-s."
@@ -218,7 +216,6 @@ def features(
             assume_unit=assume_unit,
         )
         items = _found(folder, subject_pattern, results)
-        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
         _run(items, features_recipe(settings), asked)
 
 
@@ -244,7 +241,7 @@ def study(
 ) -> None:
     """The study of adaptation, as `study adaptation`: each case once, on whichever worker."""
     with plain_errors(json):
-        cluster = _cluster(workers, scheduler, slurm)
+        asked = _asked(results, workers, scheduler, slurm, retry_failed, json)
         from .cohort_studying import StudySettings, done_of, study_items, study_recipe
         from .rl.study.campaign_config import CampaignConfig
         from .studying import report_of
@@ -253,16 +250,24 @@ def study(
         jobs = study_jobs(config, data, cases, part, drift)
         root = str(data.resolve()) if data and part is not Part.SIMULATED else ""
         settings = StudySettings(config=config, root=root)
-        asked = Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
         ran = _run(study_items(jobs), study_recipe(settings), asked)
         write_study(report_of(done_of(ran, settings, results), config), results)
 
 
-def _cluster(workers: int, scheduler: str, slurm: list[str] | None) -> ClusterConfig:
+def _asked(
+    results: Path,
+    workers: int,
+    scheduler: str,
+    slurm: list[str] | None,
+    retry_failed: bool,
+    json: bool,
+) -> Asked:
+    """What is common to all commands; a cluster that cannot be is refused before anything else."""
     from .cohort.clusters import ClusterConfig, SlurmConfig
 
-    asked = SlurmConfig.parse(slurm) if slurm else None
-    return ClusterConfig(workers=workers, scheduler=scheduler, slurm=asked)
+    config = SlurmConfig.parse(slurm) if slurm else None
+    cluster = ClusterConfig(workers=workers, scheduler=scheduler, slurm=config)
+    return Asked(results=results, cluster=cluster, retry_failed=retry_failed, json=json)
 
 
 def _found(folder: Path, subject_pattern: str, results: Path) -> list[Item]:
@@ -307,13 +312,9 @@ def _computed(items: Sequence[Item], recipe: Recipe, asked: Asked) -> Ran:
             items,
             recipe,
             asked.results,
-            _plain(tell),
+            tell,
             retry_failed=asked.retry_failed,
         )
-
-
-def _plain(tell: Callable[[str, float, float], None]) -> Callable[[str, int, int], None]:
-    return lambda what, done, of: tell(what, done, of)
 
 
 def _tell_dashboard(client: Any, json: bool) -> None:

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..runtime.errors import ConfigError
+from ..runtime.json_text import finite
 from ..runtime.messages import Turn
 from .agreement import Agreement, AgreementConfig
 from .linear import Floats
@@ -155,15 +156,8 @@ class EventScores:
 
         JSON has no NaN, and a card takes none.
         """
-        plain: dict[str, Any] = {name: _known(value) for name, value in asdict(self).items()}
+        plain: dict[str, Any] = finite(asdict(self))
         return plain
-
-
-def _known(value: Any) -> Any:
-    """A number or a pair of them, None for each that is NaN."""
-    if isinstance(value, tuple):
-        return [_known(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def event_scores(runs: Sequence[EventRun], *, intervals: bool = True, seed: int = 0) -> EventScores:

@@ -53,6 +53,8 @@ class Change:
         As in `Promotion`.
     became : str
         `OFFERED`, `TOOK_OVER` or `REFUSED`.
+    n_trials : int
+        Trials that there had been.
     """
 
     epoch: int
@@ -61,6 +63,7 @@ class Change:
     who: str
     kind: str
     became: str = OFFERED
+    n_trials: int = 0
 
 
 class AdaptationView:
@@ -77,10 +80,13 @@ class AdaptationView:
         """The newest of the session's learner and envelope."""
         self.course: deque[Standing] = deque(maxlen=_MOST_POINTS)
         """How it went, a point for each number of trials."""
-        self.changed_at: deque[int] = deque(maxlen=_MOST)
-        """Numbers of trials at which other weights were offered."""
         self._rate_hz = 0.0
         self._stop = 0
+
+    @property
+    def changed_at(self) -> list[int]:
+        """Numbers of trials at which other weights were offered."""
+        return [change.n_trials for change in self.changes]
 
     def take(self, message: Telegram) -> None:
         """Learn from a message."""
@@ -159,7 +165,6 @@ class AdaptationView:
 
     def _take_promotion(self, promotion: Promotion) -> None:
         self.count += 1
-        self.changed_at.append(self.figures.n_trials if self.figures else 0)
         self.changes.append(
             Change(
                 epoch=promotion.epoch,
@@ -167,6 +172,7 @@ class AdaptationView:
                 reason=promotion.reason,
                 who=promotion.who,
                 kind=promotion.kind,
+                n_trials=self.figures.n_trials if self.figures else 0,
             )
         )
 

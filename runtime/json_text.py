@@ -20,7 +20,7 @@ def json_text(value: Any) -> str:
     text : str
         Strict JSON, UTF-8 characters as they are.
     """
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False)
+    return json.dumps(finite(value), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def parsed_json(text: str | bytes) -> Any:
@@ -47,9 +47,21 @@ def parsed_json(text: str | bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain values in which NaN and infinity, which JSON has not, are None.
+
+    Parameters
+    ----------
+    value : dict, list, tuple, str, number, bool or None
+        May be nested.
+
+    Returns
+    -------
+    value : dict, list, str, number, bool or None
+        Tuples are lists.
+    """
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

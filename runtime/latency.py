@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .histogram import Histogram
+from .json_text import finite
 from .messages import Event, EventKind, StageTimes
 
 _MAX_REASONS = 32
@@ -114,16 +115,9 @@ class LatencyReport:
     def to_json(self) -> dict[str, Any]:
         """All of it, ready for ``json.dumps``; NaN, which JSON does not have, becomes None."""
         plain = asdict(self)
-        plain["stages"] = [_without_nan(row) for row in plain["stages"]]
-        plain["effective"] = _without_nan(plain["effective"])
+        plain["stages"] = finite(plain["stages"])
+        plain["effective"] = finite(plain["effective"])
         return plain
-
-
-def _without_nan(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in row.items()
-    }
 
 
 class LatencyBook:

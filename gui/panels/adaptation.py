@@ -107,7 +107,7 @@ class Adaptation(Panel):
 
     def _draw_curve(self) -> None:
         course = self.view.course
-        drawn = (len(self.view.changed_at), course[-1] if course else None)
+        drawn = (self.view.count, course[-1] if course else None)
         if drawn != self._drawn:
             self._drawn = drawn
             self.curve.setVisible(bool(course))
