@@ -10,8 +10,8 @@ import pytest
 from diverloop.runtime.bundle import load_bundle, save_bundle
 from diverloop.runtime.record.signing import new_key
 
+from .modelled import quickly_saved
 from .runtime.test_bundle import bundle as small
-from .test_assembly import fitted
 from .test_cli import SESSION, call, refused, told
 
 
@@ -60,7 +60,8 @@ def test_what_is_kept_already_is_not_asked_for_again(share, tmp_path):
 
 
 def test_a_session_names_its_model_by_hash_and_needs_no_network(tmp_path):
-    sha256 = told("models", "pull", shared(tmp_path, fitted()))["sha256"]
+    place = shared(tmp_path, load_bundle(quickly_saved(tmp_path)))
+    sha256 = told("models", "pull", place)["sha256"]
     session = tmp_path / "s.toml"
     session.write_text(SESSION.format(bundle=f"sha256:{sha256}"))
     report = told("run", session, "--seconds", 0.5, "--recordings", tmp_path / "kept")
