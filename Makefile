@@ -90,22 +90,9 @@ $(VENV)/.ready-supply: $(READY)
 demo: setup
 	@$(BIN)/diverloop demo $(ARGS)
 
-# Windows, engines and devices each bring libraries of their own: not all into one process for half
-# an hour, so that what one of them leaves behind cannot end the tests of another.
-QUICKLY = $(BIN)/python -m pytest -m "not live and not long" -n 2 --dist loadfile \
-    --max-worker-restart 0
-
-# What opens streams between processes keeps time, so it runs alone, after all that does not.
 test: setup
 ifeq ($(strip $(ARGS)),)
-	@failed=0; \
-	$(QUICKLY) --junitxml=build/windows.xml tests/gui || failed=1; \
-	$(QUICKLY) --junitxml=build/decoders.xml tests/adapters tests/decoders tests/rl || failed=1; \
-	$(QUICKLY) --junitxml=build/tests.xml --ignore=tests/gui --ignore=tests/adapters \
-	    --ignore=tests/decoders --ignore=tests/rl || failed=1; \
-	$(BIN)/python -m pytest -m live --junitxml=build/live.xml \
-	    $$(grep -rl --include='test_*.py' 'mark\.live' tests) || failed=1; \
-	exit $$failed
+	@$(BIN)/python .ci/suite.py
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

@@ -77,23 +77,29 @@ def read_case(path: Path = CASE) -> list[Row]:
     ]
 
 
-def read_results(junit: Path) -> dict[str, Counter[str]]:
-    """How often each test passed, failed or was skipped, by file and by ``file::name``."""
+def read_results(*records: Path) -> dict[str, Counter[str]]:
+    """How often each test passed, failed or was skipped, by file and by ``file::name``.
+
+    A test that a later record holds once more counts as that one says.
+    """
+    last: dict[tuple[str, str], str] = {}
+    for record in records:
+        for case in ElementTree.parse(record).iter("testcase"):
+            file = case.get("classname", "").replace(".", "/") + ".py"
+            last[file, case.get("name", "")] = outcome_of(case)
     found: dict[str, Counter[str]] = {}
-    for case in ElementTree.parse(junit).iter("testcase"):
-        kinds = {child.tag for child in case}
-        outcome = (
-            "failed"
-            if kinds & {"failure", "error"}
-            else "skipped"
-            if "skipped" in kinds
-            else "passed"
-        )
-        file = case.get("classname", "").replace(".", "/") + ".py"
-        name = case.get("name", "").partition("[")[0]
-        for key in (file, f"{file}::{name}"):
+    for (file, name), outcome in last.items():
+        for key in (file, f"{file}::{name.partition('[')[0]}"):
             found.setdefault(key, Counter())[outcome] += 1
     return found
+
+
+def outcome_of(case: ElementTree.Element) -> str:
+    """What became of one test of a record."""
+    kinds = {child.tag for child in case}
+    if kinds & {"failure", "error"}:
+        return "failed"
+    return "skipped" if "skipped" in kinds else "passed"
 
 
 def result_of(row: Row, results: Mapping[str, Counter[str]]) -> Counter[str]:
@@ -175,10 +181,7 @@ def main() -> int:
         if not records:
             records = [Path(folder) / "tests.xml"]
             run(rows, records[0])
-        results: dict[str, Counter[str]] = {}
-        for record in records:
-            for key, outcomes in read_results(record).items():
-                results.setdefault(key, Counter()).update(outcomes)
+        results = read_results(*records)
     if faults := wrong(rows, results):
         print("The safety case is not borne out:", *faults, sep="\n  ", file=sys.stderr)
         return 1

@@ -195,3 +195,50 @@ def test_who_built_it_and_when_leaves_no_trace_in_what_is_released(dist, tmp_pat
     with ZipFile(io.BytesIO(wheels[0])) as archive:
         assert archive.namelist() == names[::-1]  # RECORD is last
         assert archive.read("a/b.py") == b"content of a/b.py"
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """The script that runs the tests, over a folder that has three of them."""
+    spec = importlib.util.spec_from_file_location("suite", ROOT / ".ci" / "suite.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "CACHE", tmp_path / "build" / "cache")
+    monkeypatch.setattr(module, "AGAIN", tmp_path / "build" / "again.xml")
+    monkeypatch.setattr(module, "parts", lambda: {"tests": ("-q", "tests")})
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    return module
+
+
+def write_test(suite, text: str) -> None:
+    """Put one test file where the script looks."""
+    (suite.ROOT / "tests" / "test_it.py").write_text(text, encoding="utf-8")
+
+
+def test_a_test_that_loses_a_race_gets_one_second_chance_and_is_named(suite, capfd):
+    write_test(
+        suite,
+        "from pathlib import Path\n"
+        "def test_race():\n"
+        "    seen = Path(__file__).with_name('seen')\n"
+        "    lost = not seen.exists()\n"
+        "    seen.touch()\n"
+        "    assert not lost\n",
+    )
+    assert suite.main() == 0
+    assert "failed, then passed alone: tests/test_it.py::test_race" in capfd.readouterr().out
+    assert suite.AGAIN.exists()
+
+
+def test_what_fails_twice_fails_the_suite(suite, capfd):
+    write_test(suite, "def test_well():\n    pass\ndef test_ill():\n    assert False\n")
+    assert suite.main() == 1
+    assert "FAILED twice: tests/test_it.py::test_ill" in capfd.readouterr().out
+
+
+def test_a_part_that_does_not_run_to_its_end_fails_the_suite(suite, capfd):
+    write_test(suite, "import os\ndef test_crash():\n    os._exit(3)\n")
+    assert suite.main() == 1
+    assert "'tests' did not run to its end" in capfd.readouterr().out

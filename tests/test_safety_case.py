@@ -75,3 +75,14 @@ def test_a_run_in_which_a_named_test_failed_or_is_missing_does_not_bear_the_case
     assert wrong(rows, results) == ["H1: 1 failed, 1 passed", "H3: 1 missing, 0 passed"]
     assert text_of(results["tests/test_b.py"]) == "1 skipped, 0 passed"
     assert Path(record).exists()
+
+
+def test_a_test_that_ran_once_more_counts_as_it_ended_then(tmp_path):
+    first, again = tmp_path / "first.xml", tmp_path / "again.xml"
+    first.write_text(
+        '<testsuite><testcase classname="tests.test_a" name="test_x"><failure/></testcase>'
+        '<testcase classname="tests.test_a" name="test_y"/></testsuite>'
+    )
+    again.write_text('<testsuite><testcase classname="tests.test_a" name="test_x"/></testsuite>')
+    assert read_results(first)["tests/test_a.py"] == Counter(passed=1, failed=1)
+    assert read_results(first, again)["tests/test_a.py"] == Counter(passed=2)
