@@ -158,6 +158,7 @@ OF_THE_WHOLE = (
     "test_live.py",
     "test_mne_lsl.py",
     "test_packaging.py",
+    "test_performance.py",
     "test_safety_case.py",
     "test_sessions.py",
     "test_several_machines.py",

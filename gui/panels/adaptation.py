@@ -27,6 +27,7 @@ from ..look import DARK, Look
 from .panel import Panel
 
 _HEADS = ("Epoch", "Time", "Became", "Who", "Why")
+_LEAST_ROWS = 3
 
 
 class Adaptation(Panel):
@@ -156,14 +157,20 @@ def _table() -> QTableWidget:
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setShowGrid(False)
     table.setTabKeyNavigation(False)
-    table.setMinimumHeight(56)
+    table.setWordWrap(False)  # a reason is read whole in its tool tip
+    table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    row_px = table.fontMetrics().height() + 4
+    table.verticalHeader().setMinimumSectionSize(row_px)
+    table.verticalHeader().setDefaultSectionSize(row_px)
     table.setAccessibleName("Changes of weights, the newest on top")
     table.verticalHeader().hide()
     header = table.horizontalHeader()
+    frame_px = 2 * table.frameWidth()
+    table.setMinimumHeight(header.sizeHint().height() + _LEAST_ROWS * row_px + frame_px)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
     header.setStretchLastSection(True)
-    for column, width in enumerate((54, 82, 82, 70)):
+    for column, width in enumerate((46, 66, 66, 70)):
         table.setColumnWidth(column, width)
     table.hide()
     return table

@@ -199,8 +199,11 @@ def compare(chosen: argparse.Namespace) -> dict[str, Any]:
         )
         update_ms += found["update_ms"]
         promotions += found["promotions"]
+    medians = {
+        turn: {key: round(_middle(runs, key), 3) for key in runs[0]} for turn, runs in rows.items()
+    }
     difference = {
-        key: round(_middle(rows["on"], key) - _middle(rows["off"], key), 3) for key in rows["on"][0]
+        key: round(medians["on"][key] - medians["off"][key], 3) for key in medians["on"]
     }
     return {
         "learner": chosen.learner,
@@ -209,6 +212,7 @@ def compare(chosen: argparse.Namespace) -> dict[str, Any]:
         "seconds": chosen.seconds,
         "priority": chosen.priority,
         **rows,
+        "medians": medians,
         "on_minus_off_of_medians": difference,
         "update_ms": _figures(update_ms),
         "promotions": promotions,

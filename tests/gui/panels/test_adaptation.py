@@ -51,6 +51,24 @@ def test_changes_stand_in_a_table_the_newest_on_top_and_are_forgotten(qtbot):
     assert not panel.curve.isVisible()
 
 
+def test_in_a_low_dock_the_last_three_changes_are_still_to_be_read(qtbot):
+    panel = Adaptation()
+    qtbot.addWidget(panel)
+    panel.setFixedSize(360, 300)
+    panel.show()
+    for message in (a_stream(), *(promoted(epoch) for epoch in range(1, 6))):
+        panel.take(message)
+    panel.take(
+        AdaptationFigures(learner="reward", epoch=5, n_trials=7, reward_rate=0.8, decided_share=0.5)
+    )
+    panel.draw()
+    qtbot.waitUntil(lambda: panel.table.viewport().height() > 0 and panel.curve.isVisible())
+    seen = panel.table.viewport().rect()
+    assert all(
+        seen.contains(panel.table.visualItemRect(panel.table.item(row, 0))) for row in range(3)
+    )
+
+
 def test_freeze_and_roll_back_ask_the_session(qtbot):
     link = Link()
     controls = Controls(lambda: link)
