@@ -31,8 +31,6 @@ from .runtime.settings import build
 from .runtime.stages import Clock
 from .runtime.telemetry import TelemetryPublisher
 
-DETECTED = "error potential"
-
 
 def head_of(model: Model) -> PrototypeHead:
     """The head of a model's adapter.

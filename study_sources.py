@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,27 +91,6 @@ def read_study(path: Path = STUDY) -> tuple[CasePlan, ...]:
     """
     tables = read_toml(path, "study").get("case", [])
     return tuple(build(CasePlan, table, f"case {place}") for place, table in enumerate(tables, 1))
-
-
-def recorded_cases(root: Path, plans: Sequence[CasePlan] = ()) -> Iterator[RecordedCase]:
-    """Cases whose recordings are there, one after the other.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the recordings.
-    plans : sequence of CasePlan
-        Those of the shipped study if none is given.
-
-    Yields
-    ------
-    case : RecordedCase
-        Encoded by what was fitted on its calibration alone.
-    """
-    for plan in plans or read_study():
-        names = {*plan.calibration, *(name for session in plan.sessions for name in session)}
-        if all((root / name).exists() for name in names):
-            yield recorded_case(root, plan)
 
 
 def recorded_case(root: Path, plan: CasePlan) -> RecordedCase:

@@ -344,10 +344,6 @@ def _stop_while_late(rig: Rig) -> None:
     rig.at[AT] = hang
 
 
-def _expect(rig: Rig, what: str, so: bool) -> None:
-    rig.extra[what] = "" if so else "it did not come"
-
-
 ACTS: Mapping[str, Callable[[Rig], None]] = {
     "encoder-throws": _encoder_throws,
     "adapter-throws": _adapter_throws,

@@ -118,7 +118,6 @@ class _Reader:
         self._new = True  # the next rows are the first
         self._asides: deque[Aside] = deque()
         self._events: deque[Event] = deque()
-        self._dropped = 0
         self._last_told = ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"beside-{side.role}", daemon=True)
@@ -185,15 +184,14 @@ class _Reader:
         for rows in rows_of(chunk, spec, self._n_rows):
             self._n_rows += len(rows.stamps_s)
             if len(self._asides) >= _MOST_WAITING:
-                self._drop(len(rows.stamps_s))
+                self._tell_drop()
                 continue
             first, self._new = (spec if self._new else None), False
             self._asides.append(
                 Aside(place=self._place, arrived_ns=chunk.arrived_ns, rows=rows, spec=first)
             )
 
-    def _drop(self, n_rows: int) -> None:
-        self._dropped += n_rows
+    def _tell_drop(self) -> None:
         self._tell_once(
             EventKind.OVERFLOW,
             f"The loop does not fetch what the stream {self._side.role!r} brings: from here on it "

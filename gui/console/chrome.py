@@ -70,7 +70,7 @@ class Chrome:
         *,
         rehearsal: bool,
     ) -> None:
-        self._page, self._rehearsal = page, rehearsal
+        self._page = page
         self.light = StatusLight(words)
         self.person, self.practice = _label("fact"), _label("fact")
         self.practice.setProperty("strong", "true")

@@ -30,7 +30,6 @@ References
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -326,11 +325,3 @@ class ProgressBandit:
 def _rng(name: str, number: int) -> np.random.Generator:
     digest = hashlib.sha256(f"{name}\n{number}".encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
-
-
-def retained(outcomes: Sequence[Outcome]) -> float:
-    """Mean of the last three probes less that of the first, NaN if there are fewer than two."""
-    probes = [outcome.probe for outcome in outcomes if outcome.probe is not None]
-    if len(probes) < 2:
-        return math.nan
-    return float(np.mean(probes[-3:]) - probes[0])

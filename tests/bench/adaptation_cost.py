@@ -202,9 +202,7 @@ def compare(chosen: argparse.Namespace) -> dict[str, Any]:
     medians = {
         turn: {key: round(_middle(runs, key), 3) for key in runs[0]} for turn, runs in rows.items()
     }
-    difference = {
-        key: round(medians["on"][key] - medians["off"][key], 3) for key in medians["on"]
-    }
+    difference = {key: round(medians["on"][key] - medians["off"][key], 3) for key in medians["on"]}
     return {
         "learner": chosen.learner,
         "trial": chosen.trial,
