@@ -159,8 +159,9 @@ def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, is_bids: bool
         known["subject"] = match.group(1) or ""
     others = [one for one in _companions(path) if one.is_file()]
     events = path.with_name(f"{path.stem.rpartition('_')[0]}_events.tsv")
-    has_events = is_bids and events.is_file()
-    files = [path, *others, *([events] if has_events else [])]
+    # Outside a dataset, too, such a table is read where the file has no markers of its own.
+    has_table = path.stem.endswith(_SIGNALS) and events.is_file()
+    files = [path, *others, *([events] if has_table else [])]
     return Item(
         name=name,
         files=tuple(map(str, files)),
@@ -168,7 +169,7 @@ def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, is_bids: bool
         session=known["session"],
         task=known["task"],
         run=known["run"],
-        events=str(events) if has_events else "",
+        events=str(events) if is_bids and has_table else "",
         n_bytes=sum(one.stat().st_size for one in files),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,17 @@ def test_a_header_brings_the_files_that_it_names(tmp_path):
     names = [[file.rpartition("/")[2] for file in item.files] for item in found]
     assert names == [["a.vhdr", "a.vmrk", "signal.eeg"], ["b.set", "b.fdt"]]
     assert [item.n_recordings for item in found] == [1, 1]
+
+
+def test_outside_a_dataset_a_table_of_events_still_counts_for_what_a_recording_is(tmp_path):
+    touch(tmp_path / "sub-01_eeg.edf")
+    touch(tmp_path / "sub-01_events.tsv", "onset\tduration\n")
+    touch(tmp_path / "walk.edf")
+    touch(tmp_path / "walk_events.tsv", "onset\tduration\n")
+    first, second = find_recordings(tmp_path, [".edf"])
+    assert [Path(name).name for name in first.files] == ["sub-01_eeg.edf", "sub-01_events.tsv"]
+    assert not first.events
+    assert len(second.files) == 1
 
 
 def test_hidden_folders_and_results_are_not_looked_into(tmp_path):
