@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import facts_table, out, plain_errors, print_json, progress_bar
-from .runtime.errors import BundleError
+from .runtime.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from .runtime.bundle import Bundle
@@ -66,11 +66,14 @@ def push(
     public: Annotated[
         bool, typer.Option("--public", help="Everybody may read a repository that is made now.")
     ] = False,
+    names_read: Annotated[
+        bool, typer.Option("--names-read", help="No name of its recordings points at a person.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Put a model somewhere, with a model card for people.
 
-    Its card names the recordings it was fitted on: look whether all of them are pseudonyms.
+    Its card names the recordings it was fitted on. With --public somebody has to have read them.
     """
     from .runtime.store.places import place_of
     from .runtime.store.readme import readme_of
@@ -83,13 +86,22 @@ def push(
                 f"{what} is {standing.words()}, so nobody could pull it: run diverloop trust sign "
                 f"on it first, if you answer for it."
             )
+        names = [row.name for row in bundle.card.trained_on]
+        if public and names and not names_read:
+            raise ConfigError(
+                f"{what} names what it was fitted on, for everybody to read: {', '.join(names)}. "
+                f"If none of it points at a person, push again with --names-read; else fit it anew "
+                f"on recordings whose files bear pseudonyms."
+            )
         text = readme_of(bundle.card, place=place, signed_by=standing.signed_by, licence=licence)
         with progress_bar(f"pushing to {place}"):
             where = target.publish(bundle, text, public=public)
     if json:
-        print_json({**_row(bundle), "place": where})
+        print_json({**_row(bundle), "place": where, "names": names})
         return
     out.print(f"Pushed: {_words(bundle)}", highlight=False, markup=False)
+    if names:
+        out.print(f"It names its recordings: {', '.join(names)}.", highlight=False, markup=False)
     command = f"diverloop models pull {where} --sha256 {bundle.card.sha256}"
     out.print(command, highlight=False, markup=False, soft_wrap=True)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from diverloop.runtime.bundle import load_bundle, save_bundle
+from diverloop.runtime.card import CardData
 from diverloop.runtime.record.signing import new_key
 
 from .modelled import quickly_saved
@@ -51,6 +53,17 @@ def test_a_model_goes_through_a_folder_and_is_listed_and_verified(share, tmp_pat
     assert "Was here already" in call("models", "pull", share).stdout
     assert told("models", "remove", sha256[:12]) == {"removed": sha256}
     assert "No model is kept" in call("models", "list").stdout
+
+
+def test_names_of_recordings_are_told_and_become_public_only_when_somebody_has_read_them(tmp_path):
+    model = small()
+    row = CardData(data_id="0" * 64, name="JaneDoe.edf", seconds=60.0, n_trials=10)
+    save_bundle(replace(model, card=replace(model.card, trained_on=(row,))), tmp_path / "m.bundle")
+    push = ("models", "push", tmp_path / "m.bundle", f"folder:{tmp_path / 'share'}")
+    assert "JaneDoe.edf" in refused(*push, "--public")["message"]
+    assert not (tmp_path / "share").exists()
+    assert told(*push)["names"] == ["JaneDoe.edf"]
+    assert "It names its recordings: JaneDoe.edf." in call(*push, "--public", "--names-read").stdout
 
 
 def test_what_is_kept_already_is_not_asked_for_again(share, tmp_path):
