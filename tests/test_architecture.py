@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -619,6 +620,21 @@ def test_every_folder_of_the_product_is_a_package():
     folders = {path.parent for path in product_files()}
     missing = [name_of(folder) for folder in folders if not (folder / "__init__.py").exists()]
     assert not missing, report(sorted(missing))
+
+
+def test_the_map_in_the_readme_is_true():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    drawn = text.partition("## The map")[2].partition("\n## ")[0]
+    named = set(re.findall(r"[\w*]+\.py", drawn)) | {
+        f"{name}.py" for name in re.findall(r"\w+_?\*(?!\.)", drawn)
+    }
+    files = {path.name for path in product_files()}
+    gone = sorted(name for name in named if not any(fnmatch(file, name) for file in files))
+    roots = [path.name for path in sorted(ROOT.glob("*.py"))]
+    left_out = [file for file in roots if not any(fnmatch(file, name) for name in named)]
+    left_out += [f"{folder}/" for folder in (*FOLDERS, CAMPAIGN) if f" {folder}/" not in drawn]
+    assert not gone, report(f"README.md: {name} is on the map and nowhere else" for name in gone)
+    assert not left_out, report(f"README.md: {name} is not on the map" for name in left_out)
 
 
 @pytest.mark.parametrize("path", ["README.md", "cli.py", "gui/terminal.py"])
