@@ -5,8 +5,9 @@
     python tests/performance.py --page           write the page from the figures that are there
 
 What is run, and which of its figures are shown, stands in ``tests/performance.toml``. Figures are
-kept in ``tests/performance_figures.json`` with the day, the machine and what else it was doing. It
-takes most of an hour, and wants a machine on which nothing else runs.
+kept in ``tests/performance_figures.json`` with the day, the machine and what else it was doing;
+all that a benchmark said is left in ``build/performance``. It takes most of an hour, and wants a
+machine on which nothing else runs.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tests" / "performance.toml"
 FIGURES = ROOT / "tests" / "performance_figures.json"
 PAGE = ROOT / "docs" / "performance.md"
+WHOLE = ROOT / "build" / "performance"
 
 HEAD = """\
 # Performance
@@ -96,6 +98,8 @@ def measure(bench: Bench) -> dict[str, Any]:
         cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
         env={"OMP_NUM_THREADS": "1", "QT_QPA_PLATFORM": "offscreen", **os.environ},
     )  # fmt: skip
+    WHOLE.mkdir(parents=True, exist_ok=True)
+    (WHOLE / f"{bench.id}.json").write_text(said.stdout, encoding="utf-8")
     told = json.loads(said.stdout)
     return {
         "when": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
