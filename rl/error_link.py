@@ -134,13 +134,14 @@ class ErrorLink:
         child = self._child
         if child is None:
             return ()
+        over = child.ended  # asked first: what it said before its end is still read
         try:
             child.pipe.push()
             answers = [found for said in child.pipe.take() if (found := self._heard(child, said))]
         except DiverloopError as error:
             self._replace(f"said {error}")
             return ()
-        if child.ended:
+        if over:
             self._replace("ended")
         elif self._late(child):
             self._replace("does not answer")

@@ -188,6 +188,7 @@ class LearningLink:
         child = self._child
         if child is None:
             return
+        over = child.ended  # asked first: what it said before its end is still read
         try:
             child.pipe.push()
             answers = child.pipe.take()
@@ -198,7 +199,7 @@ class LearningLink:
         except DiverloopError as error:
             self._replace(f"said {error}")
             return
-        if child.ended:
+        if over:
             self._replace("ended")
         elif wrong := self._late(child):
             self._replace(wrong)

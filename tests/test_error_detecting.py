@@ -23,7 +23,7 @@ from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.windows import WindowConfig
 
 from .modelled import fitted
-from .rl.test_learning_link import LIMIT_S, Thread, answers
+from .rl.test_learning_link import LIMIT_S, LastWords, Thread, answers
 
 RATE_HZ = 100.0
 SPEC = StreamSpec(name="made", rate_hz=RATE_HZ, channels=(Channel(name="Cz"),))
@@ -103,6 +103,19 @@ def test_each_selection_is_judged_by_the_signal_that_followed_it(monkeypatch):
     assert answered.keys() == {1100, 1250}
     assert answered[1100] > 0.9
     assert answered[1250] == pytest.approx(0.5)
+
+
+def test_what_a_detector_says_with_its_last_breath_is_still_heard():
+    told: list[str] = []
+    link = ErrorLink(
+        "any.bundle",
+        tell=lambda event: told.append(event.text),
+        start=lambda theirs: LastWords(theirs, WORDS),
+    )
+    with closing(link):
+        link.open(SPEC)
+        heard(link)
+    assert LastWords.REFUSAL in told[0]
 
 
 def test_a_model_that_does_not_fit_the_stream_is_told_of(monkeypatch):

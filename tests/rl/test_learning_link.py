@@ -50,6 +50,27 @@ class Thread:
         return 0
 
 
+class LastWords:
+    """A child that says why it cannot begin at the very moment at which it is found to be gone."""
+
+    REFUSAL = "It has other classes."
+
+    def __init__(self, link: socket.socket, types=TYPES) -> None:
+        self._link, self._types = socket.socket(fileno=link.detach()), types
+
+    def poll(self) -> int:
+        if self._link.fileno() >= 0:
+            Pipe(self._link, self._types, longest=1 << 24).post(Opened(refusal=self.REFUSAL))
+            self._link.close()
+        return 1
+
+    def kill(self) -> None:
+        self._link.close()
+
+    def wait(self, timeout=None) -> int:
+        return 1
+
+
 def learns(link) -> None:
     Learning(Pipe(link, TYPES, longest=1 << 24)).run()
 
@@ -100,6 +121,17 @@ def until(link, so):
         assert time.monotonic() < deadline_s
         found = link.proposal() or found
     return link.proposal() or found
+
+
+def test_what_a_learner_says_with_its_last_breath_is_still_heard():
+    told: list[str] = []
+    start = LastWords
+    link = LearningLink(
+        "nudge", {"step": 0.5}, head(), tell=lambda event: told.append(event.text), start=start
+    )
+    with contextlib.closing(link):
+        until(link, lambda: link.off)
+    assert LastWords.REFUSAL in told[0]
 
 
 def test_a_learner_beside_proposes_what_it_would_propose_here():
