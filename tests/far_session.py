@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -312,13 +311,6 @@ def main() -> None:
     host, folder, program, address, key = sys.argv[1:]
     lines = _Lines(host, Path(folder), program)
     {"watch": watch, "ask": ask, "second": second}[program](lines, address, Path(key))
-
-
-def clean(folder: Path) -> None:
-    """Take away what a session wrote, for another one in the same folder."""
-    shutil.rmtree(folder / "recordings", ignore_errors=True)
-    for path in (*folder.glob("*.jsonl"), *folder.glob("*.key"), *folder.glob("*.txt")):
-        path.unlink()
 
 
 if __name__ == "__main__":
