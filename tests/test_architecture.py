@@ -7,6 +7,7 @@ the whole of the work. Imports inside functions count like any other: a lazy imp
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -635,6 +636,35 @@ def test_the_map_in_the_readme_is_true():
     left_out += [f"{folder}/" for folder in (*FOLDERS, CAMPAIGN) if f" {folder}/" not in drawn]
     assert not gone, report(f"README.md: {name} is on the map and nowhere else" for name in gone)
     assert not left_out, report(f"README.md: {name} is not on the map" for name in left_out)
+
+
+def test_what_tests_and_benchmarks_import_from_the_product_is_there():
+    """Benchmarks are run seldom, so that a name which moved would be noticed late."""
+    gone = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(tree_of(path)):
+            if not isinstance(node, ast.ImportFrom) or node.level:
+                continue
+            if (node.module or "").split(".")[0] != "diverloop":
+                continue
+            gone += [
+                f"{name_of(path)}:{node.lineno}: {node.module} has no {one.name}"
+                for one in node.names
+                if not is_there(str(node.module), one.name)
+            ]
+    assert not gone, report(gone)
+
+
+@cache
+def is_there(module: str, name: str) -> bool:
+    """Whether a module has a name, or a submodule of it; what an extra brings is believed."""
+    try:
+        found = importlib.import_module(module)
+        if not hasattr(found, name):
+            importlib.import_module(f"{module}.{name}")
+    except ModuleNotFoundError as error:
+        return not str(error.name).startswith("diverloop")
+    return True
 
 
 @pytest.mark.parametrize("path", ["README.md", "cli.py", "gui/terminal.py"])

@@ -10,7 +10,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 
 from diverloop.rl.learners.learner import Learner
-from diverloop.rl.study.campaign import usual_arms
+from diverloop.rl.study.arms import usual_arms
 from diverloop.rl.study.recorded import Asked, RecordedCase
 from diverloop.rl.trial import Reward
 from diverloop.runtime.prototype_head import PrototypeHead

@@ -1,0 +1,1 @@
+"""One program for each runtime that ``tests/bench/peers.py`` measures."""

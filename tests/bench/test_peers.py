@@ -1,0 +1,73 @@
+"""The harness that compares runtimes finds out who decodes something else, or not everything."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from diverloop.tests.bench.peer_entries.decoding import Decoder, Signal
+from diverloop.tests.bench.peers import ENTRIES, FOLDER, judged, measure, task_of
+
+TASK = task_of("4x200")
+N_PACKETS = 1200  # six seconds
+
+
+def heard(stops) -> np.ndarray:
+    """What a runtime without fault says of windows, 2 ms after the push of their last packet."""
+    decode, known = Decoder(TASK), Signal(TASK)
+    rows = []
+    for stop in stops:
+        scores = decode.scores(known.rows(stop - TASK.n_window, stop))
+        came_s = (stop - 1) * 0.005 + 0.002
+        rows.append((came_s, *scores, stop - TASK.n_window, stop - 1, came_s - 0.001, came_s))
+    return np.array(rows)
+
+
+def judgement(rows) -> dict:
+    return judged(TASK, rows, np.arange(N_PACKETS) * 0.005, True)
+
+
+STOPS = range(400, 1201, TASK.n_step)
+
+
+def test_a_runtime_without_fault_is_found_to_be_so():
+    found = judgement(heard(STOPS))
+    faults = ("lost", "doubled", "off_grid", "spliced", "wrong", "refused")
+    assert [found[fault] for fault in faults] == [0] * 6
+    assert found["p50_ms"] == pytest.approx(2.0, abs=0.001)
+    assert found["windows_due"] == found["heard"] == len(STOPS) - 1  # one lies in the first 2 s
+
+
+def test_each_fault_is_counted_as_what_it_is():
+    rows = heard(STOPS)
+    rows[20, 1:5] = np.nan
+    rows[30, 5] -= 7
+    rows[40, 1] += 0.1
+    rows = np.concatenate([rows[:10], rows[11:], rows[-1:], heard([701])])
+    found = judgement(rows)
+    assert (found["lost"], found["doubled"], found["off_grid"]) == (1, 1, 1)
+    assert (found["refused"], found["spliced"]) == (1, 1)
+    assert found["wrong"] == 1
+
+
+def test_one_who_says_nothing_has_no_figures():
+    assert judgement(np.empty((0, 9))) == {"windows_due": 0, "heard": 0}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", ["floor", "pylsl", "diverloop"])
+def test_over_lsl_what_needs_no_other_library_decodes_every_window(name):
+    program = (sys.executable, FOLDER / ENTRIES[name][0])
+    found = measure(program, task_of("4x200"), 4.0, 0, name != "floor")
+    assert found["heard"] == found["windows_due"] > 20
+    assert not found["doubled"]
+    assert not found["off_grid"]
+    assert not found["wrong"]
+
+
+@pytest.mark.live
+def test_over_lsl_one_who_dies_is_told_with_its_last_words():
+    found = measure((sys.executable, "-c", "raise SystemExit('no such board')"), TASK, 2.0, 0)
+    assert "no such board" in found["failed"]
