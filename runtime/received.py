@@ -52,7 +52,7 @@ class Sent:
             Microvolts, in memory of its own.
         """
         samples = values.T.astype(np.float32, order="C")
-        if set(self.microvolts) != {1.0}:
+        if self.microvolts.count(1.0) < len(self.microvolts):
             samples *= np.array(self.microvolts, np.float32)[:, None]
         return self.arranged(samples)
 
