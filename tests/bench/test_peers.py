@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from diverloop.tests.bench import peers
-from diverloop.tests.bench.peer_entries.decoding import Decoder, Signal
+from diverloop.tests.bench.peer_entries.decoding import Decoder, Newest, Signal
 from diverloop.tests.bench.peers import (
     ENTRIES,
     FOLDER,
@@ -67,6 +67,14 @@ def test_each_fault_is_counted_as_what_it_is():
 
 def test_one_who_says_nothing_has_no_figures():
     assert judgement(np.empty((0, 9))) == {"windows_due": 0, "heard": 0}
+
+
+def test_the_newest_window_is_that_whatever_the_pieces_that_came():
+    newest, known, stop = Newest(TASK), Signal(TASK), 0
+    for n in (200, *(1, 10, 7, 199, 200) * 5):
+        newest.add(known.rows(stop, stop + n))
+        stop += n
+        np.testing.assert_array_equal(newest.window(), known.rows(stop - 200, stop))
 
 
 def test_windows_that_were_due_before_the_first_that_was_heard_are_lost():
