@@ -27,7 +27,7 @@ elsewhere.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib.metadata
 import json
 import os
 import signal
@@ -42,7 +42,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -51,13 +51,13 @@ from diverloop.tests.bench.machine_load import Machine
 from diverloop.tests.bench.peer_entries.decoding import N_SCORES, Decoder, Signal, Task
 
 ENTRIES = {
-    "floor": ("floor.py", "pylsl"),
-    "pylsl": ("pylsl_pull.py", "pylsl"),
-    "diverloop": ("diverloop_loop.py", "diverloop"),
-    "mne-lsl": ("mne_lsl_callback.py", "mne_lsl"),
-    "ezmsg": ("ezmsg_graph.py", "ezmsg"),
+    "floor": ("floor.py", ("pylsl",)),
+    "pylsl": ("pylsl_pull.py", ("pylsl",)),
+    "diverloop": ("diverloop_loop.py", ("pylsl",)),
+    "mne-lsl": ("mne_lsl_callback.py", ("mne-lsl",)),
+    "ezmsg": ("ezmsg_graph.py", ("ezmsg", "ezmsg-lsl", "ezmsg-sigproc")),
 }
-"""Name -> program in ``peer_entries``, and the library without which it is left out."""
+"""Name -> program in ``peer_entries``, and the packages without which it is left out."""
 WINDOW_S, STEP_S, PACKET_S, WARM_S = 1.0, 0.05, 0.005, 2.0
 START_LIMIT_S = 60.0
 MOST_CHECKED = 60
@@ -135,6 +135,8 @@ class Hearing:
 def judged(task: Task, rows: np.ndarray, pushed_s: np.ndarray, decodes: bool) -> dict[str, Any]:
     """What a run was worth.
 
+    A window is due from the end of the first two seconds on, whether or not it is the first heard.
+
     Parameters
     ----------
     task : Task
@@ -153,7 +155,9 @@ def judged(task: Task, rows: np.ndarray, pushed_s: np.ndarray, decodes: bool) ->
     last = rows[:, 6].astype(int)
     on_grid = (last - last[0]) % task.n_step == 0
     counts = Counter(last[on_grid].tolist())
-    due = (len(pushed_s) * packet - 1 - last[0]) // task.n_step + 1
+    first_due = max(round(WARM_S * task.rate_hz), task.n_window - 1)
+    n_before = (last[0] - first_due) // task.n_step
+    due = (len(pushed_s) * packet - 1 - last[0]) // task.n_step + 1 + n_before
     refused = np.isnan(rows[:, 1])
     came_ms = 1e3 * (rows[:, 0] - pushed_s[np.minimum(last // packet, len(pushed_s) - 1)])
     quantiles = np.percentile(came_ms[~refused], (50, 95, 99)) if (~refused).any() else [np.nan] * 3
@@ -183,23 +187,25 @@ def wrong(task: Task, rows: np.ndarray) -> int:
 
 
 @contextmanager
-def started(command: Sequence[object], task: Task, priority: int) -> Iterator[subprocess.Popen]:
-    """A process with the task in its environment, ended afterwards."""
+def started(
+    command: Sequence[object], task: Task, priority: int, words: IO[str] | int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen]:
+    """A process with the task in its environment, ended afterwards; complains to `words`."""
     process = subprocess.Popen(
         [str(part) for part in command],
         env={"OMP_NUM_THREADS": "1", **os.environ, "PEER_TASK": json.dumps(asdict(task))},
         preexec_fn=(lambda: in_front(priority)) if priority else None,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, stderr=words,
     )  # fmt: skip
     try:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=5.0)
+            process.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
+            process.wait()
 
 
 def in_front(priority: int) -> None:
@@ -237,23 +243,24 @@ def measure(
         hearing = Hearing(task.out)
         try:
             with (
-                started(program, task, priority) as runtime,
+                # A pipe that nobody reads would stop an entry that complains at length.
+                open(Path(folder) / "words.txt", "w+", encoding="utf-8") as words,
+                started(program, task, priority, words) as runtime,
                 started(sending, task, priority) as sender,
             ):
                 machine = settled(hearing, runtime)
                 if machine is not None:
                     sender.wait(seconds + START_LIMIT_S)
                     spent = machine.spent()
-                died = runtime.poll()
-                said = runtime.stderr.read()[-800:] if died is not None else ""
         finally:
             rows = hearing.stop()
         if machine is None:
-            return {"failed": said or "It decided nothing."}
+            said = (Path(folder) / "words.txt").read_text(encoding="utf-8", errors="replace")
+            return {"failed": said[-800:] or "It decided nothing."}
         found = judged(task, rows, np.load(path), decodes)
-    cpu = spent["cpu_percent_of_a_core"]["runtime"]
+    cpu = spent["cpu_percent_of_a_core"]
     return {
-        **found, "cpu_percent": cpu,
+        **found, "cpu_percent": round(sum(cpu[name] for name in cpu if name.isdigit()), 2),
         "others_percent": spent["others_percent"], "stolen_percent": spent["stolen_percent"],
     }  # fmt: skip
 
@@ -263,9 +270,17 @@ def settled(hearing: Hearing, runtime: subprocess.Popen) -> Machine | None:
     until_s, pace = time.monotonic() + START_LIMIT_S, threading.Event()
     while time.monotonic() < until_s and runtime.poll() is None:
         if hearing.rows:
-            return Machine({"runtime": runtime.pid})
+            return Machine({str(pid): pid for pid in family(runtime.pid)})
         pace.wait(0.05)
     return None
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it has started, each before those that it started."""
+    with suppress(OSError):
+        listed = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+        return [pid, *(of for child in " ".join(listed).split() for of in family(int(child)))]
+    return [pid]
 
 
 def compare(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -292,12 +307,18 @@ def compare(chosen: argparse.Namespace) -> dict[str, Any]:
 def present(names: Sequence[str], pythons: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Entries whose library is there, and why the others are left out."""
     left_out = {
-        name: f"{ENTRIES[name][1]} is not here: pip install {name}, or name an interpreter that "
-        f"has it with --python {name}=/path/to/python"
+        name: f"{' and '.join(missing)} missing here: pip install {' '.join(missing)}, or name an "
+        f"interpreter that has it with --python {name}=/path/to/python"
         for name in names
-        if name not in pythons and importlib.util.find_spec(ENTRIES[name][1]) is None
+        if name not in pythons and (missing := absent(ENTRIES[name][1]))
     }
     return [name for name in names if name not in left_out], left_out
+
+
+def absent(packages: Sequence[str]) -> list[str]:
+    """Those that this interpreter lacks."""
+    here = {found.name.lower().replace("_", "-") for found in importlib.metadata.distributions()}
+    return [package for package in packages if package not in here]
 
 
 def medians(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:

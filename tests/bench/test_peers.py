@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from diverloop.tests.bench.peer_entries.decoding import Decoder, Signal
-from diverloop.tests.bench.peers import ENTRIES, FOLDER, judged, measure, task_of
+from diverloop.tests.bench import peers
+from diverloop.tests.bench.peer_entries.decoding import Decoder, Newest, Signal
+from diverloop.tests.bench.peers import (
+    ENTRIES,
+    FOLDER,
+    absent,
+    family,
+    judged,
+    measure,
+    present,
+    task_of,
+)
 
 TASK = task_of("4x200")
 N_PACKETS = 1200  # six seconds
@@ -56,15 +69,84 @@ def test_one_who_says_nothing_has_no_figures():
     assert judgement(np.empty((0, 9))) == {"windows_due": 0, "heard": 0}
 
 
+def test_the_newest_window_is_that_whatever_the_pieces_that_came():
+    newest, known, stop = Newest(TASK), Signal(TASK), 0
+    for n in (200, *(1, 10, 7, 199, 200) * 5):
+        newest.add(known.rows(stop, stop + n))
+        stop += n
+        np.testing.assert_array_equal(newest.window(), known.rows(stop - 200, stop))
+
+
+def test_windows_that_were_due_before_the_first_that_was_heard_are_lost():
+    assert judgement(heard(STOPS)[6:])["lost"] == 5  # of six left out, one lies in the first 2 s
+
+
+def test_a_peer_whose_packages_are_missing_is_left_out_with_how_to_get_them(monkeypatch):
+    assert absent(["numpy", "no-such-runtime"]) == ["no-such-runtime"]
+    monkeypatch.setitem(peers.ENTRIES, "ezmsg", ("ezmsg_graph.py", ("numpy", "no-such-runtime")))
+    kept, left_out = present(["ezmsg", "floor"], {})
+    assert "ezmsg" not in kept
+    assert "pip install no-such-runtime" in left_out["ezmsg"]
+    assert present(["ezmsg"], {"ezmsg": "/a/python"}) == (["ezmsg"], {})
+
+
+def test_processes_that_an_entry_started_are_counted_with_it():
+    script = "tail -f /dev/null & echo; wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as shell:
+        shell.stdout.readline()
+        found = family(shell.pid)
+        for pid in reversed(found):
+            os.kill(pid, signal.SIGKILL)
+    assert found[0] == shell.pid
+    assert len(found) == 2
+
+
+@pytest.fixture
+def from_the_start(monkeypatch):
+    """Nothing is left out of the count, so that a short run says enough."""
+    monkeypatch.setattr(peers, "WARM_S", 0.0)
+
+
 @pytest.mark.live
-@pytest.mark.parametrize("name", ["floor", "pylsl", "diverloop"])
+@pytest.mark.parametrize("name", ["floor", "diverloop"])
+@pytest.mark.usefixtures("from_the_start")
 def test_over_lsl_what_needs_no_other_library_decodes_every_window(name):
     program = (sys.executable, FOLDER / ENTRIES[name][0])
-    found = measure(program, task_of("4x200"), 4.0, 0, name != "floor")
+    found = measure(program, task_of("4x200"), 2.0, 0, name != "floor")
     assert found["heard"] == found["windows_due"] > 20
     assert not found["doubled"]
     assert not found["off_grid"]
     assert not found["wrong"]
+
+
+LIAR = """
+import decoding, pylsl_pull
+
+class Liar(decoding.Decoder):
+    def __call__(self, window):
+        if not hasattr(self, "earlier"):
+            self.earlier = window.copy()
+        said = super().__call__(self.earlier)
+        return [*said[:4], window[0, 0], window[-1, 0], *said[6:]]
+
+class Twice(pylsl_pull.pylsl.StreamOutlet):
+    def push_sample(self, row):
+        for _ in range(2):
+            super().push_sample(row)
+
+pylsl_pull.Decoder, pylsl_pull.pylsl.StreamOutlet = Liar, Twice
+pylsl_pull.main()
+"""
+"""Decodes one old window for all, says that it was the newest, and says all twice."""
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("from_the_start")
+def test_over_lsl_one_who_decodes_another_window_and_says_it_twice_is_found_out(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(FOLDER), prepend=os.pathsep)
+    found = measure((sys.executable, "-c", LIAR), task_of("4x200"), 2.0, 0)
+    assert found["doubled"] == found["heard"] > 20
+    assert found["wrong"] >= 40  # all but the window that it kept
 
 
 @pytest.mark.live

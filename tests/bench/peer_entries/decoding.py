@@ -66,6 +66,30 @@ class Decoder:
         return np.array([*scores, window[0, 0], window[-1, 0], begun_s, time.monotonic()])
 
 
+class Newest:
+    """The newest window of rows that come in pieces, for entries that keep it themselves.
+
+    It lies in an array four times as long, so that it is moved once in three windows and not for
+    every piece.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._rows = np.zeros((4 * task.n_window, task.n_channels), np.float32)
+        self._n_window, self._stop = task.n_window, 0
+
+    def add(self, piece: np.ndarray) -> None:
+        """Take in rows, at most a window of them, shape (n, n_channels)."""
+        if self._stop + len(piece) > len(self._rows):
+            self._rows[: self._n_window] = self.window()
+            self._stop = self._n_window
+        self._rows[self._stop : self._stop + len(piece)] = piece
+        self._stop += len(piece)
+
+    def window(self) -> np.ndarray:
+        """A view, once a window is there: shape (n_window, n_channels), valid until `add`."""
+        return self._rows[self._stop - self._n_window : self._stop]
+
+
 class Signal:
     """Noise that can be made again for any sample; channel 0 is the sample's number."""
 

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import numpy as np
-from decoding import N_OUT, Decoder, task_here
+from decoding import N_OUT, Decoder, Newest, task_here
 from mne_lsl.lsl import StreamInfo, StreamOutlet
 from mne_lsl.stream import StreamLSL
 
@@ -21,7 +21,7 @@ class Windows:
     def __init__(self) -> None:
         self._task = task_here()
         self._decode, self._n_seen = Decoder(self._task), 0
-        self._window = np.zeros((self._task.n_window, self._task.n_channels), np.float32)
+        self._newest = Newest(self._task)
         out = StreamInfo(self._task.out, "peer", N_OUT, 0, "float64", self._task.out)
         self._outlet = StreamOutlet(out)
 
@@ -30,12 +30,11 @@ class Windows:
         while place < len(data):
             wanted = self._task.n_step - (self._n_seen - self._task.n_window) % self._task.n_step
             n = min(wanted, len(data) - place)
-            self._window[:-n] = self._window[n:]
-            self._window[-n:] = data[place : place + n]
+            self._newest.add(data[place : place + n])
             place, self._n_seen = place + n, self._n_seen + n
             ahead = self._n_seen - self._task.n_window
             if ahead >= 0 and ahead % self._task.n_step == 0:
-                self._outlet.push_sample(self._decode(self._window))
+                self._outlet.push_sample(self._decode(self._newest.window()))
         return data, stamps
 
 

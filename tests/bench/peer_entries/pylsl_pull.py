@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pylsl
-from decoding import N_OUT, Decoder, task_here
+from decoding import N_OUT, Decoder, Newest, task_here
 
 
 def main() -> None:
@@ -16,20 +16,17 @@ def main() -> None:
         pylsl.StreamInfo(task.out, "peer", N_OUT, pylsl.IRREGULAR_RATE, "double64", task.out)
     )
     piece = np.empty((task.n_step, task.n_channels), np.float32)
-    window = np.zeros((task.n_window, task.n_channels), np.float32)
-    n_seen, wanted = 0, task.n_step
+    newest, n_seen, wanted = Newest(task), 0, task.n_step
     while True:
         _, stamps = inlet.pull_chunk(timeout=5.0, max_samples=wanted, dest_obj=piece)
         if not stamps:
             continue
-        n = len(stamps)
-        window[:-n] = window[n:]
-        window[-n:] = piece[:n]
-        n_seen += n
+        newest.add(piece[: len(stamps)])
+        n_seen += len(stamps)
         behind = (n_seen - task.n_window) % task.n_step
         wanted = task.n_step - behind
         if n_seen >= task.n_window and behind == 0:
-            outlet.push_sample(decode(window))
+            outlet.push_sample(decode(newest.window()))
 
 
 if __name__ == "__main__":
