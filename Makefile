@@ -16,6 +16,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -qq
 EXTRAS = test
 # A stamp is newer than pyproject.toml exactly when what it stands for is installed.
 READY = $(VENV)/.ready
+# The same without an extra, which is all that the demonstration needs.
+BARE = $(VENV)/.ready-bare
 
 .PHONY: help setup demo test test-long lint docs docs-check bench sbom audit dist standalone clean
 
@@ -37,7 +39,7 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml
+$(BARE): pyproject.toml
 	@set -e; \
 	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }; \
 	if fits "$(BIN)/python"; then \
@@ -62,9 +64,14 @@ $(READY): pyproject.toml
 	    "$$found" -m venv --clear "$(VENV)"; \
 	fi
 	@$(PIP) install 'pip>=22.3'
-	@echo "setup: installing diverloop[$(EXTRAS)]"
+	@echo "setup: installing diverloop, about 550 MB on the disk"
+	@$(PIP) install -e .
+	@touch $@
+
+$(READY): $(BARE)
+	@echo "setup: installing diverloop[$(EXTRAS)], about 1.4 GB with what the suite needs"
 	@$(PIP) install -e '.[$(EXTRAS)]'
-	@touch $(READY)
+	@touch $@
 	@echo "setup: done"
 
 $(VENV)/.ready-lint: $(READY)
@@ -87,7 +94,7 @@ $(VENV)/.ready-supply: $(READY)
 	@$(PIP) install -e '.[supply]'
 	@touch $@
 
-demo: setup
+demo: $(BARE)
 	@$(BIN)/diverloop demo $(ARGS)
 
 test: setup
@@ -141,7 +148,7 @@ dist: $(VENV)/.ready-dist
 standalone: dist
 	@$(BIN)/python .ci/standalone.py
 
-bench: setup
+bench: $(BARE)
 	@$(BIN)/diverloop bench loop $(ARGS)
 
 clean:

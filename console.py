@@ -122,7 +122,14 @@ def figures_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: 
 
 def compared_table(compared: Iterable[dict[str, Any]], chosen: str) -> Table:
     """Ways to decode, side by side, on trials that they had not seen."""
-    table = Table("way", "accuracy", "95 % interval", "nats a trial", "", title="Ways to decode")
+    table = Table(
+        "way",
+        "accuracy",
+        "95 % interval",
+        "nats a trial, less is better",
+        "",
+        title="Ways to decode",
+    )
     for column in table.columns[1:4]:
         column.justify = "right"
     for one in compared:

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from rich.markup import escape
 
 from .console import out, pace_sentence, plain_errors, print_json
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from .proving import Verification
     from .runtime.record.deidentify import ExportReport
 
 Recorded = Annotated[Path, typer.Argument(help="Folder of a session, or its recording.xdf.")]
+Several = Annotated[
+    list[Path], typer.Argument(help="Folders of sessions, or their recording.xdf; one or more.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
@@ -48,39 +53,58 @@ def replay_exactly(recording: Path, json: bool) -> None:
 
 
 def verify(
-    recording: Recorded,
+    recordings: Several,
     signed_by: Annotated[str, typer.Option(help="Fingerprint of the key that must have.")] = "",
     json: AsJson = False,
 ) -> None:
-    """Prove a recorded session: audit log, file, and a replay compared field by field."""
+    """Prove recorded sessions: audit log, file, and a replay compared field by field.
+
+    Several are proved one after the other; it ends with 1 if one of them is not.
+    """
     from .proving import verify as verified
+
+    proofs: dict[str, Verification] = {}
+    for recording in recordings:
+        with plain_errors(json):
+            found = proofs[str(recording)] = verified(recording, signed_by)
+        if not json:
+            _print_proof(found, str(recording) if len(recordings) > 1 else "")
+    ok = all(one.ok for one in proofs.values())
+    if json and len(recordings) == 1:
+        print_json(_proof(found))
+    elif json:
+        print_json({"ok": ok, "recordings": {name: _proof(one) for name, one in proofs.items()}})
+    raise typer.Exit(0 if ok else 1)
+
+
+def _proof(found: Verification) -> dict[str, Any]:
     from .runtime.record.compare import IGNORED, TOLERANCES
 
-    with plain_errors(json):
-        found = verified(recording, signed_by)
-    if json:
-        print_json(
-            {
-                "ok": found.ok,
-                "audit": asdict(found.audit),
-                "recording_fault": found.recording_fault,
-                "sealed": found.sealed,
-                "failure": found.failure,
-                "replay": _plain(found.comparison) if found.comparison else None,
-                "replay_fault": found.replay_fault,
-                "tolerances": dict(TOLERANCES),
-                "ignored": dict(IGNORED),
-                "signal_s": found.signal_s,
-                "wall_s": found.wall_s,
-            }
-        )
-    else:
-        for sentence in found.sentences():
-            out.print(sentence, highlight=False)
-        for name, why in IGNORED.items():
-            out.print(f"Not compared: {name} ({why}).", highlight=False)
-        out.print("[green]Proved.[/]" if found.ok else "[bold red]Not proved.[/]")
-    raise typer.Exit(0 if found.ok else 1)
+    return {
+        "ok": found.ok,
+        "audit": asdict(found.audit),
+        "recording_fault": found.recording_fault,
+        "sealed": found.sealed,
+        "failure": found.failure,
+        "replay": _plain(found.comparison) if found.comparison else None,
+        "replay_fault": found.replay_fault,
+        "tolerances": dict(TOLERANCES),
+        "ignored": dict(IGNORED),
+        "signal_s": found.signal_s,
+        "wall_s": found.wall_s,
+    }
+
+
+def _print_proof(found: Verification, name: str) -> None:
+    from .runtime.record.compare import IGNORED
+
+    if name:
+        out.print(f"[bold]{escape(name)}[/]", highlight=False)
+    for sentence in found.sentences():
+        out.print(sentence, highlight=False)
+    for field, why in IGNORED.items():
+        out.print(f"Not compared: {field} ({why}).", highlight=False)
+    out.print("[green]Proved.[/]" if found.ok else "[bold red]Not proved.[/]")
 
 
 def note(
@@ -192,16 +216,24 @@ def _tell_exports(made: list[ExportReport]) -> None:
 
 
 def report(
-    recording: Recorded,
+    recordings: Several,
     html: Annotated[Path | None, typer.Option(help="Where; beside the recording else.")] = None,
     pdf: Annotated[bool, typer.Option("--pdf/--no-pdf", help="A PDF beside it.")] = True,
     json: AsJson = False,
 ) -> None:
-    """Write the report of a session: one HTML file that needs nothing else, and a PDF."""
+    """Write the report of a session: one HTML file that needs nothing else, and a PDF.
+
+    Of several sessions each gets its own.
+    """
     from .reporting import make_report
 
     with plain_errors(json):
-        files = make_report(recording, html, pdf)
+        if html and len(recordings) > 1:
+            raise ConfigError(
+                f"--html names one file, and there are {len(recordings)} sessions: leave it out, "
+                f"or name one session."
+            )
+        files = [file for one in recordings for file in make_report(one, html, pdf)]
     if json:
         print_json({"files": [str(file) for file in files]})
         return

@@ -53,6 +53,20 @@ def test_verify_proves_a_session_in_words():
     assert "Not proved" not in text
 
 
+def test_several_sessions_are_proved_one_after_the_other(tmp_path):
+    whole, broken = folder_of(), copy_of(tmp_path)
+    log = broken / "audit.jsonl"
+    before, after = b"The guard is armed", b"The guard is Armed"
+    log.write_bytes(log.read_bytes().replace(before, after, 1))
+    result = call("verify", whole, broken)
+    assert result.exit_code == 1
+    text = flat(result.stdout)
+    assert text.index("Proved.") < text.index("Not proved.")
+    found = json.loads(call("verify", whole, broken, "--json").stdout)
+    assert not found["ok"]
+    assert [one["ok"] for one in found["recordings"].values()] == [True, False]
+
+
 def test_verify_proves_a_session_in_json():
     found = told("verify", folder_of())
     assert found["ok"] is found["audit"]["ok"] is found["sealed"] is found["replay"]["ok"] is True
@@ -180,6 +194,14 @@ def test_labels_that_bids_does_not_know_are_refused(tmp_path):
 
 
 # --- report ------------------------------------------------------------------------------------
+
+
+def test_several_sessions_get_a_report_each_and_no_common_name(tmp_path):
+    names = [write_npz(tmp_path / f"{name}.npz", seconds=4.0) for name in ("a", "b")]
+    found = told("report", *names, "--no-pdf")
+    assert found == {"files": [str(tmp_path / f"{name}-report.html") for name in ("a", "b")]}
+    refusal = refused("report", *names, "--no-pdf", "--html", tmp_path / "both.html")
+    assert "there are 2 sessions" in refusal["message"]
 
 
 def test_a_report_is_written_where_it_is_wanted(tmp_path):

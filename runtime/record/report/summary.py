@@ -13,6 +13,7 @@ from .inputs import Performance, Score
 from .locked import Cues
 from .quality import Verdict
 from .survey import Survey
+from .watch import watch_of
 from .wording import count, duration, listed, milliseconds, moment, percent, percent_range, spoken
 
 SIGNIFICANT = 0.05
@@ -126,8 +127,10 @@ def signal(facts: Facts) -> str:
         return "The recording is too short to judge the signal: less than one whole second."
     good = sum(entry.good for entry in verdicts)
     noun = place_noun(facts.record)
+    masked = watch_of(facts.record, facts.course).names
     if good == len(verdicts):
-        return f"Signal was good on all {count(good, noun)}."
+        text = f"Signal was good on all {count(good, noun)}"
+        return f"{text}, though the session masked {listed(masked)}." if masked else f"{text}."
     if not good:
         causes = sorted({entry.cause for entry in verdicts})
         return f"No {noun} gave a good signal: {listed(causes)} ({len(verdicts)} {noun}s)."
@@ -271,11 +274,12 @@ def _electrodes(facts: Facts) -> Tile:
     name = f"Good {place_noun(facts.record)}s"
     if not verdicts:
         return Tile(figure="–", name=name, detail="too short to judge", state="none")  # noqa: RUF001
-    bad = [entry.name for entry in verdicts if not entry.good]
+    masked = watch_of(facts.record, facts.course).names
+    bad = [entry.name for entry in verdicts if not entry.good or entry.name in masked]
     return Tile(
         figure=f"{len(verdicts) - len(bad)} / {len(verdicts)}",
         name=name,
-        detail=f"bad: {listed(bad, 3)}" if bad else "all were good",
+        detail=f"bad or masked: {listed(bad, 3)}" if bad else "all were good",
         state="look" if bad else "fine",
     )
 

@@ -11,7 +11,7 @@ import pytest
 from diverloop.runtime.messages import Event, EventKind
 from diverloop.runtime.quality import Quality
 from diverloop.runtime.record.report.course import Course
-from diverloop.runtime.record.report.summary import Facts, safety, tiles
+from diverloop.runtime.record.report.summary import Facts, safety, signal, tiles
 from diverloop.runtime.record.report.survey import look_through
 from diverloop.runtime.record.report.watch_sections import watched
 
@@ -66,6 +66,13 @@ def test_masks_are_told_with_who_when_and_why(facts):
     assert "T8 0:02 0:04 2.0 s noisy" in text
     assert "Fp1 0:05 the end 5.0 s flat" in text
     assert pictures(page) == 1
+
+
+def test_an_electrode_that_the_session_masked_is_no_good_one_on_the_first_page(facts):
+    page = facts(qualities=(told(1), told(2, T8="noisy"), told(3, T8="noisy")))
+    (tile,) = [tile for tile in tiles(page) if tile.name == "Good electrodes"]
+    assert (tile.figure, tile.detail, tile.state) == ("2 / 3", "bad or masked: T8", "look")
+    assert "good on all 3 electrodes, though the session masked T8." in signal(page)
 
 
 def test_contacts_are_called_contacts(facts):
