@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-from rich.markup import escape
 
 from .console import out, pace_sentence, plain_errors, print_json
 from .runtime.errors import ConfigError
@@ -99,7 +98,7 @@ def _print_proof(found: Verification, name: str) -> None:
     from .runtime.record.compare import IGNORED
 
     if name:
-        out.print(f"[bold]{escape(name)}[/]", highlight=False)
+        out.print(name, highlight=False, markup=False)
     for sentence in found.sentences():
         out.print(sentence, highlight=False)
     for field, why in IGNORED.items():

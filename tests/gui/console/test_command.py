@@ -9,7 +9,7 @@ import pytest
 from diverloop.gui.console.command import Command, Told, filled, read_told
 
 SAYS = (sys.executable, "-c", "print('{{\"done\": true}}')".replace("{{", "{").replace("}}", "}"))
-WAITS = "import time; print('ready', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: "
+WAITS = "import time\ntry: print('ready', flush=True); time.sleep(60)\nexcept KeyboardInterrupt: "
 
 
 @pytest.fixture
