@@ -127,8 +127,8 @@ def signal(facts: Facts) -> str:
         return "The recording is too short to judge the signal: less than one whole second."
     good = sum(entry.good for entry in verdicts)
     noun = place_noun(facts.record)
-    masked = watch_of(facts.record, facts.course).names
     if good == len(verdicts):
+        masked = watch_of(facts.record, facts.course).names
         text = f"Signal was good on all {count(good, noun)}"
         return f"{text}, though the session masked {listed(masked)}." if masked else f"{text}."
     if not good:
