@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from .errors import ConfigError
 from .messages import Command
@@ -195,7 +194,12 @@ def entered(memory: Memory, state: State) -> Memory:
     """
     if state is not memory.state:
         memory = replace(memory, state=state)
-    return memory if memory.on else _at_rest(memory, since_break_ns=0, place=_STILL)
+    if memory.on:
+        return memory
+    memory = _at_rest(memory)
+    if memory.place == _STILL and not memory.since_break_ns:
+        return memory
+    return replace(memory, place=_STILL, since_break_ns=0)
 
 
 def judge(memory: Memory, look: Look, config: GuardConfig) -> tuple[Memory, Command]:
@@ -261,12 +265,11 @@ def _later(memory: Memory, look: Look, since_ns: int) -> Memory:
     )
 
 
-def _at_rest(memory: Memory, **also: Any) -> Memory:
+def _at_rest(memory: Memory) -> Memory:
     """The memory of a guard that lets nothing pass; itself, if it is at rest already."""
-    also.update(velocity=_STILL, led=None)
-    if all(getattr(memory, name) == value for name, value in also.items()):
+    if memory.velocity == _STILL and memory.led is None:
         return memory
-    return replace(memory, **also)
+    return replace(memory, velocity=_STILL, led=None)
 
 
 def _fault(memory: Memory, look: Look, config: GuardConfig) -> str | None:
@@ -287,10 +290,8 @@ def _fault(memory: Memory, look: Look, config: GuardConfig) -> str | None:
 
 def _sound(command: Command) -> bool:
     """Whether its numbers are some, and within full scale."""
-    if not 0 <= command.strength <= 1:
-        return False
     velocity = command.velocity
-    return not velocity or (len(velocity) <= 3 and all(-1 <= v <= 1 for v in velocity))
+    return 0 <= command.strength <= 1 and len(velocity) <= 3 and all(-1 <= v <= 1 for v in velocity)
 
 
 def _neutral(command: Command, reason: str) -> Command:
