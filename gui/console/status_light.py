@@ -24,7 +24,7 @@ _COLOURS = {
 
 
 class LightShape(QWidget):
-    """The shape alone: ring, ring with a bar, three dots, arrow, two bars, octagon, triangle."""
+    """The shape alone: ring with a tick, ring with a bar, three dots, arrow, two bars, octagon, triangle."""
 
     def __init__(self) -> None:
         super().__init__()

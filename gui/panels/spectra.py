@@ -222,9 +222,9 @@ class Spectra(Panel):
             else "no hum at 50 or 60 Hz"
         )
         rhythm = (at >= 4) & (at <= 40) & np.isfinite(power)
-        peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
-        text = (
+        peak = "no signal"
+        if rhythm.any():
+            peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
+        self.says.setText(
             f"{self.channels.currentText()}   ·   {peak}   ·   {said}   ·   band: 80 % of {n_good}"
         )
-        if text != self.says.text():
-            self.says.setText(text)
