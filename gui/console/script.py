@@ -324,7 +324,8 @@ class _Writer:
             return self.page("_saving")
         back = self.choice(Act.BACK, "B")
         if session.task is Order.RUN:
-            return replace(self.page("_ask", None, back), now=self.words("feedback_now_loading"))
+            now, todo = (self.words(f"feedback_{part}_loading") for part in ("now", "todo"))
+            return replace(self.page("_ask", None, back), now=now, todo=todo)
         if session.begun or session.running:
             page = self.page("_ask", self.choice(Act.FINISH), back)
             failed = session.trouble == "trouble_end"

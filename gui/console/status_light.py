@@ -24,7 +24,7 @@ _COLOURS = {
 
 
 class LightShape(QWidget):
-    """The shape alone: ring with a tick, ring with a bar, three dots, arrow, two bars, octagon, triangle."""
+    """The shape alone: a ring with a tick or a bar, dots, an arrow, bars, an octagon, a triangle."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ import pytest
 from diverloop.gui.look import DARK, LIGHT, blend, contrast, style_sheet
 
 
-@pytest.mark.parametrize("look", (DARK, LIGHT), ids=lambda look: look.name)
+@pytest.mark.parametrize("look", [DARK, LIGHT], ids=lambda look: look.name)
 def test_words_are_read_on_everything_they_stand_on(look):
     for ground in (look.ground, look.surface, look.raised):
         assert contrast(look.text, ground) >= 7
@@ -16,7 +16,7 @@ def test_words_are_read_on_everything_they_stand_on(look):
     assert contrast(look.on_stop, look.stop) >= 4.5
 
 
-@pytest.mark.parametrize("look", (DARK, LIGHT), ids=lambda look: look.name)
+@pytest.mark.parametrize("look", [DARK, LIGHT], ids=lambda look: look.name)
 def test_curves_are_seen_on_a_panel(look):
     assert all(contrast(colour, look.surface) >= 3 for colour in look.series)
     assert len(set(look.series)) == 8
