@@ -1,7 +1,8 @@
 """The live view for a terminal: what is decided now, whether the signal is sound, how late it is.
 
 It reads from the wire and can be started, killed and restarted at any time. Nothing is said by
-colour alone. Where there is no terminal, it prints a plain line every few seconds.
+colour alone. Where there is no terminal, it prints a plain line every few seconds. The screen says
+at its top that all of this is investigational, not a medical device.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _COLOURS = {
 
 
 class LightShape(QWidget):
-    """The shape alone: a ring with a tick or a bar, dots, an arrow, bars, an octagon, a triangle."""
+    """The shape alone: a ring with a tick or a bar, dots, an arrow, bars, octagon or triangle."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -184,8 +184,10 @@ class Spectra(Panel):
         x = at[drawn]
         for curve, values in ((self._low, low), (self._high, high), (self._mean, mean)):
             curve.setData(x, self._scaled(values[drawn]))
-        has_signal = bool(np.isfinite(one).any())  # pyqtgraph takes no curve without a number
-        self._one.setData(*((x, self._scaled(one[drawn])) if has_signal else ([], [])))
+        if np.isfinite(one).any():
+            self._one.setData(x, self._scaled(one[drawn]))
+        else:  # pyqtgraph takes no curve without a number
+            self._one.setData([], [])
         self._fit(x, self._scaled(np.stack([low, high, one])[:, drawn]))
         self._say(at, one, int(good.sum()))
 
