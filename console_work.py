@@ -76,7 +76,7 @@ def work_of(
 
     ordered = dict(commands(checked, guide, session))
     if screen:
-        ordered |= with_screen(ordered, guide, session, language)
+        ordered |= with_screen(ordered, guide, session, language, key)
     return CommandWork(
         ordered,
         recordings,
@@ -127,7 +127,11 @@ def commands(checked: GuideConfig, guide: Path, session: Path) -> Mapping[str, t
 
 
 def with_screen(
-    ordered: Mapping[str, tuple[str, ...]], guide: Path, session: Path, language: str
+    ordered: Mapping[str, tuple[str, ...]],
+    guide: Path,
+    session: Path,
+    language: str,
+    key: Path | None = None,
 ) -> Mapping[str, tuple[str, ...]]:
     """The participant's screen beside the calibration, and beside the feedback.
 
@@ -139,6 +143,8 @@ def with_screen(
         The two files.
     language : str
         Of the screen.
+    key : Path, optional
+        With which the screen listens to the session; this user's own without it.
 
     Returns
     -------
@@ -152,7 +158,7 @@ def with_screen(
         "screen_calibrate": (*_PROGRAM, "screen", str(guide), "--at", address, *shown),
         "screen_run": (
             *_PROGRAM, "screen", str(session), "--set", "model.bundle={bundle}",
-            "--at", "{session}", *shown,
+            "--at", "{session}", *(("--key", str(key)) if key else ()), *shown,
         ),
     }  # fmt: skip
 

@@ -20,7 +20,7 @@ from .guiding_look import SoFar, Submit, at_once, look_at, way_of
 from .guiding_report import GuidedReport
 from .hardware.mapped import mapped_as
 from .runtime.catalog import find
-from .runtime.errors import ConfigError, RecordingError
+from .runtime.errors import ConfigError, DiverloopError, RecordingError
 from .runtime.guide_file import GuideConfig
 from .runtime.marking import MarkedSource
 from .runtime.messages import Chunk, StreamSpec
@@ -28,6 +28,7 @@ from .runtime.paradigms.guided import GuidedCalibration
 from .runtime.paradigms.guided_course import GuidedCourse, Scene
 from .runtime.paradigms.guided_plan import REJECT, GuidedPhase, GuidedTrial
 from .runtime.record.plain_recording import PlainRecording
+from .runtime.shield import Kept
 from .runtime.stages import Clock, Source
 from .runtime.trial_watch import TrialWatch
 
@@ -276,12 +277,15 @@ class Guiding:
         return max(self._pause_from, came - longest)
 
     def _hear(self, looked: Future[tuple[int, int]]) -> None:
-        try:
+        """A look is advice: whatever goes wrong with one, the person has done the trials."""
+        with Kept() as kept:
             n_right, n_judged = looked.result()
-        except (ConfigError, RecordingError) as error:
-            self._notes.append(f"The trials so far could not be judged: {error}")
+        if kept.error is None:
+            self._guided.tell(n_right, n_judged)
             return
-        self._guided.tell(n_right, n_judged)
+        ours = isinstance(kept.error, DiverloopError)
+        why = str(kept.error) if ours else f"{type(kept.error).__name__}: {kept.error}"
+        self._notes.append(f"The trials so far could not be judged: {why}")
 
     def _end_here(self) -> None:
         if self._end == math.inf:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from .flicker_lock import NOBODY_LOOKS
 from .guiding import Guiding
 from .guiding_look import Submit, at_once
 from .guiding_report import GuidedReport
@@ -49,9 +50,12 @@ def run_guide(
     -------
     report : GuidedReport
         What it came to.
+
+    Raises
+    ------
+    ConfigError
+        If the stream of a person is not to be awaited, or the guide cannot be used.
     """
-    if not live and guide.source.kind == "lsl":
-        raise ConfigError("A live stream cannot be hurried: leave --fast out, or simulate.")
     clock: Clock = MonotonicClock() if live else VirtualClock()
 
     def shown(scene: Scene) -> None:
@@ -62,6 +66,8 @@ def run_guide(
     with ExitStack() as stack:
         if publisher:
             stack.callback(publisher.close)
+        if not live and guide.source.kind not in NOBODY_LOOKS:
+            raise ConfigError("A live stream cannot be hurried: leave --fast out, or simulate.")
         submit: Submit = at_once
         if live:
             pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="look")

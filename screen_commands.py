@@ -197,6 +197,7 @@ def _show_stage(
     app = application()
     controls = Controls(found.link)
     stack.callback(controls.close)
+    controls.answered.connect(lambda answer: _tell(answer.text))  # the stop, done or not
     kind, rate_hz, filled = timing
     stage = Stage(
         picture,
@@ -243,7 +244,7 @@ def console(
     """
     from .console_work import work_of
 
-    with plain_errors(json_wanted=False), _windows():
+    with plain_errors(json_wanted=False), _windows(), ExitStack() as stack:
         from .gui.application import application, until_closed
         from .gui.console.rehearsal import RehearsedWork
         from .gui.console.window import Console
@@ -266,6 +267,7 @@ def console(
                 language=language,
                 screen=participant_screen,
             )
+        stack.callback(work.close)  # whatever happens: no command of a session is left behind
         window = Console(
             work,
             QualityMap(_look(light), positions=standard_places()),
@@ -275,7 +277,6 @@ def console(
         )
         window.show()
         until_closed(app)
-        work.close()
 
 
 def panels(look: Look, controls: Controls, may: Collection[Action]) -> list[Panel]:

@@ -77,7 +77,7 @@ def picture_for(path: Path, asked: Asked, overrides: Mapping[str, str] | None = 
     from .gui.participant.instruction import Instruction
 
     if _is_guide(path):
-        return Instruction(read_guide(path, overrides).plan)
+        return Instruction(read_guide(path, overrides).plan, asked.language)
     session = read_session(path, overrides)
     return picture_of(session, session_bundle(session).card, asked)
 

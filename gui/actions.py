@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QShortcut
@@ -155,14 +156,11 @@ class _SpaceIsFree(QObject):
 
     def _follow(self, _: QWidget | None, now: QWidget | None) -> None:
         if self._watched is not None:
-            self._watched.removeEventFilter(self)
+            with suppress(RuntimeError):  # it may be gone by now
+                self._watched.removeEventFilter(self)
         self._watched = now
         if now is not None:
             now.installEventFilter(self)
-            now.destroyed.connect(self._forget)
-
-    def _forget(self) -> None:
-        self._watched = None
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Turn down the claim of a widget on the space bar, unless it is for writing."""

@@ -15,9 +15,6 @@ from .look import Look, style_sheet
 
 _NICE = 10
 
-DISCLAIMER = "investigational, not a medical device"
-"""At the foot of every window, in the language of the window."""
-
 
 def application() -> QApplication:
     """The process's application, made if there is none.

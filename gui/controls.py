@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from queue import Queue
 from typing import Protocol
@@ -13,7 +12,8 @@ from PySide6.QtCore import QObject, Signal
 
 from ..runtime.access import SAFER, Action, Why
 from ..runtime.control_wire import Fact, Reply
-from ..runtime.errors import AccessError
+from ..runtime.errors import AccessError, DiverloopError
+from ..runtime.shield import Kept
 
 _CODE_HELPS = frozenset({Why.LOCKED, Why.CODE_MISSING, Why.CODE_WRONG, Why.CODE_USED})
 _NOT_CONNECTED = (
@@ -134,23 +134,34 @@ class _Lane:
 
     def _serve(self, eager: bool) -> None:
         if eager:
-            with suppress(AccessError):  # whoever asks will be told
+            with Kept():  # whoever asks will be told
                 self._link = self._connect()
         while (asked := self.asked.get()) is not None:
             self._tell(self._answer(*asked))
         self._leave()
 
     def _answer(self, action: Action, code: str, text: str) -> Answer:
-        try:
+        with Kept() as kept:  # whatever goes wrong: on a thread that died, the next stop is unheard
             self._link = self._link or self._connect()
             reply = self._link.ask(action, code=code, text=text)
-        except AccessError as error:
-            self._leave()  # the next question begins with a new link
-            return Answer(action=action, done=False, text=str(error), facts={})
-        facts = dict(reply.facts)
-        return Answer(action=action, done=reply.done, text=reply.text, facts=facts, why=reply.why)
+            return Answer(
+                action=action,
+                done=reply.done,
+                text=reply.text,
+                facts=dict(reply.facts),
+                why=reply.why,
+            )
+        self._leave()  # the next question begins with a new link
+        return Answer(action=action, done=False, text=_said(kept.error), facts={})
 
     def _leave(self) -> None:
-        if self._link:
-            self._link.close()
-        self._link = None
+        link, self._link = self._link, None
+        if link:
+            with Kept():
+                link.close()
+
+
+def _said(error: Exception | None) -> str:
+    if isinstance(error, DiverloopError):
+        return str(error)
+    return f"The link failed ({type(error).__name__}: {error}): press the stop at the machine."

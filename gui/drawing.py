@@ -56,11 +56,6 @@ class Drawing(QWidget):
         self.look = look
         self.update()
 
-    def set_size_pt(self, size_pt: int) -> None:
-        """Change the size of text."""
-        self.size_pt = size_pt
-        self.update()
-
     def renew(self) -> None:
         """Draw what is known now."""
         self.update()

@@ -20,7 +20,6 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,47 +93,16 @@ class Reference:
         stride = math.ceil(len(samples) / MOST_SAMPLES)
         kept = samples[::stride]
         made = cls._fitted(kept)
-        strays = _own_drift(kept, step_s * stride, cls._fitted)
+        strays = _own_drift(kept, step_s * stride)
         cloud = made.seen(kept)[:, :2]
         return replace(made, strays=strays, cloud=cloud)
 
     @classmethod
-    def of_moments(cls, mean: Floats, covariance: Floats) -> Reference:
-        """From a mean and a covariance; how far the calibration strayed is not known then.
-
-        Parameters
-        ----------
-        mean : ndarray, shape (n_features,)
-            Of the embeddings.
-        covariance : ndarray, shape (n_features, n_features)
-            Of the embeddings.
-
-        Returns
-        -------
-        reference : Reference
-            Half a standard deviation is taken for what it strayed.
-        """
-        mean, covariance = np.asarray(mean, float), np.asarray(covariance, float)
-        if covariance.shape != (len(mean), len(mean)) or not np.isfinite(covariance).all():
-            raise ConfigError(
-                f"The covariance of {len(mean)} features is {len(mean)} by {len(mean)} finite "
-                f"numbers, got shape {covariance.shape}: give both of the same calibration."
-            )
-        values, columns = np.linalg.eigh(covariance)
-        return cls._from_variances(mean, columns.T[::-1], values[::-1], len(mean))
-
-    @classmethod
     def _fitted(cls, samples: Floats) -> Reference:
-        mean = samples.mean(0)
+        """To embeddings, without how far they stray: that is taken for half a deviation."""
+        mean, n_features = samples.mean(0), samples.shape[1]
         _, values, rows = np.linalg.svd(samples - mean, full_matrices=False)
         variance = values**2 / (len(samples) - 1)
-        return cls._from_variances(mean, rows, variance, samples.shape[1])
-
-    @classmethod
-    def _from_variances(
-        cls, mean: Floats, rows: Floats, variance: Floats, n_features: int
-    ) -> Reference:
-        variance = np.maximum(variance, 0.0)
         floor = 1e-12 + 1e-6 * float(variance[:1].sum())
         n = max(1, min(_DIRECTIONS, len(variance), int((variance > floor).sum())))
         total, squares = float(variance[n:].sum()), float((variance[n:] ** 2).sum())
@@ -233,14 +201,14 @@ class Recent:
         return distance(share * self._mean, covariance)
 
 
-def _own_drift(samples: Floats, step_s: float, fitted: Callable[[Floats], Reference]) -> float:
+def _own_drift(samples: Floats, step_s: float) -> float:
     """How far pieces of a calibration are from what is made of the other pieces.
 
     A piece that helped to make the reference would look closer than a session ever can.
     """
     found = []
     for piece in np.array_split(np.arange(len(samples)), _PIECES):
-        reference = fitted(np.delete(samples, piece, axis=0))
+        reference = Reference._fitted(np.delete(samples, piece, axis=0))
         recent = Recent(len(reference.spread) + 1)
         for seen in reference.seen(samples[piece]):
             recent.take(seen, step_s)

@@ -32,8 +32,6 @@ class ElectrodeMap(Drawing):
         Of plain text.
     positions : mapping of str to tuple of 3 float, optional
         Usual places of scalp electrodes by name, metres.
-    in_a_row : mapping of str to int, optional
-        Grid's name -> contacts in a row.
     """
 
     chosen = Signal(str)
@@ -45,10 +43,9 @@ class ElectrodeMap(Drawing):
         size_pt: int = 10,
         *,
         positions: Mapping[str, Place] | None = None,
-        in_a_row: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(look, size_pt)
-        self._positions, self._in_a_row = positions, in_a_row
+        self._positions = positions
         self.plans: tuple[MapPlan, ...] = ()
         self.choice = ""
         self._places: list[tuple[MapPlan, QRectF, float, dict[str, QPointF]]] = []
@@ -70,7 +67,7 @@ class ElectrodeMap(Drawing):
         spec : StreamSpec
             The stream.
         """
-        self.plans = plans_of(spec, self._positions, self._in_a_row)
+        self.plans = plans_of(spec, self._positions)
         self._placed_for = None
         self.choose("")
         self.update()

@@ -32,6 +32,4 @@ class Elided(QLabel):
 
     def _fit(self) -> None:
         room = self.contentsRect().width()
-        fitted = self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room)
-        if fitted != self.text():
-            self.setText(fitted)
+        self.setText(self.fontMetrics().elidedText(self.whole, Qt.TextElideMode.ElideRight, room))

@@ -9,9 +9,9 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from .actions import WRITES
-from .application import DISCLAIMER
 from .elided import Elided
 from .look import Look
+from .view_state import DISCLAIMER
 
 LEAVE_MS = 20_000
 """A line in which nobody writes gives the space bar back after so long."""

@@ -16,8 +16,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ..runtime.paradigms.guided_course import Scene
-
-DISCLAIMER = "investigational, not a medical device"
+from .view_state import DISCLAIMER
 
 _CALM = ("rest", "pause", "wait", "over")  # scenes in which reading disturbs nobody
 

@@ -11,9 +11,6 @@ from .view_state import ViewState, count_text, label_of, ms_text, velocity_text
 GOOD, DOUBTFUL, BAD, PLAIN = "good", "doubtful", "bad", "plain"
 """How a cell is meant: names of the colours of a `diverloop.gui.look.Look`."""
 
-SILENT_S = 2.0
-"""A session that says nothing for so long is asked about."""
-
 _LEVELS = {
     State.DISARMED: PLAIN, State.ARMED: GOOD, State.HOLDING: DOUBTFUL, State.STOPPED: BAD,
 }  # fmt: skip
@@ -163,12 +160,9 @@ def view(state: ViewState) -> Cell:
         return Cell(
             name="view", title=title, text="waiting", detail="no message yet", level=DOUBTFUL
         )
-    age_s = (state.now_ns - state.heard_at_ns) / 1e9
-    if age_s > SILENT_S:
-        detail = "session ended?"
-        return Cell(
-            name="view", title=title, text=f"silent {age_s:.0f} s", detail=detail, level=BAD
-        )
+    if state.silent_s:
+        text = f"silent {state.silent_s:.0f} s"
+        return Cell(name="view", title=title, text=text, detail="session ended?", level=BAD)
     found = []
     if state.missed_messages:
         found.append(f"{count_text(state.missed_messages)} messages lost")
@@ -191,9 +185,6 @@ def replayed(playing: bool, speed: float) -> Cell:
 
 def silence(state: ViewState) -> str:
     """What to say across the whole window when nothing comes; empty while something does."""
-    if state.heard_at_ns is None:
+    if not state.silent_s:
         return ""
-    age_s = (state.now_ns - state.heard_at_ns) / 1e9
-    if age_s <= SILENT_S:
-        return ""
-    return f"Silent for {age_s:.0f} s: has the session ended? Everything below is old."
+    return f"Silent for {state.silent_s:.0f} s: has the session ended? Everything below is old."

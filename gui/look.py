@@ -86,8 +86,6 @@ LIGHT = Look(
         "#0b63b0", "#b85a00", "#00705a", "#a0327a", "#7a6a00", "#5b45c2", "#00768c", "#4d5f6b",
     ),
 )  # fmt: skip
-LOOKS = {look.name: look for look in (DARK, LIGHT)}
-"""By name."""
 
 
 def contrast(one: str, other: str) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -87,11 +87,7 @@ class MapPlan:
         return max((round(spot.y) for spot in self.spots), default=0) + 1
 
 
-def plans_of(
-    spec: StreamSpec,
-    positions: Mapping[str, Place] | None = None,
-    in_a_row: Mapping[str, int] | None = None,
-) -> tuple[MapPlan, ...]:
+def plans_of(spec: StreamSpec, positions: Mapping[str, Place] | None = None) -> tuple[MapPlan, ...]:
     """The maps that show every electrode of a stream; rows of other kinds are on none.
 
     Parameters
@@ -100,19 +96,17 @@ def plans_of(
         The stream.
     positions : mapping of str to tuple of 3 float, optional
         Usual places of scalp electrodes by name, metres, for channels that do not know theirs.
-    in_a_row : mapping of str to int, optional
-        Grid's name -> contacts in a row, where it is known.
 
     Returns
     -------
     plans : tuple of MapPlan
         The largest first; none where nothing is an electrode.
     """
-    electrodes = [(row, channel) for row, channel in enumerate(spec.channels)]
-    scalp = [(row, channel) for row, channel in electrodes if channel.kind == "eeg"]
-    depth = [(row, channel) for row, channel in electrodes if channel.kind in _DEPTH]
-    cortex = [(row, channel) for row, channel in electrodes if channel.kind == "ecog"]
-    plans = [*_on_scalp(scalp, positions or {}), *_shafts(depth), *_grids(cortex, in_a_row or {})]
+    rows = list(enumerate(spec.channels))
+    scalp = [(row, channel) for row, channel in rows if channel.kind == "eeg"]
+    depth = [(row, channel) for row, channel in rows if channel.kind in _DEPTH]
+    cortex = [(row, channel) for row, channel in rows if channel.kind == "ecog"]
+    plans = [*_on_scalp(scalp, positions or {}), *_shafts(depth), *_grids(cortex)]
     return tuple(sorted(plans, key=lambda plan: -len(plan.spots)))
 
 
@@ -178,23 +172,19 @@ def _shafts(rows: Rows) -> list[MapPlan]:
     plans = []
     if spots:
         lowest = min(spot.y for spot in spots)  # numbers may begin at 0 or at 17
-        spots = [_moved_up(spot, lowest) for spot in spots]
+        spots = [replace(spot, y=spot.y - lowest) for spot in spots]
         plans = [MapPlan(kind="shafts", spots=tuple(spots), title="shafts", heads=tuple(groups))]
     return plans + ([_list(rest, _no_place(rest))] if rest else [])
 
 
-def _moved_up(spot: Spot, by: float) -> Spot:
-    return Spot(name=spot.name, row=spot.row, x=spot.x, y=spot.y - by, short=spot.short)
-
-
-def _grids(rows: Rows, in_a_row: Mapping[str, int]) -> list[MapPlan]:
+def _grids(rows: Rows) -> list[MapPlan]:
     groups, rest = _by_shaft(rows)
-    plans = [_grid(name, contacts, in_a_row.get(name, 0)) for name, contacts in groups.items()]
+    plans = [_grid(name, contacts) for name, contacts in groups.items()]
     return plans + ([_list(rest, _no_place(rest))] if rest else [])
 
 
-def _grid(name: str, contacts: Mapping[int, tuple[int, Channel]], told: int) -> MapPlan:
-    measured = told or _row_length([channel for _, (_, channel) in sorted(contacts.items())])
+def _grid(name: str, contacts: Mapping[int, tuple[int, Channel]]) -> MapPlan:
+    measured = _row_length([channel for _, (_, channel) in sorted(contacts.items())])
     highest = max(contacts)
     columns = measured or _IN_A_ROW.get(highest) or (highest if highest <= 12 else 8)
     guessed = not measured and highest > columns

@@ -43,7 +43,7 @@ class Pacer:
 
     Parameters
     ----------
-    wishes : mapping or iterable of (str, float)
+    wishes : iterable of (str, float)
         Panels by name, and how often each is worth drawing, in Hz.
     frame_hz : float
         How often it is asked.

@@ -41,8 +41,6 @@ class PowerMap(ElectrodeMap):
         Of plain text.
     positions : mapping of str to tuple of 3 float, optional
         Usual places of scalp electrodes by name, metres.
-    in_a_row : mapping of str to int, optional
-        Grid's name -> contacts in a row.
     """
 
     def __init__(
@@ -51,9 +49,8 @@ class PowerMap(ElectrodeMap):
         size_pt: int = 10,
         *,
         positions: Mapping[str, Place] | None = None,
-        in_a_row: Mapping[str, int] | None = None,
     ) -> None:
-        super().__init__(look, size_pt, positions=positions, in_a_row=in_a_row)
+        super().__init__(look, size_pt, positions=positions)
         table = _viridis()
         self._colours = tuple(QColor(*(int(part) for part in row)).name() for row in table)
         self._inks = tuple(ink_on(colour) for colour in self._colours)
@@ -77,7 +74,7 @@ class PowerMap(ElectrodeMap):
         """Draw the electrodes of a stream from now on."""
         super().show_spec(spec)
         self._values = np.full(spec.n_channels, np.nan)
-        self._pictures, self._scale = {}, None
+        self._pictures, self._scale, self._left_out = {}, None, frozenset()
         self._scalps = {
             n: Scalp(np.array(plan.towards))
             for n, plan in enumerate(self.plans)

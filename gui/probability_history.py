@@ -166,7 +166,7 @@ class ProbabilityHistory:
         columns : Columns
             Each point shows the decision that was the newest then.
         """
-        at = self._newest_first(span_s)
+        at = self._within(span_s)
         names, places = self._shown(at)
         edges_s = self.now_s - span_s + span_s * (np.arange(n_columns) + 1) / n_columns
         shares = np.full((n_columns, len(names)), np.nan, np.float32)
@@ -183,18 +183,18 @@ class ProbabilityHistory:
 
     def decisions(self, span_s: float) -> list[Stretch]:
         """Where one class was decided, or none for one reason, oldest first."""
-        at = self._newest_first(span_s)
+        at = self._within(span_s)
         keys = np.where(self._decided[at] >= 0, self._decided[at], -2 - self._reasons[at])
         return list(self._stretches(at, keys, self._decided))
 
     def commands(self, span_s: float) -> list[Stretch]:
         """Where one class was commanded, or none, oldest first."""
-        at = self._newest_first(span_s)
+        at = self._within(span_s)
         return list(self._stretches(at, self._done[at], self._done))
 
     def selections(self, span_s: float) -> list[tuple[float, str]]:
         """Seconds of the stream at which a class was selected, and which."""
-        at = self._newest_first(span_s)
+        at = self._within(span_s)
         at = at[self._selected[at]]
         return [(self._stops[k] / self.rate_hz, self._name(int(self._done[k]))) for k in at]
 
@@ -244,8 +244,8 @@ class ProbabilityHistory:
                 return name
         return None
 
-    def _newest_first(self, span_s: float) -> NDArray[np.intp]:
-        """Where the turns of the newest time lie, in their order."""
+    def _within(self, span_s: float) -> NDArray[np.intp]:
+        """Where the turns of the newest time lie, the oldest first."""
         n = min(self._n, _KEPT)
         at = (self._n - n + np.arange(n)) % _KEPT
         from_sample = (self.now_s - span_s) * self.rate_hz

@@ -34,8 +34,6 @@ class QualityMap(ElectrodeMap):
         Of plain text; 16 and more reads from two metres.
     positions : mapping of str to tuple of 3 float, optional
         Usual places of scalp electrodes by name, metres.
-    in_a_row : mapping of str to int, optional
-        Grid's name -> contacts in a row.
     words : MapWords, optional
         English by default.
     limits_kohm : tuple of 2 float
@@ -48,11 +46,10 @@ class QualityMap(ElectrodeMap):
         size_pt: int = 10,
         *,
         positions: Mapping[str, Place] | None = None,
-        in_a_row: Mapping[str, int] | None = None,
         words: MapWords | None = None,
         limits_kohm: tuple[float, float] = IMPEDANCE_KOHM,
     ) -> None:
-        super().__init__(look, size_pt, positions=positions, in_a_row=in_a_row)
+        super().__init__(look, size_pt, positions=positions)
         self.electrodes = Electrodes(words, limits_kohm)
         self._describe()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton
 
@@ -106,9 +108,9 @@ class ReplayBar(QFrame):
             self._to_s = None
             self.went.emit()
         recorded = self._recorded
-        _set(self.play, "‖ Pause   P" if recorded.playing else "▶ Play   P")
-        _set(self.speed, f"{recorded.speed:g} x")
-        _set(self.where, f"{clock_text(recorded.position_s)} / {clock_text(recorded.length_s)}")
+        self.play.setText("‖ Pause   P" if recorded.playing else "▶ Play   P")
+        self.speed.setText(f"{recorded.speed:g} x")
+        self.where.setText(f"{clock_text(recorded.position_s)} / {clock_text(recorded.length_s)}")
         self.line.draw()
         return went
 
@@ -131,15 +133,10 @@ class ReplayBar(QFrame):
         layout.addWidget(self.line, 1, 0)
 
 
-def _button(text: str, what: str, act: object) -> QPushButton:
+def _button(text: str, what: str, act: Callable[[], None]) -> QPushButton:
     button = QPushButton(text)
     button.setToolTip(what)
     button.setAccessibleName(what)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     button.clicked.connect(act)
     return button
-
-
-def _set(widget: QPushButton | QLabel, text: str) -> None:
-    if widget.text() != text:
-        widget.setText(text)

@@ -1,7 +1,8 @@
 """The live view for a terminal: what is decided now, whether the signal is sound, how late it is.
 
 It reads from the wire and can be started, killed and restarted at any time. Nothing is said by
-colour alone. Where there is no terminal, it prints a plain line every few seconds.
+colour alone. Where there is no terminal, it prints a plain line every few seconds. The screen says
+at its top that all of this is investigational, not a medical device.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from ..runtime.stages import Clock
 from ..runtime.telemetry import TelemetrySubscriber
 from .stop_key import HINT
 from .view_state import (
+    DISCLAIMER,
     HISTORY,
     SEIZURE,
     ViewState,
     count_text,
     gaps_text,
+    guard_text,
     label_of,
     ms_text,
     plain_line,
@@ -35,8 +38,6 @@ from .view_state import (
     velocity_text,
     warnings_about,
 )
-
-DISCLAIMER = "investigational, not a medical device"
 
 _FRAME_NS = 100_000_000
 _PLAIN_NS = 5_000_000_000
@@ -167,7 +168,7 @@ def _header(state: ViewState) -> RenderableType:
     guard.add_column(ratio=1, no_wrap=True)
     guard.add_column(justify="right", no_wrap=True)
     hint = Text(HINT, "bold reverse") if state.can_stop else Text("")
-    guard.add_row(_one_line(Text.assemble(("guard: ", "bold"), state.guard)), hint)
+    guard.add_row(_one_line(Text.assemble(("guard: ", "bold"), guard_text(state))), hint)
     lines.append(guard)
     if warnings := warnings_about(state):
         lines.append(_one_line(Text("WARNING: " + "; ".join(warnings), "bold red")))
@@ -251,7 +252,8 @@ def _source(state: ViewState, height: int) -> Panel:
     spec = state.spec
     what = "no stream announced yet"
     if spec is not None:
-        what = f"{spec.name}: {spec.n_channels} channels at {spec.rate_hz:g} Hz"
+        # The name last: where there is no room for all of it, the rate is still told.
+        what = f"{spec.n_channels} channels at {spec.rate_hz:g} Hz: {spec.name}"
     lines: list[RenderableType] = [
         _one_line(Text(what)),
         _one_line(Text(f"{count_text(state.n_samples)} samples, {gaps_text(state)}")),
@@ -283,7 +285,8 @@ def _latency(state: ViewState) -> Panel:
 
 def _accuracy(state: ViewState) -> Panel:
     if state.score is None:
-        return _panel(Text("the truth is not known here"), "accuracy", 4)
+        why = Text("judged by cues, where there are any", "dim")
+        return _panel(Group(Text("no trial judged yet"), _one_line(why)), "accuracy", 4)
     result = _one_line(Text(score_text(state.score), "bold"))
     return _panel(Group(result, _one_line(Text(state.score.meaning))), "accuracy", 4)
 

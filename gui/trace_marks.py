@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from ..runtime.messages import Chunk, Decision, Marker, StreamSpec, Turn
 from ..runtime.quality import Quality
 from ..runtime.telemetry import Telegram
+from .electrode_state import DOUBTFUL_SCORE
 
 _MOST = 4000  # of each kind: 20 turns a second that alternate for three minutes
 _MOST_QUALITIES = 600
-_DOUBTFUL = 0.5  # a score below which a usable electrode is called doubtful
 
 
 class Grade(IntEnum):
@@ -154,5 +154,5 @@ def _said(bad: bool) -> str:
 def _grade(quality: Quality, place: int) -> Grade:
     if not quality.usable[place]:
         return Grade.BAD
-    doubtful = quality.scores[place] < _DOUBTFUL or bool(quality.causes[place])
+    doubtful = quality.scores[place] < DOUBTFUL_SCORE or bool(quality.causes[place])
     return Grade.DOUBTFUL if doubtful else Grade.GOOD

@@ -11,16 +11,20 @@ from ..runtime.limits import State
 from ..runtime.messages import Chunk, Command, Event, EventKind, StreamSpec, Turn
 from ..runtime.quality import Quality
 from ..runtime.telemetry import Score, Telegram
+from .guard_words import WORDS, guard_state
 
 HISTORY = 60
 """How many decisions a view looks back."""
+
+DISCLAIMER = "investigational, not a medical device"
+"""In every view, in the language of the view."""
 
 SEIZURE = "SUSPECTED SEIZURE (research guard): output is stopped; a person has to reset"
 """What is shown before anything else, until a person has reset the guard."""
 
 _SEIZURE_WORD = "seizure"  # in every reason that the loop gives while it waits for a reset
 _MOST_NAMED = 4
-_SILENT_NS = 2_000_000_000
+_SILENT_S = 2.0  # a session that says nothing for so long is asked about
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +84,14 @@ class ViewState:
             case LatencyReport():
                 self.report = message
 
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing has been heard, where that is worth a word; else 0."""
+        if self.heard_at_ns is None:
+            return 0.0
+        silent_s = (self.now_ns - self.heard_at_ns) / 1e9
+        return silent_s if silent_s > _SILENT_S else 0.0
+
     def latency(self) -> LatencyReport:
         """The loop's own report if it has sent one, else what can be told from the turns seen."""
         return self.report or self.book.report()
@@ -90,9 +102,7 @@ class ViewState:
         self.n_samples = max(self.n_samples, decision.stop_sample)
         self.book.turn(turn.times, turn.embedding is not None, decision.reason)
         self.history.append(_probability(turn))
-        if (
-            _SEIZURE_WORD in decision.reason
-        ):  # a view that was started after the event learns it here
+        if _SEIZURE_WORD in decision.reason:  # a view that was started later learns it here
             self.seizure = decision.reason
 
     def _take_event(self, event: Event) -> None:
@@ -132,7 +142,7 @@ def plain_line(state: ViewState) -> str:
         f"decision {label_of(state)}{_certainty(state)}",
         f"{count_text(state.n_samples)} samples, {gaps_text(state)}",
         f"sample to act p50 {ms_text(total.p50_ms)}, p99 {ms_text(total.p99_ms)} ms",
-        f"guard: {state.guard}",
+        f"guard: {guard_text(state)}",
     ]
     if state.turn is not None and state.turn.command.velocity:
         parts.insert(1, velocity_text(state.turn.command))
@@ -150,9 +160,8 @@ def warnings_about(state: ViewState) -> list[str]:
     found = []
     if state.heard_at_ns is None:
         found.append("no message has come yet: is the session running, is the address right?")
-    elif state.now_ns - state.heard_at_ns > _SILENT_NS:
-        silent_s = (state.now_ns - state.heard_at_ns) / 1e9
-        found.append(f"silent for {silent_s:.0f} s, all below is old: has the session ended?")
+    elif state.silent_s:
+        found.append(f"silent for {state.silent_s:.0f} s, all else is old: has the session ended?")
     if state.unreadable:
         found.append(f"{state.unreadable} messages unreadable: is the sender another version?")
     if state.missed_messages:
@@ -191,6 +200,12 @@ def signal_text(quality: Quality) -> str:
     muscle = f"muscle {quality.muscle:.2f}, " if quality.muscle else ""
     told = f"masked: {named}" if masked else "none masked"
     return f"signal: {quality.overall:.2f}, {muscle}{told}"
+
+
+def guard_text(state: ViewState) -> str:
+    """Where the guard is and what that means: ``"armed, commands pass"``; else what was said."""
+    now = guard_state(state.guard)
+    return state.guard if now is None else f"{now}, {WORDS[now]}"
 
 
 def label_of(state: ViewState) -> str:

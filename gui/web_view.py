@@ -156,16 +156,15 @@ class WebView:
         clock: Clock | None = None,
     ) -> None:
         self._teller, self._clock = teller, clock or MonotonicClock()
-        self._state, self._events = (
-            ViewState(session=session),
-            deque[tuple[int, str]](maxlen=EVENTS),
-        )
+        self._state = ViewState(session=session)
+        self._events = deque[tuple[int, str]](maxlen=EVENTS)
         self._lock, self._ended = threading.Lock(), threading.Event()
         self.token = secrets.token_urlsafe(24)
         """Whoever knows it may look."""
         try:
             self._server = _Server(host, port, self)
         except (OSError, OverflowError) as error:
+            teller.close()
             raise ConfigError(
                 f"The web view cannot listen at {host!r}, port {port} ({error}): choose another "
                 f"port, 0 for any, or 127.0.0.1 for this machine alone."

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from diverloop.cli import app
-from diverloop.console_work import commands, model_of_today, work_of
+from diverloop.console_work import commands, model_of_today, with_screen, work_of
 from diverloop.gui.console.command import filled
 from diverloop.runtime.bundle import save_bundle
 from diverloop.runtime.guide_file import read_guide
@@ -51,6 +51,21 @@ def test_the_newest_model_of_the_day_is_found_and_a_broken_one_passed_over(tmp_p
     model, path = model_of_today(tmp_path, "P-017", today)
     assert path.name == "P-017-20261127-090000.bundle"
     assert 0 <= model.low <= model.high <= 1
+
+
+def test_the_participants_screen_listens_with_the_operators_key():
+    ordered = commands(read_guide(SIMULATED), SIMULATED, SESSION)
+    key = Path("op.key")
+    shown = with_screen(ordered, SIMULATED, SESSION, "ko", key)["screen_run"]
+    assert shown[shown.index("--key") + 1] == "op.key"
+    assert "--key" not in with_screen(ordered, SIMULATED, SESSION, "ko")["screen_run"]
+    for name in ("screen_calibrate", "screen_run"):
+        program, *arguments = filled(
+            with_screen(ordered, SIMULATED, SESSION, "ko", key)[name], VALUES | {"session": "s"}
+        )[3:]
+        assert program == "screen"
+        context = typer.main.get_command(app).commands[program].make_context(name, arguments)
+        assert context.params["language"] == "ko"
 
 
 def test_the_work_is_made_of_two_files_and_starts_nothing(qapp, tmp_path, monkeypatch):

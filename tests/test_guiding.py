@@ -28,6 +28,7 @@ from diverloop.runtime.guide_file import parse_guide
 from diverloop.runtime.messages import Chunk, Marker, StreamSpec
 from diverloop.runtime.montage_config import MontageConfig
 from diverloop.runtime.paradigms.guided_course import Scene
+from diverloop.runtime.session import PartConfig
 from diverloop.training_sources import recordings
 
 PERSON = {"kind": "simulator", "montage": "eeg8", "seed": 3, "skill": 1.0, "snr": 2.0}
@@ -225,6 +226,19 @@ def test_trials_that_cannot_be_judged_are_a_note_and_no_end(tmp_path):
     assert "could not be judged: too few trials" in report.notes[0]
 
 
+def test_a_look_that_fails_in_a_way_nobody_foresaw_is_a_note_and_no_end(tmp_path):
+    asked = guide(trials_per_class=2, block_per_class=2, first_check=2, first_give_up=2)
+
+    def submit(look):
+        failed: Future = Future()
+        failed.set_exception(np.linalg.LinAlgError("singular matrix"))
+        return failed
+
+    report = Guiding(asked, VirtualClock(), submit=submit).run(tmp_path / "noted.xdf")
+    assert report.summary.ended == "complete"
+    assert "could not be judged: LinAlgError: singular matrix" in report.notes[0]
+
+
 def test_a_stop_in_the_middle_of_a_trial_keeps_all_that_came_and_rejects_that_trial(tmp_path):
     asked, cues = guide(trials_per_class=6), []
 
@@ -345,8 +359,14 @@ def test_what_cannot_be_guided_is_told_in_one_sentence(tmp_path):
             "calibration": {"task": "motor_imagery"},
         }
     )
+    told = []
+    publisher = SimpleNamespace(watch=told.append, close=lambda: told.append("closed"))
     with pytest.raises(ConfigError, match="cannot be hurried"):
-        run_guide(live, tmp_path / "x.xdf", live=False, seed=0)
+        run_guide(live, tmp_path / "x.xdf", live=False, seed=0, publisher=publisher)
+    device = replace(live, source=PartConfig(kind="rda", settings=live.source.settings))
+    with pytest.raises(ConfigError, match="cannot be hurried"):
+        run_guide(device, tmp_path / "x.xdf", live=False, seed=0)
+    assert told == ["closed"]
 
 
 FILE = """

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 from typer.testing import CliRunner
 
+from diverloop import screen_commands
 from diverloop.cli import app
 from diverloop.gui import application
 from diverloop.gui.console.window import Console
@@ -19,6 +20,7 @@ from diverloop.gui.console.words import LANGUAGES
 from diverloop.gui.dashboard import Dashboard
 from diverloop.gui.look import LIGHT
 from diverloop.gui.participant.imagery import STYLES
+from diverloop.gui.participant.stage import Stage
 from diverloop.gui.participant.which_clock import CLOCKS
 from diverloop.screen_commands import Clocks, Language, Style, standard_places
 
@@ -96,6 +98,20 @@ def test_the_screen_writes_down_its_flips(opened, tmp_path):
     assert "nothing can be stopped from it" in " ".join(done.output.split())
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     assert (lines[0]["session"], len(lines) >= 2) == (GUIDE.name, True)
+
+
+def test_what_becomes_of_a_stop_at_the_screen_is_told(opened, qtbot, monkeypatch):
+    told, show = [], Stage.show
+
+    def show_and_stop(stage, full_screen=None):
+        show(stage, full_screen)
+        stage.press(Qt.Key.Key_Space)
+        qtbot.waitUntil(lambda: any("Nobody could be asked" in one for one in told), timeout=20_000)
+
+    monkeypatch.setattr(screen_commands, "_tell", told.append)
+    monkeypatch.setattr(Stage, "show", show_and_stop)
+    done = run("screen", GUIDE, "--clock", "paced", "--window")
+    assert done.exit_code == 0, done.output
 
 
 def test_without_the_extra_it_is_said_what_to_install(monkeypatch, tmp_path):

@@ -89,6 +89,8 @@ def test_a_file_is_a_calibration_or_a_session(tmp_path):
     guide = picture_for(ROOT / "calibrations" / "simulated-motor-imagery.toml", Asked())
     assert isinstance(guide, Instruction)
     assert guide.plan.words["left"] == "Squeeze your left hand"
+    path = ROOT / "calibrations" / "simulated-motor-imagery.toml"
+    assert picture_for(path, Asked(language="ko")).scene.instruction == "곧 시작합니다."
     text = (ROOT / "sessions" / "simulated-motor-imagery.toml").read_text(encoding="utf-8")
     bundle = saved(tmp_path)
     path = tmp_path / "session.toml"

@@ -27,6 +27,7 @@ class AlarmBar(QFrame):
         self.sign.setProperty("strong", "true")
         for label, size in ((self.sign, "alarm"), (self.text, "alarm"), (self.more, "small")):
             label.setProperty("words", size)
+            label.setTextFormat(Qt.TextFormat.PlainText)  # names of electrodes come from a stream
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.button = QPushButton()
         self.button.setProperty("words", "small")

@@ -103,6 +103,8 @@ class CommandWork(QObject):
         session : Session
             As it is now.
         """
+        if session.person != self._values.get("participant", session.person):
+            self._leave_person()
         self._values["participant"] = session.person
         if order is not Order.WATCH:
             self._leave("signal")
@@ -151,8 +153,18 @@ class CommandWork(QObject):
         return True
 
     def _leave(self, name: str) -> None:
+        """Have a command end, and hear nothing of it any more. The window does not wait for it."""
         if command := self._running.pop(name, None):
-            command.abandon()
+            command.forget()
+            command.end()
+            self._leaving = [*(one for one in self._leaving if one.running), command]
+
+    def _leave_person(self) -> None:
+        """Nothing that was begun, made or noted for one person may reach the session of another."""
+        for name in tuple(self._running):
+            self._leave(name)
+        self._values = {"recordings": str(self._folder)}
+        self._waiting_notes.clear()
 
     def _preflight(self) -> None:
         self._start("preflight", self._checked)
@@ -187,6 +199,10 @@ class CommandWork(QObject):
             self._watch()
 
     def _calibrate(self) -> None:
+        if (before := self._running.get("calibrate")) and before.running:
+            saving = "The calibration before is still being saved: start again in a moment."
+            self.news.emit(n.Failed(order=Order.CALIBRATE, detail=saving))
+            return
         stem = f"{self._values['participant']}-{datetime.now():%Y%m%d-%H%M%S}"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._values["recording"] = str(self._folder / f"{stem}.xdf")
@@ -226,12 +242,13 @@ class CommandWork(QObject):
         self._close_screen()
         if name in self._commands:
             arguments = filled(self._commands[name], self._values)
-            self._running["screen"] = Command(arguments, lambda told: None)
+            self._running["screen"] = Command(arguments, self._screen_gone)
 
     def _close_screen(self) -> None:
-        if command := self._running.pop("screen", None):
-            command.end()
-            self._leaving.append(command)  # it ends by itself, and nobody waits for it
+        self._leave("screen")
+
+    def _screen_gone(self, told: Told) -> None:
+        self.news.emit(n.ScreenGone(detail=told.message))
 
     # ------------------------------------------------------------------------------- the session
 
@@ -268,10 +285,7 @@ class CommandWork(QObject):
 
     def _give_up(self, why: str) -> None:
         """A session that cannot be watched is not left running unwatched."""
-        command = self._running.pop("run")
-        command.forget()
-        command.end()
-        self._leaving.append(command)
+        self._leave("run")
         self._session_folder = None
         self.news.emit(n.Failed(order=Order.RUN, detail=why))
 
@@ -284,7 +298,8 @@ class CommandWork(QObject):
         if not self._ending:
             lost = n.LoopGone(detail=told.message) if began else None
             self.news.emit(lost or n.Failed(order=Order.RUN, detail=told.message))
-            self._values["recording"] = folder
+            if folder:  # else what a loop before it left is still what there is
+                self._values["recording"] = folder
             return
         self._prove(folder)
 

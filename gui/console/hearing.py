@@ -41,11 +41,10 @@ class Hearing:
 
     def forget(self) -> None:
         """Know nothing any more: another session begins."""
-        self.seizure = self.break_due = self.lost_signal = False
+        self.seizure = False
         self.strength = math.nan
-        self.heard_s = self.decided_s = self._recorder_s = -math.inf
-        self._late_s: deque[float] = deque(maxlen=_LATE_MANY)
-        self._overall = 1.0
+        self.decided_s = -math.inf
+        self.begin_loop(-math.inf)
 
     def take(self, message: Telegram, now_s: float) -> tuple[News, ...]:
         """Learn from a message.
@@ -126,8 +125,18 @@ class Hearing:
         self.decided_s, self.break_due = now_s, False
 
     def begin_loop(self, now_s: float) -> None:
-        """The loop begins: it is given time to say its first word."""
-        self.heard_s = now_s
+        """The loop begins: it is given time to say its first word, and what ailed another is over.
+
+        A suspected seizure is not: it stays until a person has reset the session.
+        """
+        self.heard_s, self._recorder_s = now_s, -math.inf
+        self.break_due = self.lost_signal = False
+        self._late_s: deque[float] = deque(maxlen=_LATE_MANY)
+        self._overall = 1.0
+
+    def reset(self) -> None:
+        """A person has released the stop, even if the loop that would tell so is gone."""
+        self.seizure = False
 
     def _silent(self, now_s: float) -> bool:
         return now_s - self.heard_s > _SILENT_S
@@ -170,6 +179,6 @@ class Hearing:
             return ()
         news: tuple[News, ...] = (GuardIs(state=state),)
         if f"from {State.STOPPED}" in text:  # only a person leads it out of there
-            self.seizure = False
+            self.reset()
             return (ResetDone(), *news)
         return news

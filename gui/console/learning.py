@@ -41,6 +41,9 @@ def learn(session: Session, told: n.News) -> Outcome:
             return _fitted(session, told.model)
         case n.Failed():
             return _failed(session, told)
+        case n.ScreenGone():
+            gone = replace(session, trouble="trouble_screen", trouble_detail=told.detail)
+            return Outcome(session=gone)
         case n.Judged():
             return Outcome(session=replace(session, hits=told.hits, trials=told.trials))
         case _:
@@ -59,7 +62,7 @@ def _checked(session: Session, told: n.PreflightDone) -> Outcome:
 
 
 def _calibrated(session: Session, told: n.Calibrated) -> Outcome:
-    if session.step is not Step.CALIBRATION or session.output is Output.STOPPED:
+    if session.task is not Order.CALIBRATE:
         return Outcome(session=session)  # stopped or left meanwhile: it is recorded, that is all
     if not told.usable:
         there = replace(session.free(Order.CALIBRATE), trouble="trouble_calibrate")
@@ -68,10 +71,10 @@ def _calibrated(session: Session, told: n.Calibrated) -> Outcome:
 
 
 def _fitted(session: Session, model: Model) -> Outcome:
+    if session.task is not Order.FIT:
+        return Outcome(session=session)  # left meanwhile: it may be the model of another person
     known = replace(session.free(Order.FIT), model=model, trouble="")
-    if session.step is Step.CALIBRATION:
-        known = replace(known, step=Step.DECISION)
-    return Outcome(session=known)
+    return Outcome(session=replace(known, step=Step.DECISION))
 
 
 def _failed(session: Session, told: n.Failed) -> Outcome:

@@ -60,6 +60,13 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenGone:
+    """The participant's screen closed, or did not open, and nobody here had asked for it."""
+
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopRuns:
     """The session's loop runs, disarmed."""
 
@@ -108,5 +115,5 @@ class Reported:
 
 News = (
     PreflightDone | SignalSeen | SignalUnseen | CalibrationWent | Calibrated | Fitted | Failed
-    | LoopRuns | LoopGone | GuardIs | ResetDone | Judged | Ended | Reported
+    | ScreenGone | LoopRuns | LoopGone | GuardIs | ResetDone | Judged | Ended | Reported
 )  # fmt: skip

@@ -213,9 +213,8 @@ class _Writer:
             if session.of:
                 count = f"{session.done} / {session.of}"
                 facts = (Fact(sign="▸", name=self.words("fact_trials"), value=count),)
-            return self.page(
-                "_running", None, self.choice(Act.END_CALIBRATION, "X"), self.end, facts=facts
-            )
+            early = self.choice(Act.END_CALIBRATION, "X")
+            return self.failed(self.page("_running", None, early, self.end, facts=facts))
         if session.task is Order.FIT:
             return self.page("_fit", None, self.end)
         if session.too_many_bad:  # an electrode came off meanwhile
@@ -224,10 +223,8 @@ class _Writer:
             )
         back = self.choice(Act.TO_SIGNAL, "B", "do_signal_again")
         if session.trouble:
-            page = self.page(
-                "_failed", self.choice(Act.CALIBRATE, label="do_calibrate_again"), back, self.end
-            )
-            return replace(page, now=self.words(session.trouble))
+            anew = self.choice(Act.CALIBRATE, label="do_calibrate_again")
+            return self.failed(self.page("_failed", anew, back, self.end))
         return self.page("_ready", self.choice(Act.CALIBRATE), back, self.end)
 
     def decision(self) -> Page:
@@ -272,20 +269,25 @@ class _Writer:
         if session.task is Order.RUN:
             return self.page("_loading", None, self.end)
         if not session.running:
-            page = self.page("_gone", self.choice(Act.RESTART), self.end)
-            return replace(page, now=self.words(session.trouble)) if session.trouble else page
+            return self.failed(self.page("_gone", self.choice(Act.RESTART), self.end))
         pause = self.choice(Act.BREAK)
         facts = self.course()
         match session.output:
             case Output.ON:
                 page = self.page("_on", pause, self.end, facts=facts)
-                return replace(page, now=self.words("break_due")) if self.times.break_due else page
+                if self.times.break_due:
+                    page = replace(page, now=self.words("break_due"))
+                return self.failed(page)
             case Output.HOLDING:
-                return self.page("_holding", pause, self.end, facts=facts)
+                return self.failed(self.page("_holding", pause, self.end, facts=facts))
             case Output.ASKED:
                 return self.page("_asked", None, self.end)
-        page = self.page("_ready", self.choice(Act.START), self.end)
-        return replace(page, now=self.words(session.trouble)) if session.trouble else page
+        return self.failed(self.page("_ready", self.choice(Act.START), self.end))
+
+    def failed(self, page: Page) -> Page:
+        """The same page; what failed last, if anything did, goes before what happens now."""
+        trouble = self.session.trouble
+        return replace(page, now=self.words(trouble)) if trouble else page
 
     def course(self) -> tuple[Fact, ...]:
         """Time, trials, how it goes."""
@@ -306,8 +308,7 @@ class _Writer:
             main = self.choice(Act.START, label="do_resume")
         else:
             main = self.choice(Act.RESTART)
-        page = self.page("", main, self.end, facts=(span, *self.course()))
-        return replace(page, now=words(session.trouble)) if session.trouble else page
+        return self.failed(self.page("", main, self.end, facts=(span, *self.course())))
 
     def close(self) -> Page:
         """The end, asked for and done."""
@@ -322,6 +323,9 @@ class _Writer:
         if session.task is Order.END:
             return self.page("_saving")
         back = self.choice(Act.BACK, "B")
+        if session.task is Order.RUN:
+            now, todo = (self.words(f"feedback_{part}_loading") for part in ("now", "todo"))
+            return replace(self.page("_ask", None, back), now=now, todo=todo)
         if session.begun or session.running:
             page = self.page("_ask", self.choice(Act.FINISH), back)
             failed = session.trouble == "trouble_end"
@@ -337,8 +341,7 @@ class _Writer:
         if not session.report:
             return self.page("_failed", self.choice(Act.REPORT), again)
         where = Fact(sign="▸", name=words("fact_report"), value=session.report)
-        page = self.page("_done", self.choice(Act.OPEN), again, facts=(where,))
-        return replace(page, now=words(session.trouble)) if session.trouble else page
+        return self.failed(self.page("_done", self.choice(Act.OPEN), again, facts=(where,)))
 
     def span(self, seconds: float) -> str:
         """Minutes and seconds."""

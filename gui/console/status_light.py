@@ -24,7 +24,7 @@ _COLOURS = {
 
 
 class LightShape(QWidget):
-    """The shape alone: ring, ring with a bar, three dots, arrow, two bars, octagon, triangle."""
+    """The shape alone: a ring with a tick or a bar, dots, an arrow, bars, octagon or triangle."""
 
     def __init__(self) -> None:
         super().__init__()

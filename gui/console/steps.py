@@ -197,16 +197,23 @@ def _break(session: Session, _: str) -> Outcome:
 def _end(session: Session, _: str) -> Outcome:
     """To the page that asks whether to end; on the way there nothing passes any more."""
     output = Output.STOPPED if session.output is Output.STOPPED else Output.OFF
-    there = replace(session.paused(), step=Step.CLOSE, output=output, task=None)
+    there = replace(session.paused(), step=Step.CLOSE, output=output, task=_loading(session))
     orders = (Order.DISARM,) if session.running else ()
     if session.task is Order.CALIBRATE:
         orders = (*orders, Order.END_CALIBRATION)
     return Outcome(session=there, orders=orders)
 
 
+def _loading(session: Session) -> Order | None:
+    """A session that is being started is this person's: nobody goes on before it has come."""
+    return Order.RUN if session.task is Order.RUN else None
+
+
 def _back(session: Session, _: str) -> Outcome:
     if session.recorded or session.task is Order.END:
         return _refuse(session, "refuse_ended")
+    if _loading(session):
+        return Outcome(session=replace(session, step=Step.FEEDBACK))
     if session.running:
         step = Step.FEEDBACK if session.output in _LIVE else Step.BREAK
         return Outcome(session=replace(session, step=step))

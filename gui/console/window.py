@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, cast
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QResizeEvent, QWindow
@@ -26,7 +26,7 @@ from .hearing import Hearing
 from .learning import learn
 from .lights import light_of
 from .map_words import map_words
-from .news import LoopRuns, News
+from .news import LoopRuns, News, ResetDone
 from .page_view import PageView
 from .script import Times, page_of
 from .session import Act, Order, Outcome, Output, Session, Step
@@ -94,7 +94,8 @@ class Console(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.work, self.words, self.look = work, Words(language), look
         self.session, self.alarms, self.hearing = Session(), Alarms(), Hearing()
-        self._quality_view, self._beep, self._clock = quality_view, beep, clock
+        self._electrodes = cast("QualityView", quality_view)
+        self._beep, self._clock = beep, clock
         self._sound = Sound()
         self._feedback_s = self._since_s = 0.0
         self._break_from_s = self._last_s = clock()
@@ -183,17 +184,18 @@ class Console(QWidget):
         """Learn something about the session."""
         if isinstance(news, LoopRuns):
             self.hearing.begin_loop(self._clock())
+        elif isinstance(news, ResetDone):
+            self.hearing.reset()
         self._apply(learn(self.session, news))
 
     def take(self, message: Telegram) -> None:
         """Learn from a message of the session."""
         for news in self.hearing.take(message, self._clock()):
             self.learn(news)
-        view = self._quality_view
         if isinstance(message, StreamSpec):
-            view.show_spec(message)  # type: ignore[attr-defined]
+            self._electrodes.show_spec(message)
         elif isinstance(message, Quality):
-            view.show_quality(message)  # type: ignore[attr-defined]
+            self._electrodes.show_quality(message)
 
     def refresh(self) -> None:
         """Draw what changes with time: alarms, their flashing and tones, and how long it takes."""
@@ -365,9 +367,9 @@ class Console(QWidget):
         self.setWindowTitle(f"{words('title')} - {words('notice')}")
 
     def _speak(self) -> None:
-        self._quality_view.set_words(map_words(self.words))  # type: ignore[attr-defined]
+        self._electrodes.set_words(map_words(self.words))
 
     def _dress(self) -> None:
         self.setStyleSheet(console_style(self.look, self._sizes))
         self.chrome.wear(self.look, self._sizes)
-        self._quality_view.wear(self.look)  # type: ignore[attr-defined]
+        self._electrodes.wear(self.look)

@@ -5,7 +5,6 @@ from __future__ import annotations
 ENGLISH: dict[str, str] = {
     # the frame around every page
     "title": "Session at the bedside",
-    "language": "한국어",
     "notice": "Investigational, not a medical device",
     "participant": "Participant {person}",
     "nobody": "No participant yet",
@@ -215,8 +214,8 @@ ENGLISH: dict[str, str] = {
     "trouble_open": "The report could not be opened.",
     "trouble_end_calibration": "The calibration could not be ended.",
     "trouble_gone": "The session has ended by itself.",
+    "trouble_screen": "The participant's screen has closed.",
     # notes
-    "notes": "Notes: one key each",
     "note_1": "Moved",
     "note_2": "Talked",
     "note_3": "Coughed",

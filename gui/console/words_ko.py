@@ -5,7 +5,6 @@ from __future__ import annotations
 KOREAN: dict[str, str] = {
     # the frame around every page
     "title": "병상 옆 세션",
-    "language": "English",
     "notice": "연구용이며 의료기기가 아닙니다",
     "participant": "참가자 {person}",
     "nobody": "참가자 미확인",
@@ -215,8 +214,8 @@ KOREAN: dict[str, str] = {
     "trouble_open": "보고서를 열지 못했습니다.",
     "trouble_end_calibration": "보정을 끝내지 못했습니다.",
     "trouble_gone": "세션이 저절로 끝났습니다.",
+    "trouble_screen": "참가자 화면이 닫혔습니다.",
     # notes
-    "notes": "메모: 키 하나로 남기기",
     "note_1": "움직임",
     "note_2": "말함",
     "note_3": "기침",

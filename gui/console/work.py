@@ -18,6 +18,8 @@ class Work(Protocol):
         Of ``News``.
     heard : Signal
         Of telegrams.
+    code_wanted : Signal
+        A one-time code would help, see `code`.
     lost : int
         Telegrams that were dropped because this window was too slow.
     """

@@ -85,8 +85,8 @@ class Adaptation(Panel):
     def draw(self) -> None:
         """Show what is known now."""
         view = self.view
-        _set(self.epoch, "epoch —" if view.epoch is None else f"epoch {view.epoch}")
-        _set(self.sentence, view.sentence())
+        self.epoch.setText("epoch —" if view.epoch is None else f"epoch {view.epoch}")
+        self.sentence.setText(view.sentence())
         self.why.say(view.told_why())
         self.figures.say(view.told_figures())
         self._draw_curve()
@@ -174,8 +174,3 @@ def _table() -> QTableWidget:
         table.setColumnWidth(column, width)
     table.hide()
     return table
-
-
-def _set(label: QLabel, text: str) -> None:
-    if label.text() != text:
-        label.setText(text)

@@ -142,9 +142,7 @@ class Events(Panel):
         if at and came:
             bar.setValue(at + came)
         shown, kept = len(self.model.rows), self.events.count
-        text = f"{shown} shown of {kept}" if kept else "nothing has happened yet"
-        if text != self.count.text():
-            self.count.setText(text)
+        self.count.setText(f"{shown} shown of {kept}" if kept else "nothing has happened yet")
 
     def wear(self, look: Look) -> None:
         """Change colours."""

@@ -181,8 +181,8 @@ class GuardPanel(Panel):
         view = self.view
         self.machine.show_state(view.state)
         asked = f" {view.break_due}" if view.break_due else ""
-        _set(self.last, f"Last command. {view.became()}{asked}")
-        _set(self.heading, f"Last minute, {view.total()} windows")
+        self.last.setText(f"Last command. {view.became()}{asked}")
+        self.heading.setText(f"Last minute, {view.total()} windows")
         self.bars.show_rows(view.reasons(), view.total())
 
     def wear(self, look: Look) -> None:
@@ -206,8 +206,3 @@ def _arrow(painter: QPainter, start: QPointF, stop: QPointF) -> None:
     aside = QPointF(-ahead.y(), ahead.x())
     corners = (stop, stop - ahead * 6 + aside * 3, stop - ahead * 6 - aside * 3)
     painter.drawPolygon(QPolygonF(corners))
-
-
-def _set(label: QLabel, text: str) -> None:
-    if label.text() != text:
-        label.setText(text)

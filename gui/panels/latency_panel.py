@@ -31,16 +31,14 @@ class LatencyPanel(ChartPanel):
     ----------
     look : Look
         Colours.
-    deadline_ms : float, optional
-        By when the loop wants to have acted; messages do not tell it.
     """
 
     name = "latency"
     title = "Latency"
 
-    def __init__(self, look: Look = DARK, *, deadline_ms: float | None = None) -> None:
+    def __init__(self, look: Look = DARK) -> None:
         self.history = LatencyHistory()
-        self.chart = LatencyChart(self.history, look, deadline_ms=deadline_ms)
+        self.chart = LatencyChart(self.history, look)
         super().__init__(look, self.chart, _EVERY_S)
 
     def take(self, message: Telegram) -> None:
@@ -72,20 +70,11 @@ class LatencyChart(Drawing):
         Colours.
     size_pt : int
         Of plain text.
-    deadline_ms : float, optional
-        Drawn where it is known.
     """
 
-    def __init__(
-        self,
-        history: LatencyHistory,
-        look: Look = DARK,
-        size_pt: int = 10,
-        *,
-        deadline_ms: float | None = None,
-    ) -> None:
+    def __init__(self, history: LatencyHistory, look: Look = DARK, size_pt: int = 10) -> None:
         super().__init__(look, size_pt)
-        self.history, self.deadline_ms = history, deadline_ms
+        self.history = history
         self.setMinimumSize(320, 220)
         self.setToolTip(_UNMEASURED)
 
@@ -207,12 +196,9 @@ class LatencyChart(Drawing):
         self._marks(painter, plot, low, high)
 
     def _range(self) -> tuple[int, int]:
-        """Bins that are drawn: what was seen, the deadline, and a little around."""
+        """Bins that are drawn: what was seen, and a little around."""
         seen = np.flatnonzero(self.history.counts)
         first, last = int(seen[0]), int(seen[-1])
-        if self.deadline_ms:
-            place = int(np.searchsorted(edges_ms(), self.deadline_ms))
-            first, last = min(first, place), max(last, place)
         return max(first - 4, 0), min(max(last, first + PER_DECADE) + 5, len(self.history.counts))
 
     def _ticks(self, painter: QPainter, plot: QRectF, low: float, high: float) -> None:
@@ -230,16 +216,13 @@ class LatencyChart(Drawing):
 
     def _marks(self, painter: QPainter, plot: QRectF, low: float, high: float) -> None:
         p50, p99 = self.history.quantiles_ms()
-        marks = [(p50, "p50", self.look.text, 0), (p99, "p99", self.look.text, 1)]
-        if self.deadline_ms:
-            marks.append((self.deadline_ms, "deadline", self.look.bad, 0))
         line = self.line_height(0.8)
-        for ms, word, colour, down in marks:
+        for ms, word, down in ((p50, "p50", 0), (p99, "p99", 1)):
             if math.isnan(ms):
                 continue
             x = min(max(_along(plot, ms, low, high), plot.left()), plot.right())
             style = Qt.PenStyle.SolidLine if down == 0 else Qt.PenStyle.DashLine
-            painter.setPen(pen(colour, 1.5, style))
+            painter.setPen(pen(self.look.text, 1.5, style))
             y = plot.top() - (1.6 - 0.8 * down) * line
             painter.drawLine(QPointF(x, y + line), QPointF(x, plot.bottom()))
             text = f"{word} {ms_text(ms)}"
@@ -247,7 +230,7 @@ class LatencyChart(Drawing):
             left = x + 4 if down else x - width / 2  # p50 and p99 may be close together
             left = min(max(left, plot.left()), plot.right() - width)
             box = QRectF(left, y, width, line)
-            self.write(painter, box, text, scale=0.8, colour=colour, align=MIDDLE)
+            self.write(painter, box, text, scale=0.8, align=MIDDLE)
 
     def _paint_late(self, painter: QPainter, box: QRectF) -> None:
         """Bars of ten seconds: missed upwards in full, skipped as outlines above them."""

@@ -31,8 +31,6 @@ class Maps(Panel):
         Colours.
     positions : mapping of str to tuple of 3 float, optional
         Usual places of scalp electrodes by name, metres, for streams that do not know theirs.
-    in_a_row : mapping of str to int, optional
-        Grid's name -> contacts in a row, where it is known.
     """
 
     name = "maps"
@@ -43,11 +41,10 @@ class Maps(Panel):
         look: Look = DARK,
         *,
         positions: Mapping[str, Place] | None = None,
-        in_a_row: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(look)
-        self.quality_map = QualityMap(look, positions=positions, in_a_row=in_a_row)
-        self.power_map = PowerMap(look, positions=positions, in_a_row=in_a_row)
+        self.quality_map = QualityMap(look, positions=positions)
+        self.power_map = PowerMap(look, positions=positions)
         self._spec: StreamSpec | None = None
         self._power: BandPower | None = None
         self._new_spec: StreamSpec | None = None
@@ -149,7 +146,12 @@ class Maps(Panel):
         self.power_map.show_power(values, _DB if decibel else _LINEAR, note=note)
 
     def _chosen(self, place: int) -> None:
-        self._stack.setCurrentIndex(1 if place else 0)
+        shown = self.power_map if place else self.quality_map
+        had_keyboard = (before := self.focusProxy()) is not None and before.hasFocus()
+        self._stack.setCurrentWidget(shown)
+        self.setFocusProxy(shown)  # one that is hidden cannot take the keyboard
+        if had_keyboard:
+            shown.setFocus()
         self._unit.setEnabled(place > 0)
         self._stale = True
 
@@ -164,7 +166,6 @@ class Maps(Panel):
         whole.setContentsMargins(4, 4, 4, 4)
         whole.addLayout(bar)
         whole.addLayout(self._stack, 1)
-        self.setFocusProxy(self.quality_map)
 
 
 def _band_title(band: Band) -> str:

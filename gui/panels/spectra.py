@@ -184,7 +184,10 @@ class Spectra(Panel):
         x = at[drawn]
         for curve, values in ((self._low, low), (self._high, high), (self._mean, mean)):
             curve.setData(x, self._scaled(values[drawn]))
-        self._one.setData(x, self._scaled(one[drawn]))
+        if np.isfinite(one).any():
+            self._one.setData(x, self._scaled(one[drawn]))
+        else:  # pyqtgraph takes no curve without a number
+            self._one.setData([], [])
         self._fit(x, self._scaled(np.stack([low, high, one])[:, drawn]))
         self._say(at, one, int(good.sum()))
 
@@ -222,9 +225,9 @@ class Spectra(Panel):
             else "no hum at 50 or 60 Hz"
         )
         rhythm = (at >= 4) & (at <= 40) & np.isfinite(power)
-        peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
-        text = (
+        peak = "no signal"
+        if rhythm.any():
+            peak = f"strongest above 4 Hz: {at[rhythm][np.argmax(power[rhythm])]:.0f} Hz"
+        self.says.setText(
             f"{self.channels.currentText()}   ·   {peak}   ·   {said}   ·   band: 80 % of {n_good}"
         )
-        if text != self.says.text():
-            self.says.setText(text)

@@ -85,8 +85,8 @@ class TraceBar(QToolBar):
             place = box.findData(now())
             if place != box.currentIndex():
                 box.setCurrentIndex(place)
-        _say(self._sweep, "sweep" if view.sweep else "run")
-        _say(self._pause, "Pause" if view.paused_at is None else "Go on")
+        self._sweep.setText("sweep" if view.sweep else "run")
+        self._pause.setText("Pause" if view.paused_at is None else "Go on")
         self._live.setEnabled(view.paused_at is not None)
 
     def keys(self, owner: QWidget) -> None:
@@ -187,8 +187,3 @@ def bind(owner: QWidget, key: str, act: Callable[[], Any]) -> None:
 
 def _after(ladder: Sequence[Any], now: Any) -> Any:
     return ladder[(ladder.index(now) + 1) % len(ladder)]
-
-
-def _say(button: QToolButton, text: str) -> None:
-    if button.text() != text:
-        button.setText(text)

@@ -80,9 +80,7 @@ class Traces(Panel):
         self._names.advance()
         self._times.advance()
         self.bar.show_view()
-        text = self._state()
-        if text != self.says.text():
-            self.says.setText(text)
+        self.says.setText(self._state())
 
     def wear(self, look: Look) -> None:
         """Change colours."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QScreen, QSurface, QWindow
 
-from ..application import DISCLAIMER
+from ..view_state import DISCLAIMER
 
 _WINDOW_SIZE = (1280, 800)
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QGuiApplication, QPainter
 
-from ..application import DISCLAIMER
 from ..feed import Teller
 from ..look import DARK, Look
+from ..view_state import DISCLAIMER
 from .bare_window import BareWindow, fills, place
 from .drawing import Writing, warm_up, write
 from .flips import FlipRecord

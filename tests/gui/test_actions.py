@@ -115,6 +115,17 @@ def test_the_space_bar_stops_whatever_has_the_keyboard(qtbot, window, controls, 
     assert window.rivals[0].text() == ""
 
 
+def test_the_space_bar_stops_when_what_had_the_keyboard_is_gone(qtbot, window, controls, link):
+    window.rivals[0].setFocus()
+    gone = window.rivals.pop(0)
+    with qtbot.waitSignal(gone.destroyed):
+        gone.deleteLater()
+    window.rivals[0].setFocus()
+    with qtbot.waitSignal(controls.answered):
+        qtbot.keyClick(window.rivals[0], Qt.Key.Key_Space)
+    assert link.asked == [(Action.STOP, "")]
+
+
 def test_where_a_note_is_written_space_writes_and_ctrl_space_stops(qtbot, window, controls, link):
     window.note.setFocus()
     qtbot.keyClicks(window.note, "all well")

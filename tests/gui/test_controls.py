@@ -73,6 +73,26 @@ def test_a_link_that_broke_is_opened_anew(qtbot, may):
     assert all(link.closed for link in links)
 
 
+def test_a_link_that_fails_in_a_way_nobody_foresaw_is_told_and_the_next_stop_is_heard(qtbot, may):
+    class Odd(Link):
+        def ask(self, action, *, code="", text=""):
+            raise OSError("no buffer space")
+
+        def close(self):
+            raise OSError("no buffer space")
+
+    opened = iter([Odd(may, []), Link(may, [])])
+    controls = Controls(lambda: next(opened))
+    found = answers_of(controls)
+    controls.ask(Action.STOP)
+    controls.ask(Action.STOP)
+    qtbot.waitUntil(lambda: len(found) == 2, timeout=20_000)
+    assert [answer.done for answer in found] == [False, True]
+    assert "OSError: no buffer space" in found[0].text
+    assert "press the stop at the machine" in found[0].text
+    controls.close()
+
+
 def test_a_link_that_cannot_be_opened_is_told_when_somebody_asks(qtbot):
     def refuse():
         raise AccessError("The key is not known.")

@@ -66,19 +66,10 @@ def test_what_moves_in_a_direction_that_calibration_never_used_is_seen():
 
 
 def test_seen_from_the_calibration_it_is_a_unit_sphere():
-    samples = embeddings()
-    seen = Reference.of_moments(samples.mean(0), np.cov(samples.T)).seen(samples)
+    samples = embeddings(n=240)
+    seen = Reference.of_samples(samples).seen(samples)
     assert np.allclose(seen.mean(0), 0, atol=0.1)
     assert np.allclose(seen.std(0), 1, atol=0.15)
-
-
-def test_moments_and_samples_tell_the_same():
-    samples = embeddings(n=240)
-    by_samples = Reference.of_samples(samples)
-    by_moments = Reference.of_moments(samples.mean(0), np.cov(samples.T))
-    assert np.allclose(by_samples.spread, by_moments.spread)
-    assert by_samples.rest == pytest.approx(by_moments.rest)
-    assert by_moments.cloud.shape == (0, 2)
 
 
 def test_one_feature_and_fewer_samples_than_features_work():
@@ -100,5 +91,3 @@ def test_what_cannot_be_a_reference_is_refused_in_one_sentence():
         Reference.of_samples(np.zeros((5, 4)))
     with pytest.raises(ConfigError, match="12 finite embeddings"):
         Reference.of_samples(np.full((50, 4), np.nan))
-    with pytest.raises(ConfigError, match="4 by 4"):
-        Reference.of_moments(np.zeros(4), np.eye(3))

@@ -53,15 +53,13 @@ def test_a_grid_without_places_is_guessed_and_the_map_says_so():
     assert "guess" in plan.note
 
 
-def test_a_grid_with_places_or_with_a_given_row_length_is_not_guessed():
+def test_a_grid_with_places_is_not_guessed():
     places = over_grid((0, 0, 0), (0.03, 0, 0), (0, 0.05, 0), rows=6, in_a_row=4)
     known = [
         Channel(name=f"G{n + 1}", kind="ecog", position_m=place) for n, place in enumerate(places)
     ]
     (plan,) = plans_of(stream(*known))
     assert (plan.columns, plan.rows, plan.note) == (4, 6, "")
-    (plan,) = plans_of(stream(*named("G", range(1, 25), "ecog")), in_a_row={"G": 12})
-    assert (plan.columns, plan.rows, plan.note) == (12, 2, "")
 
 
 def test_several_kinds_are_several_maps_and_what_is_no_electrode_is_on_none():

@@ -58,6 +58,14 @@ def test_a_masked_electrode_is_a_cross_and_says_nothing_of_the_rest(power_map):
     assert power_map.foot()[0] == "Cz: left out, see the signal quality"
 
 
+def test_another_stream_begins_with_no_electrode_left_out(power_map):
+    power_map.show_left_out(["Cz"])
+    power_map.show_spec(a_stream(4))
+    power_map.show_power(np.zeros(4), "dB")
+    power_map.choose("Cz")
+    assert power_map.foot()[0] == "Cz: 0.0 dB"
+
+
 def test_without_any_value_it_is_drawn_without_a_bar(power_map):
     power_map.show_power(np.full(8, np.nan), "dB")
     assert not power_map.grab().isNull()

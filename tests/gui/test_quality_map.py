@@ -74,7 +74,7 @@ def test_another_stream_begins_with_nothing_known(quality_map):
 @pytest.mark.parametrize("look", [DARK, LIGHT])
 def test_it_is_drawn_in_any_look_and_size(quality_map, look, size_pt):
     quality_map.wear(look)
-    quality_map.set_size_pt(size_pt)
+    quality_map.size_pt = size_pt
     quality_map.show_quality(a_quality(a_stream()))
     assert quality_map.grab().toImage().pixelColor(2, 2).name() == look.surface
 

@@ -119,7 +119,7 @@ def test_the_screen_tells_session_guard_decision_source_latency_and_accuracy():
     text = shown(state_after(SPEC, turn(), guard, gap, score))
     for words in (
         "bedside 4", "guard: armed by a person", "LEFT HAND", "showing left hand",
-        "BioSemi: 64 channels at 512 Hz", "1 gap (40 samples lost)",
+        "64 channels at 512 Hz: BioSemi", "1 gap (40 samples lost)",
         "last event: The amplifier lost 40", "34 of 40: 85 % (71 to 93 %)", "cued trials",
         "deadlines missed  0", "windows skipped   0", "as seen by this view",
     ):  # fmt: skip
@@ -218,7 +218,7 @@ def test_before_the_first_message_the_screen_asks_the_right_questions():
     text = shown(ViewState())
     assert "NOTHING YET" in text
     assert "is the session running" in text
-    assert "the truth is not known here" in text
+    assert "no trial judged yet" in text
 
 
 def test_without_a_terminal_there_is_a_plain_line_every_five_seconds():

@@ -10,6 +10,7 @@ from diverloop.gui.view_state import (
     HISTORY,
     SEIZURE,
     ViewState,
+    guard_text,
     plain_line,
     score_text,
     signal_text,
@@ -120,6 +121,14 @@ def test_the_report_of_the_loop_goes_before_what_the_view_saw():
     assert state_after(turn(), loops).latency() is loops
 
 
+@pytest.mark.parametrize("said_by_loop", ["The guard is {}.", "The guard went from holding to {}."])
+def test_the_guard_is_told_by_where_it_is_and_what_that_means(said_by_loop):
+    text = said_by_loop.format("armed")
+    assert guard_text(state_after(said(EventKind.GUARD, text))) == "armed, commands pass"
+    assert plain_line(state_after(said(EventKind.GUARD, text))).count("guard") == 1
+    assert guard_text(ViewState()) == "nothing heard from the guard yet"
+
+
 def test_the_plain_line_tells_the_essentials():
     line = plain_line(
         state_after(turn(), said(EventKind.GUARD, "armed"), said(EventKind.GAP, count=40))
@@ -142,7 +151,7 @@ def test_the_plain_line_stays_one_line():
     ("change", "warning"),
     [
         ({"heard_at_ns": None}, "no message has come yet"),
-        ({"now_ns": 3 * SECOND_NS}, "silent for 3 s, all below is old"),
+        ({"now_ns": 3 * SECOND_NS}, "silent for 3 s, all else is old"),
         ({"unreadable": 2}, "2 messages unreadable"),
         ({"missed_messages": 5}, "too slow for 5 messages"),
     ],

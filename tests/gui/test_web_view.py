@@ -159,8 +159,10 @@ def test_each_view_draws_its_own_token_and_listens_on_this_machine_alone():
 def test_an_address_where_nobody_can_listen_is_refused_in_one_sentence():
     with WebView(Told()) as one:
         for host, port in (("127.0.0.1", urlsplit(one.url).port), ("203.0.113.7", 0), ("x y", 0)):
+            told = Told()
             with pytest.raises(ConfigError, match="The web view cannot listen at"):
-                WebView(Told(), host=host, port=port)
+                WebView(told, host=host, port=port)
+            assert told.closed
     with pytest.raises(ConfigError, match="The web view cannot listen at"):
         WebView(Told(), port=99_999)
 

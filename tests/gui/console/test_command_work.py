@@ -197,6 +197,78 @@ def test_a_session_that_cannot_be_watched_is_not_left_running(qtbot, bench):
     qtbot.waitUntil(lambda: not command.running, timeout=20_000)
 
 
+SLOW = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+print("deaf", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_runs_for_one_person_tells_nothing_to_the_next_and_leaves_nothing_behind(qtbot, bench):
+    fit = says({"scores": {"cross_validation": SCORE}})
+    told = bench(calibrate=says({"task": "x", "fit": "--stop-s 3"}), fit=fit, preflight=says({}))
+    told.do(qtbot, Order.CALIBRATE)
+    told.work.note("of the first one")
+    told.work.do(Order.FIT, PERSON)
+    (fitting,) = (told.work._running["fit"],)
+    told.work.do(Order.PREFLIGHT, Session(person="P-018"))
+    qtbot.waitUntil(lambda: not fitting.running, timeout=20_000)
+    qtbot.waitUntil(lambda: len(told.news) == 2, timeout=20_000)
+    assert isinstance(told.news[-1], n.Failed)  # the check's word, and none of the fit
+    assert "bundle" not in told.work._values
+    assert told.work._waiting_notes == []
+
+
+def test_a_calibration_does_not_begin_while_the_one_before_is_being_saved(qtbot, bench):
+    told = bench(calibrate=(sys.executable, "-c", SLOW))
+    told.work.do(Order.CALIBRATE, PERSON)
+    recording = told.work._values["recording"]
+    news = told.do(qtbot, Order.CALIBRATE)
+    assert isinstance(news, n.Failed)
+    assert "still being saved" in news.detail
+    assert told.work._values["recording"] == recording
+    told.work._running["calibrate"]._process.kill()
+
+
+def test_the_window_does_not_wait_for_a_command_that_does_not_end(qtbot, bench):
+    told = bench(signal=(sys.executable, "-c", SLOW), preflight=says({"findings": []}))
+    told.work.do(Order.WATCH, PERSON)
+    process = told.work._running["signal"]._process
+    qtbot.waitUntil(lambda: process.bytesAvailable() > 0, timeout=20_000)
+    told.do(qtbot, Order.PREFLIGHT)
+    assert [command.running for command in told.work._leaving] == [True]
+    process.kill()
+
+
+def test_a_participants_screen_that_ends_by_itself_is_told_and_one_that_is_closed_is_not(
+    qtbot, bench
+):
+    broken = (sys.executable, "-c", "import sys; sys.exit('no display')")
+    told = bench(run=(sys.executable, "-c", RUN, "{recordings}"), screen_run=broken)
+    told.do(qtbot, Order.RUN)
+    qtbot.waitUntil(lambda: len(told.news) == 2, timeout=20_000)
+    assert told.news[-1] == n.ScreenGone(detail="no display")
+    patient = bench(calibrate=says({"fit": None}), screen_calibrate=(sys.executable, "-c", SLOW))
+    assert patient.do(qtbot, Order.CALIBRATE) == n.Calibrated(usable=False)
+    (screen,) = patient.work._leaving
+    screen._process.kill()
+    qtbot.waitUntil(lambda: not screen.running, timeout=20_000)
+    assert len(patient.news) == 1
+
+
+def test_a_loop_that_cannot_be_started_again_does_not_hide_what_the_first_one_left(qtbot, bench):
+    told = bench(deaf=True, run=(sys.executable, "-c", RUN, "{recordings}"))
+    told.do(qtbot, Order.RUN)
+    told.work.do(Order.STOP, PERSON)
+    qtbot.waitUntil(lambda: isinstance(told.news[-1], n.LoopGone), timeout=20_000)
+    told.work._commands["run"] = (sys.executable, "-c", "import sys; sys.exit('no source')")
+    assert told.do(qtbot, Order.RUN) == n.Failed(order=Order.RUN, detail="no source")
+    ended = told.do(qtbot, Order.END)
+    assert isinstance(ended, n.Ended)
+    assert ended.folder.endswith("session")
+
+
 def test_a_session_that_does_not_begin_is_a_failure_with_its_sentence(qtbot, bench):
     broken = "import sys; sys.exit('no model')"
     told = bench(run=(sys.executable, "-c", broken))

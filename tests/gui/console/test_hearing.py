@@ -57,6 +57,19 @@ def test_a_way_out_of_the_stop_is_a_reset_and_ends_the_suspicion():
     assert not hearing.seizure
 
 
+def test_what_ailed_one_loop_is_over_when_another_begins_but_for_a_suspected_seizure():
+    hearing = Hearing()
+    for kind in (EventKind.STALE, EventKind.RECORDER, EventKind.BREAK, EventKind.SEIZURE):
+        hearing.take(event(kind), 1.0)
+    for _ in range(3):
+        hearing.take(event(EventKind.MISSED), 1.0)
+    hearing.begin_loop(2.0)
+    hearing.begin_block(2.0)
+    assert set(hearing.wrong(LIVE, 2.0)) == {Alarm.SEIZURE}
+    hearing.reset()
+    assert hearing.wrong(LIVE, 2.0) == {}
+
+
 def test_a_guard_that_says_something_unknown_is_no_news():
     assert Hearing().take(event(EventKind.GUARD, "The guard sleeps."), 0.0) == ()
 

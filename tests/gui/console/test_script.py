@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from diverloop.gui.console.news import ScreenGone
 from diverloop.gui.console.script import Times, how_it_goes, page_of
 from diverloop.gui.console.session import Act, Checked, Found, Model, Output, Session, Step
 from diverloop.gui.console.steps import act
@@ -102,6 +103,17 @@ def test_a_failure_is_said_in_words_where_it_matters():
     refused = replace(through(Session(), *READY), trouble="trouble_arm", trouble_detail="no right")
     page = page_of(refused, EN)
     assert (page.now, page.detail) == ("Feedback was not allowed.", "no right")
+
+
+def test_a_screen_that_closed_is_said_even_while_feedback_is_on():
+    page = page_of(through(Session(), *ON, ScreenGone(detail="no display")), EN)
+    assert (page.now, page.detail) == ("The participant's screen has closed.", "no display")
+
+
+def test_the_close_waits_for_a_session_that_is_still_starting():
+    page = page_of(through(Session(), *FITTED, Act.APPROVE, Act.END), EN)
+    assert page.now == "The session is starting."
+    assert (page.main, [one.act for one in page.others]) == (None, [Act.BACK])
 
 
 @pytest.mark.parametrize("verified", [True, False, None])

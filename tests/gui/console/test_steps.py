@@ -24,6 +24,7 @@ NEWS = (
     n.SignalSeen(electrodes=16, bad=("C3", "C4", "Cz", "Pz")),
     n.Calibrated(),
     n.Fitted(model=GOOD),
+    n.ScreenGone(),
     n.LoopRuns(),
     n.LoopGone(),
     n.ResetDone(),
@@ -41,7 +42,10 @@ def bare(session: Session) -> Session:
 
 
 def possible(session: Session, news: n.News) -> bool:
-    """Whether a session could be told this now: a guard speaks only while there is a loop."""
+    """Whether a session could be told this now: a guard speaks only while there is a loop.
+
+    What a calibration and a fit come to may be told when the person has long been left.
+    """
     match news:
         case n.GuardIs():
             return session.running
@@ -53,10 +57,6 @@ def possible(session: Session, news: n.News) -> bool:
             return session.task is Order.END
         case n.Reported():
             return session.task is Order.REPORT
-        case n.Fitted():
-            return session.task is Order.FIT
-        case n.Calibrated():
-            return session.task is Order.CALIBRATE
         case n.PreflightDone():
             return session.task is Order.PREFLIGHT
         case n.Failed():
@@ -223,6 +223,44 @@ def test_a_stop_during_the_calibration_ends_it_and_what_it_left_is_not_fitted():
     after = learn(outcome.session, n.Calibrated())
     assert after.orders == ()
     assert after.session.step is Step.CALIBRATION
+
+
+def test_what_nobody_waits_for_any_more_is_neither_fitted_nor_taken_for_a_model():
+    for session in reached():
+        fitted = learn(session, n.Fitted(model=replace(GOOD, trials=99))).session
+        assert (fitted.model == session.model) == (session.task is not Order.FIT)
+        calibrated = learn(session, n.Calibrated())
+        assert (Order.FIT in calibrated.orders) == (session.task is Order.CALIBRATE)
+
+
+def test_the_model_of_one_person_never_comes_to_the_next():
+    left = through(Session(), *SEEN, Act.TO_CALIBRATION, Act.CALIBRATE, n.Calibrated(), Act.END)
+    other = through(left, Act.NEXT_PERSON, Act.IDENTIFY, n.PreflightDone(findings=FINE))
+    assert through(other, n.Fitted(model=GOOD)).model is None
+
+
+def test_a_stopped_calibration_is_not_fitted_though_the_stop_was_released_meanwhile():
+    stopped = through(Session(), *SEEN, Act.TO_CALIBRATION, Act.CALIBRATE, Act.STOP, Act.RESET)
+    assert learn(through(stopped, n.ResetDone()), n.Calibrated()).orders == ()
+
+
+def test_a_loop_that_is_being_started_is_waited_for_before_the_next_person_comes():
+    for session in reached():
+        if session.task is Order.RUN:
+            for what in Act:
+                assert act(session, what, "P-017").session.task is Order.RUN
+    loading = through(Session(), *FITTED, Act.APPROVE, Act.END)
+    assert act(loading, Act.NEXT_PERSON).refused
+    assert through(loading, Act.BACK).step is Step.FEEDBACK
+    assert act(through(loading, n.LoopRuns()), Act.FINISH).orders == (Order.END,)
+    assert through(loading, n.Failed(order=Order.RUN), Act.NEXT_PERSON).person == ""
+
+
+def test_a_participants_screen_that_closes_is_trouble_and_changes_nothing_else():
+    session = through(Session(), *ON)
+    gone = through(session, n.ScreenGone(detail="no display"))
+    assert (gone.trouble, gone.trouble_detail) == ("trouble_screen", "no display")
+    assert replace(gone, trouble="", trouble_detail="") == session
 
 
 def test_a_loop_that_goes_can_be_started_again():

@@ -67,6 +67,8 @@ def test_everything_that_can_be_shown_has_its_sentence(table):
         *(f"light_{light}" for light in Light),
         *map(str, Alarm),
         *(f"trouble_{order}" for order in Order),
+        "trouble_gone",
+        "trouble_screen",
         *(f"note_{number}" for number in NOTES),
     ]
     assert [key for key in wanted if key not in table] == []

@@ -15,7 +15,7 @@ from ..told import a_session, a_turn
 
 @pytest.fixture
 def panel(qtbot) -> LatencyPanel:
-    panel = LatencyPanel(deadline_ms=50.0)
+    panel = LatencyPanel()
     panel.pace.every_s = 0.0
     qtbot.addWidget(panel)
     panel.resize(600, 400)

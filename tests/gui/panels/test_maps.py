@@ -42,6 +42,18 @@ def test_the_keys_go_through_quality_and_every_band_and_round(maps, qtbot):
     assert maps.band == BANDS[-1]
 
 
+def test_the_map_that_is_shown_has_the_keyboard(maps, qtbot):
+    maps.show()
+    qtbot.waitExposed(maps)
+    maps.activateWindow()
+    maps.setFocus()
+    qtbot.waitUntil(maps.quality_map.hasFocus)
+    qtbot.keyClick(maps.quality_map, Qt.Key.Key_BracketRight)
+    assert maps.power_map.hasFocus()
+    qtbot.keyClick(maps.power_map, Qt.Key.Key_BracketLeft)
+    assert maps.quality_map.hasFocus()
+
+
 def test_a_ten_hertz_rhythm_is_in_alpha_with_its_unit(maps, qtbot):
     maps.choose(3)
     maps.draw()

@@ -49,6 +49,19 @@ def test_a_channel_is_chosen_by_key_and_its_hum_is_named(panel, qapp, qtbot):
     assert "50 Hz mains" in panel.says.text()
 
 
+def test_a_channel_without_a_signal_is_said_to_have_none(panel, qapp):
+    spec = a_stream(2)
+    samples = np.random.default_rng(0).normal(0, 1, (2, 1000)).astype(np.float32)
+    samples[1] = np.nan
+    panel.take(spec)
+    panel.take(Chunk(samples=samples, first_sample=0, arrived_ns=0))
+    panel.draw()
+    panel.channels.setCurrentIndex(2)
+    panel.draw()
+    qapp.processEvents()
+    assert panel.says.text().startswith("Cz   ·   no signal")
+
+
 def test_decibel_and_linear_change_by_key(panel, qtbot):
     for message in a_session(2.0):
         panel.take(message)

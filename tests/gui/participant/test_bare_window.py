@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QSurface
 from PySide6.QtTest import QTest
 
-from diverloop.gui.application import DISCLAIMER
 from diverloop.gui.participant.bare_window import BareWindow, in_view, place
+from diverloop.gui.view_state import DISCLAIMER
 
 
 def a_window() -> BareWindow:
