@@ -1,6 +1,6 @@
 """The same stream, the same windows, the same decode function: our loop beside others, as JSON.
 
-    python tests/bench/peers.py [--peers diverloop,floor,pylsl,mne-lsl,ezmsg] [--case 64x1000]
+    python tests/bench/peers.py [--peers diverloop,floor,pylsl,mne-lsl,...] [--case 64x1000]
         [--precision float64] [--seconds 20] [--rounds 3] [--priority 20]
         [--python mne-lsl=/path/to/python ...]
 
@@ -55,6 +55,8 @@ ENTRIES = {
     "pylsl": ("pylsl_pull.py", ("pylsl",)),
     "diverloop": ("diverloop_loop.py", ("pylsl",)),
     "mne-lsl": ("mne_lsl_callback.py", ("mne-lsl",)),
+    "dareplane": ("dareplane_watcher.py", ("dareplane-utils",)),
+    "timeflux": ("timeflux_graph.py", ("timeflux",)),
     "ezmsg": ("ezmsg_graph.py", ("ezmsg", "ezmsg-lsl", "ezmsg-sigproc")),
 }
 """Name -> program in ``peer_entries``, and the packages without which it is left out."""

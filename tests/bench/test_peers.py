@@ -120,14 +120,14 @@ def test_over_lsl_what_needs_no_other_library_decodes_every_window(name):
 
 
 LIAR = """
-import decoding, pylsl_pull
+import decoding, numpy, pylsl_pull
 
 class Liar(decoding.Decoder):
     def __call__(self, window):
         if not hasattr(self, "earlier"):
             self.earlier = window.copy()
         said = super().__call__(self.earlier)
-        return [*said[:4], window[0, 0], window[-1, 0], *said[6:]]
+        return numpy.array([*said[:4], window[0, 0], window[-1, 0], *said[6:]])
 
 class Twice(pylsl_pull.pylsl.StreamOutlet):
     def push_sample(self, row):
