@@ -623,9 +623,14 @@ def test_every_folder_of_the_product_is_a_package():
     assert not missing, report(sorted(missing))
 
 
-def test_the_map_in_the_readme_is_true():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    drawn = text.partition("## The map")[2].partition("\n## ")[0]
+def the_map(page: str) -> str:
+    """What a page draws below its heading "The map"."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return text.partition("## The map")[2].partition("\n## ")[0]
+
+
+def test_the_map_of_the_architecture_page_is_true():
+    drawn = the_map("docs/architecture.md")
     named = set(re.findall(r"[\w*]+\.py", drawn)) | {
         f"{name}.py" for name in re.findall(r"\w+_?\*(?!\.)", drawn)
     }
@@ -633,9 +638,23 @@ def test_the_map_in_the_readme_is_true():
     gone = sorted(name for name in named if not any(fnmatch(file, name) for file in files))
     roots = [path.name for path in sorted(ROOT.glob("*.py"))]
     left_out = [file for file in roots if not any(fnmatch(file, name) for name in named)]
-    left_out += [f"{folder}/" for folder in (*FOLDERS, CAMPAIGN) if f" {folder}/" not in drawn]
-    assert not gone, report(f"README.md: {name} is on the map and nowhere else" for name in gone)
-    assert not left_out, report(f"README.md: {name} is not on the map" for name in left_out)
+    page = "docs/architecture.md"
+    assert not gone, report(f"{page}: {name} is on the map and nowhere else" for name in gone)
+    assert not left_out, report(f"{page}: {name} is not on the map" for name in left_out)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_every_folder_is_on_the_map_and_every_folder_on_it_is_there(page):
+    drawn = the_map(page)
+    wanted = {f"{folder}/" for folder in (*FOLDERS, CAMPAIGN)}
+    left_out = sorted(wanted - set(re.findall(r"\w+/", drawn)))
+    first = [line.split() for line in re.findall(r"^(?: {4})?(\w+/.*)$", drawn, re.M)]
+    gone = sorted(
+        word for words in first for word in words if word[-1] == "/" and not (ROOT / word).is_dir()
+    )
+    assert first, report([f"{page}: no folder is drawn"])
+    assert not gone, report(f"{page}: {folder} is on the map and nowhere else" for folder in gone)
+    assert not left_out, report(f"{page}: {folder} is not on the map" for folder in left_out)
 
 
 def test_what_tests_and_benchmarks_import_from_the_product_is_there():
