@@ -299,7 +299,7 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, session: SessionC
         who=who,
         why="These settings were chosen.",
         details={
-            "settings_sha256": settings_sha256(manifest),
+            "settings_sha256": manifest.settings_sha256,
             "settings": json_text(dict(manifest.settings)),
             "file": session.signed_by or "none",
         },
@@ -322,8 +322,3 @@ def _note_model(audit: AuditLog, manifest: Manifest, who: str, model: Model) -> 
     if manifest.live and not standing.trusted:
         why = f"A live session was let run a model that is {standing.words()}."
         audit.append(AuditKind.OVERRIDE, who=who, why=why, details={"unknown_models": True})
-
-
-def settings_sha256(manifest: Manifest) -> str:
-    """Hash of the settings on a tape, in hexadecimal; the log names it."""
-    return hashlib.sha256(json_text(dict(manifest.settings)).encode()).hexdigest()

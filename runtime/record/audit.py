@@ -143,7 +143,7 @@ class AuditLog:
             log._file = os.open(log.path, _APPEND)
             if not hold(log._file):
                 log.close()
-                raise RecordingError(f"A session still writes the audit log in {folder}: let it end.")
+                raise RecordingError(f"A session still writes the log in {folder}: let it end.")
             if verdict.n_signed < log._n:
                 log._place_head(utc_now())
         except OSError as error:

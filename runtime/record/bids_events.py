@@ -298,8 +298,8 @@ def decisions_sidecar(record: Record) -> dict[str, Any]:
             "Levels": {"true": "A selection was made", "false": "No selection was made"},
         },
         **{
-            name: {"Description": f"Share of full speed along axis {name[-1]}, -1 to 1"}
-            for name in _velocity_columns(record)
+            name: {"Description": f"Share of full speed along axis {axis}, -1 to 1"}
+            for axis, name in enumerate(_velocity_columns(record), start=1)
         },
         "epoch": {"Description": "Which set of weights decided; grows with every promotion"},
         "latency_ms": {
