@@ -89,6 +89,10 @@ def around_cues(facts: Facts) -> list[Part]:
     if max(locked.used) < _FEWEST:
         text = f"Too few whole trials to draw what the signal did: {_trials_used(locked)}."
         return [missing(text)]
+    if np.isnan(locked.effect).all():
+        low, high = locked.band_hz
+        rate_hz = facts.record.spec.rate_hz
+        return [missing(f"At {rate_hz:g} Hz the signal holds nothing from {low:g} to {high:g} Hz.")]
     survey = facts.survey
     good = [entry.good for entry in survey.verdicts] or [True] * len(survey.names)
     rows, usual = shown_rows(locked, survey.names, good)

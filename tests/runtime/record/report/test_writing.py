@@ -223,6 +223,16 @@ def test_contacts_in_the_brain_are_not_drawn_on_a_head(bare_record, tmp_path):
     assert "nose up" not in page.text
 
 
+@pytest.mark.parametrize(("rate_hz", "kind"), [(100.0, "ecog"), (8.0, "eeg")])
+def test_a_signal_too_slow_for_the_band_is_not_drawn_around_cues(
+    bare_record, tmp_path, rate_hz, kind
+):
+    spec = stream(rate_hz=rate_hz, kind=kind)
+    markers = tuple(Marker(label="hand", sample=round((5 + 6 * i) * rate_hz)) for i in range(5))
+    record = bare_record(noise(16, round(40 * rate_hz)), spec=spec, markers=markers)
+    assert f"At {rate_hz:g} Hz the signal holds nothing from" in page_of(record, tmp_path).text
+
+
 def test_frequent_events_share_a_row(whole, tmp_path):
     record, _ = whole
     late = next(event for event in record.events if event.kind == "missed")
