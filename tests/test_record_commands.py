@@ -97,6 +97,14 @@ def test_verify_exits_with_1_where_something_was_touched(tmp_path, name, before,
     assert result.stderr == machine.stderr == ""
 
 
+def test_what_stands_in_brackets_is_printed_like_everything_else(tmp_path):
+    folder = copy_of(tmp_path).rename(tmp_path / "[nan nan]")
+    (folder / "model.bundle" / "card.json").unlink()
+    text = flat(call("verify", folder).stdout)
+    assert text.startswith("Not proved. ")
+    assert "[nan nan]" in text
+
+
 def test_verify_refuses_what_is_no_session(tmp_path):
     error = refused("verify", tmp_path)
     assert error["error"] == "RecordingError"

@@ -176,9 +176,9 @@ def provenance(facts: Facts, audit: Mapping[str, str] | None) -> list[Part]:
     if manifest is not None and manifest.engine:
         rows.append(("The model ran on", manifest.engine.replace(":", ", ")))
     if audit:
-        rows += [(f"Audit: {key}", value) for key, value in audit.items()]
+        rows += audit.items()
     else:
-        rows.append(("Audit", "The audit log was not checked for this report."))
+        rows.append(("Audit log", "The audit log was not checked for this report."))
     remarks = [element("li", remark) for remark in record.remarks]
     parts: list[Part] = [pairs(rows)]
     if remarks:

@@ -129,7 +129,7 @@ def _told(sections: list[tuple[str, list[Part]]]) -> list[tuple[str, list[Part]]
     A short session, or one of another program, would else be pages of headings.
     """
     shown = [(name, parts) for name, parts in sections if not _is_missing(parts)]
-    rows = [(name, parts[0]) for name, parts in sections if _is_missing(parts)]
+    rows = [(name, joined(parts)) for name, parts in sections if _is_missing(parts)]
     told: list[tuple[str, list[Part]]] = [("Not in this report", [pairs(rows)])] if rows else []
     return [*shown[:-1], *told, *shown[-1:]]
 
