@@ -238,7 +238,7 @@ def report(
                 f"--html names one file, and there are {len(recordings)} sessions: leave it out, "
                 f"or name one session."
             )
-        files = []
+        files: list[Path] = []
         for one in recordings:
             files += (made := make_report(one, html, pdf))
             for file in () if json else made:

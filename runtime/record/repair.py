@@ -177,10 +177,10 @@ def _lives_on_windows(pid: int) -> bool:
     import ctypes
 
     still_active, query = 259, 0x1000  # STILL_ACTIVE, PROCESS_QUERY_LIMITED_INFORMATION
-    kernel, code = ctypes.windll.kernel32, ctypes.c_ulong()  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(query, False, pid)
-    if not handle:
-        return False
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+    code, handle = ctypes.c_ulong(), kernel.OpenProcess(query, False, pid)
+    if not handle:  # 5 is access denied: it is somebody else's
+        return bool(ctypes.get_last_error() == 5)  # type: ignore[attr-defined]
     try:
         return bool(kernel.GetExitCodeProcess(handle, ctypes.byref(code))) and (
             code.value == still_active
