@@ -292,18 +292,13 @@ def lit(plan: SpellerPlan, label: str) -> frozenset[int]:
     """
     what = label.removeprefix(f"{FLASH}:")
     written = what.removesuffix(",").split(",")
-    if not (is_flash(label) and all(map(_is_number, written))):
+    if not (is_flash(label) and all(p.isascii() and p.isdigit() and len(p) < 10 for p in written)):
         return frozenset()
     numbers = frozenset(map(int, written))
     if "," in what:
         return numbers if max(numbers) < len(plan.items) else frozenset()
     (group,) = numbers
     return groups(plan)[group] if group < len(groups(plan)) else frozenset()
-
-
-def _is_number(text: str) -> bool:
-    """Whether it is one that Python reads: more than 4300 digits are an error to it."""
-    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def label_of(plan: SpellerPlan, markers: Sequence[Labelled], place: int) -> str | None:
