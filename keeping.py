@@ -200,7 +200,7 @@ class _Ending:
         self._audit.append(AuditKind.SESSION_ENDED, who=who, why=why, details=self._seal)
 
 
-def log_export(folder: Path, operator: str, targets: Mapping[str, str]) -> None:
+def log_export(folder: Path, operator: str, targets: Mapping[str, str]) -> str:
     """Put on record that data left, if the session has a log that this user may go on with.
 
     Parameters
@@ -211,16 +211,23 @@ def log_export(folder: Path, operator: str, targets: Mapping[str, str]) -> None:
         Who exported it.
     targets : mapping of str to str
         What was written, by format.
+
+    Returns
+    -------
+    fault : str
+        Why it could not be put on record; empty if it was.
     """
-    with suppress(RecordingError):  # another user's log, or an archive that cannot be written
-        log = AuditLog.resume(folder, load_or_create_key(), MonotonicClock())
-        with closing(log):
+    try:
+        with closing(AuditLog.resume(folder, load_or_create_key(), MonotonicClock())) as log:
             log.append(
                 AuditKind.EXPORT,
                 who=operator or "operator",
                 why="The recording was exported.",
                 details=targets,
             )
+    except RecordingError as error:  # another user's log, or an archive that cannot be written
+        return str(error)
+    return ""
 
 
 def file_name(name: str) -> str:
@@ -292,7 +299,7 @@ def _note_start(audit: AuditLog, manifest: Manifest, who: str, session: SessionC
         who=who,
         why="These settings were chosen.",
         details={
-            "settings_sha256": settings_sha256(manifest),
+            "settings_sha256": manifest.settings_sha256,
             "settings": json_text(dict(manifest.settings)),
             "file": session.signed_by or "none",
         },
@@ -315,8 +322,3 @@ def _note_model(audit: AuditLog, manifest: Manifest, who: str, model: Model) -> 
     if manifest.live and not standing.trusted:
         why = f"A live session was let run a model that is {standing.words()}."
         audit.append(AuditKind.OVERRIDE, who=who, why=why, details={"unknown_models": True})
-
-
-def settings_sha256(manifest: Manifest) -> str:
-    """Hash of the settings on a tape, in hexadecimal; the log names it."""
-    return hashlib.sha256(json_text(dict(manifest.settings)).encode()).hexdigest()

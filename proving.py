@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .assembly import open_adapter, open_model
-from .keeping import file_sha256, settings_sha256
+from .keeping import file_sha256
 from .runtime.beside import Company
 from .runtime.bundle import load_bundle
 from .runtime.clock import MonotonicClock
@@ -227,7 +227,7 @@ def _recording_fault(log: Sequence[AuditEntry], file: Path, manifest: Manifest |
     if manifest is None:
         return ""
     settings = _details(log, AuditKind.CONFIGURATION).get("settings_sha256")
-    if settings not in (None, settings_sha256(manifest)):
+    if settings not in (None, manifest.settings_sha256):
         return f"The settings in {file.name} are not those that the log names: they were changed."
     if _details(log, AuditKind.MODEL).get("sha256") not in (None, manifest.model_sha256):
         return f"The model in {file.name} is not the one that the log names: it was exchanged."

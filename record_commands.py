@@ -47,7 +47,7 @@ def replay_exactly(recording: Path, json: bool) -> None:
         )
     else:
         out.print(pace_sentence(latency, signal_s, wall_s))
-        out.print(comparison.sentence(), highlight=False)
+        _say(comparison.sentence())
     raise typer.Exit(0 if comparison.ok else 1)
 
 
@@ -98,12 +98,12 @@ def _print_proof(found: Verification, name: str) -> None:
     from .runtime.record.compare import IGNORED
 
     if name:
-        out.print(name, highlight=False, markup=False)
-    for sentence in found.sentences():
-        out.print(sentence, highlight=False)
-    for field, why in IGNORED.items():
-        out.print(f"Not compared: {field} ({why}).", highlight=False)
+        _say(name)
     out.print("[green]Proved.[/]" if found.ok else "[bold red]Not proved.[/]")
+    for sentence in found.sentences():
+        _say(sentence)
+    for field, why in IGNORED.items():
+        _say(f"Not compared: {field} ({why}).")
 
 
 def note(
@@ -179,32 +179,38 @@ def export(
             redact=tuple(redact or ()),
         )
         record = open_any(recording, assume_unit)
-        made = []
-        if bids is not None:
-            options = BidsOptions(
-                session=session, task=task, run=run, line_hz=line_hz, overwrite=overwrite,
-                deidentify=privacy,
-            )  # fmt: skip
-            made.append(export_bids(record, bids, options))
-        if nwb is not None:
-            made.append(
-                export_nwb(record, nwb, NwbOptions(overwrite=overwrite, deidentify=privacy))
-            )
-        if record.manifest is not None:
-            left = {"bids": bids, "nwb": nwb, "identified": identified or None}
-            targets = {name: str(value) for name, value in left.items() if value is not None}
-            log_export(record.path.parent, operator, targets)
+        made: dict[str, ExportReport] = {}
+        unlogged = ""
+        try:
+            if bids is not None:
+                options = BidsOptions(
+                    session=session, task=task, run=run, line_hz=line_hz, overwrite=overwrite,
+                    deidentify=privacy,
+                )  # fmt: skip
+                made["bids"] = export_bids(record, bids, options)
+            if nwb is not None:
+                choices = NwbOptions(overwrite=overwrite, deidentify=privacy)
+                made["nwb"] = export_nwb(record, nwb, choices)
+        finally:  # the first format has left, even if the second could not be written
+            if made and record.manifest is not None:
+                targets = {name: str(report.path) for name, report in made.items()}
+                targets |= {"identified": "True"} if identified else {}
+                unlogged = log_export(record.path.parent, operator, targets)
+    reports = list(made.values())
     if json:
-        print_json({"exports": [msgspec.to_builtins(report, enc_hook=str) for report in made]})
+        told = [msgspec.to_builtins(report, enc_hook=str) for report in reports]
+        print_json({"exports": told, "unlogged": unlogged})
     else:
-        _tell_exports(made)
+        _tell_exports(reports, unlogged)
 
 
-def _tell_exports(made: list[ExportReport]) -> None:
+def _tell_exports(made: list[ExportReport], unlogged: str) -> None:
     for report in made:
-        out.print(f"Written: {report.path} ({len(report.files)} files).", highlight=False)
+        _say(f"Written: {report.path} ({len(report.files)} files).")
         for remark in (*report.remarks, *report.privacy.remarks):
-            out.print(remark, highlight=False)
+            _say(remark)
+    if unlogged:
+        _say(f"The session's audit log does not tell of this export. {unlogged}")
     privacy = made[0].privacy
     out.print(
         f"De-identified: dates shifted, {len(privacy.removals)} texts cleaned. What the scan does "
@@ -232,12 +238,13 @@ def report(
                 f"--html names one file, and there are {len(recordings)} sessions: leave it out, "
                 f"or name one session."
             )
-        files = [file for one in recordings for file in make_report(one, html, pdf)]
+        files: list[Path] = []
+        for one in recordings:
+            files += (made := make_report(one, html, pdf))
+            for file in () if json else made:
+                _say(f"Report: {file}")
     if json:
         print_json({"files": [str(file) for file in files]})
-        return
-    for file in files:
-        out.print(f"Report: {file}", highlight=False)
 
 
 def repair(recording: Recorded, json: AsJson = False) -> None:
@@ -249,7 +256,12 @@ def repair(recording: Recorded, json: AsJson = False) -> None:
     if json:
         print_json(msgspec.to_builtins(done, enc_hook=str))
     else:
-        out.print(done.sentence(), highlight=False)
+        _say(done.sentence())
+
+
+def _say(text: str) -> None:
+    """Print what may hold brackets of its own: a path, an array, a person's words."""
+    out.print(text, highlight=False, markup=False)
 
 
 def _plain(comparison: Any) -> dict[str, Any]:

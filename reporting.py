@@ -117,8 +117,8 @@ def _audit_words(record: Record) -> dict[str, str] | None:
     words = "whole and unaltered" if verdict.ok else f"NOT whole: {verdict.first_fault}"
     return {
         "Audit log": f"{words}; {verdict.n_entries} entries",
-        "Signed by": verdict.fingerprint,
-        "Last entry": verdict.head_hash,
+        "Audit log signed by": verdict.fingerprint,
+        "Its last entry": verdict.head_hash,
     }
 
 

@@ -16,7 +16,7 @@ from diverloop import keeping
 from diverloop.assembly import open_model
 from diverloop.hardware.replay import ReplayConfig
 from diverloop.hardware.simulator import SimulatedParticipant
-from diverloop.keeping import file_sha256, keep, settings_sha256
+from diverloop.keeping import file_sha256, keep
 from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.clock import MonotonicClock
@@ -103,7 +103,7 @@ def test_the_log_names_settings_model_recording_and_the_versions_that_ran():
     manifest = open_record(folder).manifest
     content = (folder / "recording.xdf").read_bytes()
     assert told["session_ended"] == {"recording_sha256": hashlib.sha256(content).hexdigest()}
-    assert told["configuration"]["settings_sha256"] == settings_sha256(manifest)
+    assert told["configuration"]["settings_sha256"] == manifest.settings_sha256
     assert told["model"]["sha256"] == manifest.model_sha256 == kept().model
     assert load_bundle(folder / "model.bundle", sha256=manifest.model_sha256)
     assert told["session_started"]["live"] is False

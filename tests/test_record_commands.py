@@ -47,9 +47,8 @@ def test_verify_proves_a_session_in_words():
     result = call("verify", folder_of())
     text = flat(result.stdout)
     assert result.exit_code == 0
-    assert text.startswith("The audit log holds: ")
+    assert text.startswith("Proved. The audit log holds: ")
     assert "Not compared: turn.embedding" in text
-    assert text.endswith("Proved.")
     assert "Not proved" not in text
 
 
@@ -93,9 +92,17 @@ def test_verify_exits_with_1_where_something_was_touched(tmp_path, name, before,
     (folder / name).write_bytes(content.replace(before, after, 1))
     result, machine = call("verify", folder), call("verify", folder, "--json")
     assert result.exit_code == machine.exit_code == 1
-    assert flat(result.stdout).endswith("Not proved.")
+    assert flat(result.stdout).startswith("Not proved. ")
     assert strict(machine.stdout)["ok"] is False
     assert result.stderr == machine.stderr == ""
+
+
+def test_what_stands_in_brackets_is_printed_like_everything_else(tmp_path):
+    folder = copy_of(tmp_path).rename(tmp_path / "[nan nan]")
+    (folder / "model.bundle" / "card.json").unlink()
+    text = flat(call("verify", folder).stdout)
+    assert text.startswith("Not proved. ")
+    assert "[nan nan]" in text
 
 
 def test_verify_refuses_what_is_no_session(tmp_path):
@@ -177,8 +184,17 @@ def test_a_log_that_does_not_hold_is_not_gone_on_with(tmp_path):
     folder = copy_of(tmp_path)
     (folder / "audit.head.json").unlink()
     before = (folder / "audit.jsonl").read_bytes()
-    told("export", folder, "--nwb", tmp_path / "one.nwb")
+    found = told("export", folder, "--nwb", tmp_path / "one.nwb")
+    assert "cannot be continued" in found["unlogged"]
     assert (folder / "audit.jsonl").read_bytes() == before
+    text = flat(call("export", folder, "--nwb", tmp_path / "two.nwb").stdout)
+    assert "The session's audit log does not tell of this export." in text
+
+
+def test_the_log_tells_of_the_format_that_left_when_the_other_could_not_be_written(tmp_path):
+    folder, root = copy_of(tmp_path), tmp_path / "bids"
+    refused("export", folder, "--bids", root, "--nwb", tmp_path / "wrong.name")
+    assert read_audit(folder)[-1].details == {"bids": str(root)}
 
 
 def test_an_export_to_nowhere_is_refused():

@@ -91,6 +91,11 @@ class GuidedPlan:
             raise ConfigError(
                 f'No class may be called "pause" or "{REJECT}", got {self.classes}: rename it.'
             )
+        if self.end_marker in self.classes:
+            raise ConfigError(
+                f'"rest" and "relax" cannot both be classes, got {self.classes}: one of them '
+                f"says that a trial is over, so rename the other."
+            )
         self._check_counts()
         self._check_times()
         for name, share in (("confidence", self.confidence), ("narrow", self.narrow)):
@@ -213,22 +218,6 @@ class GuidedTrial:
     def length_s(self) -> float:
         """From its beginning to the end of the task."""
         return self.phases[-1].stop_s
-
-    def phase_at(self, since_s: float) -> GuidedPhase:
-        """Which phase is on.
-
-        Parameters
-        ----------
-        since_s : float
-            Since the trial began, not negative.
-
-        Returns
-        -------
-        phase : GuidedPhase
-            The end from `length_s` on.
-        """
-        on = [phase for phase in self.phases if phase.start_s <= since_s]
-        return on[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -156,6 +156,7 @@ class LetterModel:
             )
         grams, counts, floor = (np.array(arrays[name], dtype=np.float64) for name in names)
         fits = grams.ndim == 2 and counts.shape == grams.shape[:1] and grams.size > 0
+        fits = fits and floor.size == 1 and bool((counts > 0).all() and np.isfinite(grams).all())
         if not fits or grams.max() >= len(alphabet) or (grams[:, -1] < 0).any():
             raise BundleError(
                 f"Letter counts {counts.shape} of {grams.shape} do not fit {len(alphabet)} items: "

@@ -32,21 +32,6 @@ KINDS = ("wait", "baseline", "block", "transfer", "pause", "end")
 """Parts of a session. A marker is the kind, or the kind, a colon and what tells it from others:
 ``"baseline:eyes_open:pre"``, ``"block:3"``, ``"transfer:1"``, ``"pause"``."""
 
-VIEWS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "participant": ("instruction", "feedback", "time left"),
-        "operator": (
-            "instruction", "part", "time left", "signal quality", "reward rate", "threshold",
-            "age of the feedback",
-        ),
-        "record": (
-            "instruction", "part", "signal quality", "reward rate", "threshold",
-            "age of the feedback", "feedback", "measure", "arm",
-        ),
-    }
-)  # fmt: skip
-"""Who sees what. The operator sees no measure: beside the feedback it would tell the arm."""
-
 _INSTRUCTIONS: Mapping[str, str] = MappingProxyType(
     {
         "wait": "Sit comfortably. We begin in a moment.",

@@ -292,7 +292,7 @@ def lit(plan: SpellerPlan, label: str) -> frozenset[int]:
     """
     what = label.removeprefix(f"{FLASH}:")
     written = what.removesuffix(",").split(",")
-    if not (is_flash(label) and all(part.isascii() and part.isdigit() for part in written)):
+    if not (is_flash(label) and all(p.isascii() and p.isdigit() and len(p) < 10 for p in written)):
         return frozenset()
     numbers = frozenset(map(int, written))
     if "," in what:

@@ -175,6 +175,11 @@ class AsideRows:
         return Aside(place=entry.place, arrived_ns=entry.arrived_ns, rows=rows, spec=entry.spec)
 
 
+def sent_of(spec: StreamSpec) -> Sent:
+    """How the rows of a stream were sent; as float32 microvolts, where nothing else was said."""
+    return spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
+
+
 def description_of(spec: StreamSpec, now_s: float, kind: str = "EEG") -> bytes | str:
     """Describe a stream in a file.
 
@@ -192,7 +197,7 @@ def description_of(spec: StreamSpec, now_s: float, kind: str = "EEG") -> bytes |
     xml : bytes or str
         The sender's own, to the letter, where rows can be written under it; else one of ours.
     """
-    sent = spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
+    sent = sent_of(spec)
     written = np.dtype(sent.dtype)
     with suppress(RecordingError):
         tally = tally_of(sent.description)

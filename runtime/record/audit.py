@@ -38,17 +38,12 @@ from .audit_chain import (
 )
 from .audit_kinds import OF_EVENT, AuditKind
 from .manifest import utc_now
-from .signing import PrivateKey, plain, public_text, sync_folder, write_through
+from .signing import PrivateKey, hold, plain, public_text, sync_folder, write_through
 
 __all__ = [
-    "AuditEntry",
-    "AuditKind",
-    "AuditLog",
-    "AuditVerdict",
-    "AuditWatcher",
-    "read_audit",
+    "AuditEntry", "AuditKind", "AuditLog", "AuditVerdict", "AuditWatcher", "read_audit",
     "verify_audit",
-]
+]  # fmt: skip
 
 _DRAFT_NAME = ".audit.head.draft"
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would write carriage returns into the log
@@ -109,6 +104,7 @@ class AuditLog:
             log._file = os.open(log.path, _APPEND | os.O_CREAT | os.O_EXCL, 0o644)
         except OSError as error:
             raise log._unwritable(error) from error
+        hold(log._file)
         try:
             log._append(AuditKind.LOG_OPENED, "diverloop", "This log was begun.", log._origin())
         except RecordingError:
@@ -132,7 +128,8 @@ class AuditLog:
         Raises
         ------
         RecordingError
-            If the log does not verify with this key, or cannot be written.
+            If the log does not verify with this key, is still being written by another process,
+            or cannot be written.
         """
         verdict, chain = inspect(folder, key.public)
         if not verdict.ok:
@@ -144,6 +141,9 @@ class AuditLog:
         log._n, log._last, log._size = len(chain.entries), chain.entries[-1].hash, chain.ends[-1]
         try:
             log._file = os.open(log.path, _APPEND)
+            if not hold(log._file):
+                log.close()
+                raise RecordingError(f"A session still writes the log in {folder}: let it end.")
             if verdict.n_signed < log._n:
                 log._place_head(utc_now())
         except OSError as error:

@@ -29,9 +29,7 @@ class AuditKind(StrEnum):
     ROLLBACK = "rollback"
     LEARNER = "learner"  # it died, hung or said nonsense; or whether the decoder may change
     NOTE = "note"
-    RECORDER = "recorder"
     EXPORT = "export"
-    REPORT = "report"
 
 
 OF_EVENT = {

@@ -87,8 +87,7 @@ def _row(sample: int, kind: str, hed: str, text: str = "", samples: int = 0) -> 
 
 def _marker_rows(record: Record) -> Iterator[Row]:
     """What the task sent: a cue, if it names a class."""
-    classes = set(record.card.classes) if record.card else set()
-    classes |= {name for turn in record.turns[:1] for name in turn.decision.classes}
+    classes = record.classes
     for marker in record.markers:
         label = one_line(marker.label) or "unnamed"
         what = "Sensory-event, Cue" if label in classes else "Event"
@@ -298,8 +297,8 @@ def decisions_sidecar(record: Record) -> dict[str, Any]:
             "Levels": {"true": "A selection was made", "false": "No selection was made"},
         },
         **{
-            name: {"Description": f"Share of full speed along axis {name[-1]}, -1 to 1"}
-            for name in _velocity_columns(record)
+            name: {"Description": f"Share of full speed along axis {axis}, -1 to 1"}
+            for axis, name in enumerate(_velocity_columns(record), start=1)
         },
         "epoch": {"Description": "Which set of weights decided; grows with every promotion"},
         "latency_ms": {

@@ -189,7 +189,7 @@ class Comparer:
             n_commanded=n["commanded"],
             n_bit_equal=n["bits"],
             largest=dict(self._largest),
-            unfinished=self._n["unfinished"],
+            unfinished=n["unfinished"],
         )
 
     def _next(self) -> TurnEntry | Event | None:

@@ -91,6 +91,12 @@ class Record:
         """Length in seconds at the nominal rate, holes included."""
         return self.n_times / self.spec.rate_hz
 
+    @property
+    def classes(self) -> frozenset[str]:
+        """What the decoder could choose from, by its card and by its decisions."""
+        told = self.turns[0].decision.classes if self.turns else ()
+        return frozenset((*(self.card.classes if self.card else ()), *told))
+
     def sample_at(self, at_ns: int) -> int:
         """Stream index at a moment of the loop's clock, kept inside the recording."""
         index = round((at_ns - self.start_ns) / 1e9 * self.spec.rate_hz)

@@ -150,7 +150,7 @@ def deidentify(
     """
     options = options or DeidentifyOptions()
     manifest = record.manifest
-    name = (manifest.participant if manifest else "") or options.participant or record.path.stem
+    name = (manifest.participant if manifest else "") or options.participant or _own_name(record)
     label = options.participant or _label(name, options)
     days = _days(name, options)
     scanner = Scanner((*options.redact, *_own_words(record)), enabled=options.enabled)
@@ -196,6 +196,12 @@ _STAYS = (
     "operator, and who wrote a note",
     "names of the recordings that the model was fitted on",
 )
+
+
+def _own_name(record: Record) -> str:
+    """What stands for a participant whom nothing names: every session's file has the same name."""
+    manifest = record.manifest
+    return f"{manifest.session} {manifest.started_utc}" if manifest else record.path.stem
 
 
 def _label(name: str, options: DeidentifyOptions) -> str:
@@ -338,9 +344,10 @@ def _remarks(record: Record, cleaned: Record, options: DeidentifyOptions) -> tup
             "name in the recording can confirm the one and undo the other."
         )
     if not options.participant and not (record.manifest and record.manifest.participant):
+        which = "the session's name and start" if record.manifest else "its file name"
         remarks.append(
-            "The recording names no participant: pseudonym and shift follow from its file name; "
-            "give a participant to keep several sessions together."
+            f"The recording names no participant: pseudonym and shift follow from {which}; give a "
+            f"participant to keep several sessions together."
         )
     if record.manifest and not (cleaned.manifest and cleaned.manifest.started_utc):
         remarks.append("The start of the session was left out: its date is not one of 2020 on.")

@@ -383,6 +383,8 @@ class _Recorder:
 
 def _unblock(pipe: int) -> None:
     """Let writing to a full pipe fail instead of wait; where that is not to be had, it waits."""
+    if not hasattr(select, "poll"):  # Windows: nothing there tells when a pipe has room again
+        return
     with suppress(AttributeError, OSError):
         os.set_blocking(pipe, False)
     if sys.platform == "linux":

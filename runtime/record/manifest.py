@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from ..json_text import json_text
 
 FORMAT_VERSION = 1
 """Of the recording as a whole; a reader refuses what is newer than itself."""
@@ -55,6 +58,11 @@ class Manifest:
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    @property
+    def settings_sha256(self) -> str:
+        """Hash of the settings, in hexadecimal; the audit log and the report name it."""
+        return hashlib.sha256(json_text(dict(self.settings)).encode()).hexdigest()
 
 
 def utc_now() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..messages import Marker, Turn
+from ..messages import Turn
 from .contents import Record
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ def add_markers(file: NWBFile, record: Record) -> None:
     said = [(marker.sample, marker.label or "unnamed") for marker in markers]
     _add_events(file, "markers", "Labels that the task sent", said, record.spec.rate_hz)
     ends = [marker.sample for marker in markers[1:]] + [record.n_times]
-    cues = [pair for pair in zip(markers, ends, strict=True) if _is_cue(pair[0], record)]
+    # Any marker is one where no class is known.
+    known = record.classes or {marker.label for marker in markers}
+    cues = [pair for pair in zip(markers, ends, strict=True) if pair[0].label in known]
     if cues:
         file.add_trial_column("label", "What the marker at its start said")
         file.add_trial_column("sample", "Index of its first sample")
@@ -39,13 +41,6 @@ def add_markers(file: NWBFile, record: Record) -> None:
             label=marker.label or "unnamed",
             sample=marker.sample,
         )
-
-
-def _is_cue(marker: Marker, record: Record) -> bool:
-    """Whether a marker names a class; any does where no class is known."""
-    classes = set(record.card.classes) if record.card else set()
-    classes |= {name for turn in record.turns[:1] for name in turn.decision.classes}
-    return not classes or marker.label in classes
 
 
 def add_happenings(file: NWBFile, record: Record) -> None:

@@ -17,7 +17,7 @@ from ..errors import BundleError, RecordingError
 from ..messages import Chunk, Event, Marker, Promotion, StreamSpec, Turn
 from ..quality import Quality
 from ..received import Sent
-from .asides import FIRST_BESIDE, AsideRows
+from .asides import FIRST_BESIDE, AsideRows, sent_of
 from .contents import Note, Record
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry
 from .layout import SIGNAL, TAPE, TAPE_NAME
@@ -133,7 +133,7 @@ class TapeReader:
         if isinstance(entry, Manifest):
             _refuse_newer(entry, self.file)
         if isinstance(entry, StreamSpec):
-            self._sent = entry.sent or Sent(dtype="<f4", microvolts=(1.0,) * entry.n_channels)
+            self._sent = sent_of(entry)
             self._rows.most = max(1024, round(_KEPT_ROWS_S * entry.rate_hz))
         if isinstance(entry, ChunkEntry) and self._signal:
             if self._sent is None:

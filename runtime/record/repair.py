@@ -75,7 +75,7 @@ def repair(path: str | Path) -> RepairReport:
 
     It is cut back to its last whole chunk; then come an `End` on its tape, if it has one, and
     the footers. Files of other programs are repaired, too. What is cut off is kept beside the
-    file, under its name with ``.torn`` at the end. Twice is harmless.
+    file, with ``.torn`` as its ending. Twice is harmless.
 
     Parameters
     ----------
@@ -154,6 +154,8 @@ def _refuse_running(folder: Path) -> None:
 
 def _records(pid: int) -> bool:
     """Whether a process lives and may be a recorder."""
+    if sys.platform == "win32":  # a signal of 0 is Ctrl-C there
+        return _lives_on_windows(pid)
     try:
         os.kill(pid, 0)
     except PermissionError:  # it is somebody else's
@@ -168,6 +170,23 @@ def _records(pid: int) -> bool:
         return _RECORDER in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+
+
+def _lives_on_windows(pid: int) -> bool:
+    """Whether Windows has such a process, and it has not ended."""
+    import ctypes
+
+    still_active, query = 259, 0x1000  # STILL_ACTIVE, PROCESS_QUERY_LIMITED_INFORMATION
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+    code, handle = ctypes.c_ulong(), kernel.OpenProcess(query, False, pid)
+    if not handle:  # 5 is access denied: it is somebody else's
+        return bool(ctypes.get_last_error() == 5)  # type: ignore[attr-defined]
+    try:
+        return bool(kernel.GetExitCodeProcess(handle, ctypes.byref(code))) and (
+            code.value == still_active
+        )
+    finally:
+        kernel.CloseHandle(handle)
 
 
 def _set_aside(file: Path, kept_bytes: int) -> Path:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ..errors import RecordingError
 from ..messages import Chunk, Event, EventKind, StreamSpec
-from ..received import Sent
+from .asides import sent_of
 from .contents import Note
 from .entries import ChunkEntry, Entry, read_entry
 from .layout import SIGNAL, TAPE
+from .link import FILE
 from .reading import recording_file
 from .xdf_read import NumericSamples, TextSamples, XdfChunk, XdfReader
 
@@ -78,11 +79,10 @@ class SeekableTape:
 
     def __init__(self, path: str | Path) -> None:
         self.file = recording_file(path)
-        self.name = self.file.parent.name if self.file.name == "recording.xdf" else self.file.stem
+        self.name = self.file.parent.name if self.file.name == FILE else self.file.stem
         self._reader = XdfReader(self.file)
         self._places, self._parts = array("q"), array("i")
         self._blocks = _Blocks()
-        self._sent: Sent | None = None
         index = _Index()
         for part in self._reader:
             if isinstance(part, NumericSamples) and part.stream_id == SIGNAL:
@@ -150,8 +150,7 @@ class SeekableTape:
         return self._reader.read_at(self._open, place)
 
     def _with_samples(self, entry: ChunkEntry) -> Chunk:
-        spec = self.spec
-        sent = spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
+        sent = sent_of(self.spec)
         parts = [self._rows(start, stop) for start, stop in entry.rows if start < stop]
         if not parts or any(part is None for part in parts):
             return entry.chunk(np.empty((sent.n_rows, 0), np.float32))

@@ -340,27 +340,6 @@ class XdfReader:
             )
 
 
-def read_chunks(path: str | Path) -> Iterator[XdfChunk]:
-    """Give a file chunk by chunk, where its damages are of no interest.
-
-    Parameters
-    ----------
-    path : str or Path
-        An XDF file.
-
-    Returns
-    -------
-    chunks : iterator of XdfChunk
-        In the order of the file.
-
-    Raises
-    ------
-    RecordingError
-        If the file cannot be read, or is not XDF.
-    """
-    return iter(XdfReader(path))
-
-
 def _rate_hz(text: str) -> float:
     try:
         rate_hz = float(text)

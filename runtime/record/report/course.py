@@ -200,10 +200,17 @@ class Course:
     @property
     def deadline_ms(self) -> float:
         """What the session allowed from the last sample to the act; NaN where unknown."""
+        given_s, card = self._setting("loop", "deadline_s"), self._record.card
+        if given_s == 0 and card is not None:  # no time of its own: what suits the windows
+            given_s = card.window.config(self._setting("model", "step_s")).patience_s
+        return 1e3 * given_s if given_s else float("nan")
+
+    def _setting(self, table: str, name: str) -> float | None:
+        """A number of the session file; None where there is none."""
         manifest = self._record.manifest
-        loop = manifest.settings.get("loop") if manifest is not None else None
-        value = loop.get("deadline_s") if isinstance(loop, Mapping) else None
-        return 1e3 * value if isinstance(value, int | float) else float("nan")
+        found = manifest.settings.get(table) if manifest is not None else None
+        value = found.get(name) if isinstance(found, Mapping) else None
+        return value if isinstance(value, int | float) else None
 
     @property
     def n_missed(self) -> int:

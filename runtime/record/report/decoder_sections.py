@@ -7,7 +7,7 @@ import numpy as np
 from .course import STAGES
 from .course_pictures import delays as delay_picture
 from .inputs import Judged, ReliabilityBin, Score
-from .markup import Html, Part, element, table
+from .markup import Html, Part, element, missing, table
 from .score_pictures import blocks, intervals, reliability
 from .summary import SIGNIFICANT, Facts
 from .wording import (
@@ -36,11 +36,6 @@ _STAGE_WORDS = {
     "loop": "From arrival to output",
     "total": "From last sample to output",
 }
-
-
-def missing(text: str) -> Html:
-    """A sentence in the place of what cannot be shown."""
-    return element("p", text, class_="missing")
 
 
 def calibration(facts: Facts) -> list[Part]:
@@ -79,20 +74,25 @@ def accuracy(facts: Facts) -> list[Part]:
     if not overall.n:
         text = f"The decoder gave no answer in any of {count(overall.n_abstained, 'trial')}."
         return [missing(text)]
-    apart = [b for b in performance.blocks if b.n and b.interval[0] > b.chance]
-    several = len([block for block in performance.blocks if block.n])
+    # A single block is the whole session, which is told anyway.
+    each = performance.blocks if len(performance.blocks) > 1 else ()
+    apart = [b for b in each if b.n and b.interval[0] > b.chance]
+    several = len([block for block in each if block.n])
     caption = (
-        f"Over all {count(overall.n, 'answered trial')} {percent(overall.accuracy)} were right; "
-        "the thin lines are 95 % intervals, the dashed ones what guessing gives"
+        f"Over all {count(overall.n, 'answered trial')} {percent(overall.accuracy)} were right"
     )
     if several:
-        caption += f"; in {len(apart)} of {count(several, 'block')} the whole interval lies above"
-    rows = [_score_row(score) for score in (*performance.blocks, overall)]
+        caption += (
+            "; the thin lines are 95 % intervals, the dashed ones what guessing gives; in "
+            f"{len(apart)} of {count(several, 'block')} the whole interval lies above"
+        )
+        drawn = blocks(overall, each, caption=f"{caption}.")
+    else:
+        caption += "; the line is the 95 % interval, the dashed one what guessing gives"
+        drawn = intervals("blocks", [overall], caption=f"{caption}.")
+    rows = [_score_row(score) for score in (*each, overall)]
     head = ("", "Right", "Accuracy", "95 % interval", "Guessing", "p", "No answer", "Bits/min")
-    parts: list[Part] = [
-        blocks(overall, performance.blocks, caption=f"{caption}."),
-        table(head, rows, numbers_from=1),
-    ]
+    parts: list[Part] = [drawn, table(head, rows, numbers_from=1)]
     if performance.trials:
         parts.append(_confusion(performance.trials))
     return parts

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigError
-from .markup import Html, element
+from .markup import Html, element, joined
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -121,7 +121,7 @@ def _embedded(svg: str, name: str, alt: str) -> Html:
     svg = re.sub(r"'DejaVu Sans'(?:, [^;\"]*?)?(?=[;\"])", _FONTS, svg)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     size = re.search(r'width="[\d.]+pt" height="[\d.]+pt"', svg)
-    head = f'role="img" aria-label="{element("i", alt)[3:-4]}" width="100%"'
+    head = f'role="img" aria-label="{joined([alt])}" width="100%"'
     return Html(svg.replace(size[0], head, 1) if size else svg)
 
 

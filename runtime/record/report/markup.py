@@ -14,6 +14,12 @@ class Html(str):
     __slots__ = ()
 
 
+class Missing(Html):
+    """A sentence in the place of what cannot be shown."""
+
+    __slots__ = ()
+
+
 Part = str | Html
 """What may stand inside an element."""
 
@@ -42,6 +48,11 @@ def element(name: str, /, *parts: Part, **attributes: str) -> Html:
     if name in _EMPTY:
         return Html(f"<{name}{written}>")
     return Html(f"<{name}{written}>{joined(parts)}</{name}>")
+
+
+def missing(text: str) -> Missing:
+    """Say in a sentence why there is nothing to show."""
+    return Missing(element("p", text, class_="missing"))
 
 
 def joined(parts: Iterable[Part]) -> Html:

@@ -12,8 +12,7 @@ from ...messages import Event, EventKind
 from ..contents import Record
 from .course import Course, last_state
 from .course_pictures import timeline
-from .decoder_sections import missing
-from .markup import Html, Part, element, joined, pairs, table
+from .markup import Html, Part, element, joined, missing, pairs, table
 from .summary import Facts
 from .wording import count, duration, listed, moment
 
@@ -162,7 +161,7 @@ def provenance(facts: Facts, audit: Mapping[str, str] | None) -> list[Part]:
     if manifest is not None:
         rows += [
             ("Model, SHA-256", element("code", manifest.model_sha256 or "none")),
-            ("Configuration, SHA-256", element("code", _settings_hash(manifest.settings))),
+            ("Configuration, SHA-256", element("code", manifest.settings_sha256)),
             ("Versions", _plain(manifest.versions)),
             ("Machine", _plain(manifest.machine)),
             ("Format of the recording", str(manifest.format_version)),
@@ -177,15 +176,15 @@ def provenance(facts: Facts, audit: Mapping[str, str] | None) -> list[Part]:
     if manifest is not None and manifest.engine:
         rows.append(("The model ran on", manifest.engine.replace(":", ", ")))
     if audit:
-        rows += [(f"Audit: {key}", value) for key, value in audit.items()]
+        rows += audit.items()
     else:
-        rows.append(("Audit", "The audit log was not checked for this report."))
+        rows.append(("Audit log", "The audit log was not checked for this report."))
     remarks = [element("li", remark) for remark in record.remarks]
     parts: list[Part] = [pairs(rows)]
     if remarks:
         parts += [element("h3", "Remarks of the reader"), element("ul", *remarks)]
     if manifest is not None and manifest.settings:
-        parts += [element("h3", "Settings"), table(("Setting", "Value"), _flat(manifest.settings))]
+        parts += [element("h3", "Settings"), _settings(manifest.settings)]
     return parts
 
 
@@ -203,10 +202,14 @@ def _hash_of(record: Record) -> Html:
         return joined([f"The file could not be read again ({error.strerror})."])
 
 
-def _settings_hash(settings: Mapping[str, object]) -> str:
-    """Of the settings as they are listed below, so that two reports can be compared."""
-    text = "\n".join(f"{key} = {value}" for key, value in _flat(settings))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _settings(settings: Mapping[str, object]) -> Html:
+    """A row for each table of the session file: a line for each value would take pages."""
+    rows: list[tuple[str, Part]] = []
+    for name, content in settings.items():
+        entries = _flat(content) if isinstance(content, Mapping) else [(name, str(content))]
+        values = (element("span", f"{key} = {value}") for key, value in entries)
+        rows.append((name, joined(part for one in values for part in (one, " "))))
+    return table(("Table", "Values"), rows, kind="settings")
 
 
 def _flat(settings: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:

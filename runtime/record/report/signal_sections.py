@@ -6,15 +6,16 @@ from statistics import NormalDist
 
 import numpy as np
 
-from .decoder_sections import missing
 from .head_pictures import head_maps
 from .locked import Locked
 from .locked_pictures import averages, before_and_after, erd_maps, shown_rows
-from .markup import Html, Part, element
+from .markup import Html, Part, element, missing
 from .signal_pictures import alpha_peak, quality_map, spectra
 from .summary import Facts, faults, place_noun
 from .watch_sections import watched
 from .wording import count, listed, signed, spoken
+
+_FEWEST = 3  # trials of a class: of fewer nothing can be told from chance
 
 
 def quality(facts: Facts) -> list[Part]:
@@ -85,6 +86,13 @@ def around_cues(facts: Facts) -> list[Part]:
     if locked is None:
         text = "No cue has a whole stretch of signal around it: each touches a gap or an end."
         return [missing(text)]
+    if max(locked.used) < _FEWEST:
+        text = f"Too few whole trials to draw what the signal did: {_trials_used(locked)}."
+        return [missing(text)]
+    if np.isnan(locked.effect).all():
+        low, high = locked.band_hz
+        rate_hz = facts.record.spec.rate_hz
+        return [missing(f"At {rate_hz:g} Hz the signal holds nothing from {low:g} to {high:g} Hz.")]
     survey = facts.survey
     good = [entry.good for entry in survey.verdicts] or [True] * len(survey.names)
     rows, usual = shown_rows(locked, survey.names, good)
@@ -138,7 +146,7 @@ def _effect(locked: Locked, label: str, row: int, name: str) -> str:
     """How a class changed a channel, with the 95 % interval over trials."""
     mine = [place for place, other in enumerate(locked.effect_label) if other == label]
     values = locked.effect[mine, row]
-    if len(values) < 3:
+    if len(values) < _FEWEST:
         return f"has too few trials to tell with {spoken(label)}"
     middle, half = float(values.mean()), 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
     low, high = (signed(100 * float(np.expm1(end))) for end in (middle - half, middle + half))

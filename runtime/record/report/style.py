@@ -35,6 +35,7 @@ p { margin: .5rem 0; max-width: 46rem; }
 figure { margin: 1rem 0 1.6rem; }
 figure svg { display: block; width: 100%; height: auto; background: #ffffff; }
 figcaption { color: var(--soft); font-size: .93rem; margin-top: .45rem; max-width: 50rem; }
+dd .missing { background: none; border: 0; margin: 0; padding: 0; }
 .missing { background: var(--card); border-left: .25rem solid var(--line); padding: .6rem .9rem; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem; margin: .6rem 0 1.2rem; }
 th { text-align: left; color: var(--soft); font-weight: 600; border-bottom: 1px solid var(--ink); }
@@ -42,6 +43,7 @@ th, td { padding: .32rem .7rem .32rem 0; vertical-align: top; overflow-wrap: any
 td { border-bottom: 1px solid var(--line); }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 .log th:nth-child(1) { width: 4.6rem; } .log th:nth-child(2) { width: 10.5rem; }
+.settings th:nth-child(1) { width: 7rem; } .settings span { margin-right: 1.1rem; }
 dl { margin: .6rem 0; font-size: .92rem; }
 dl div { display: flex; gap: 1rem; border-bottom: 1px solid var(--line); padding: .3rem 0; }
 dt { flex: 0 0 12rem; color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
@@ -62,6 +64,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
   figure, .plain, .tile, tr, dl div, .notice, .summary li { break-inside: avoid; }
   figure { margin: .6rem 0 1rem; }
   table { font-size: 9pt; } dl { font-size: 9pt; }
+  .settings { font-size: 7.5pt; } .settings tr { break-inside: auto; }
 }
 @page { size: A4; margin: 16mm 14mm 18mm;
   @bottom-left { content: "Investigational, not a medical device. Not a diagnosis.";

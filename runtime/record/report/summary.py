@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,14 +14,14 @@ from .inputs import Performance, Score
 from .locked import Cues
 from .quality import Verdict
 from .survey import Survey
-from .watch import watch_of
+from .watch import Watch, watch_of
 from .wording import count, duration, listed, milliseconds, moment, percent, percent_range, spoken
 
 SIGNIFICANT = 0.05
 """Below this probability of doing as well by guessing, a score counts as more than guessing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, which would leave `watch` no place
 class Facts:
     """All that a page is made of.
 
@@ -46,6 +47,11 @@ class Facts:
     course: Course
     performance: Performance | None
     judged: str = ""
+
+    @cached_property
+    def watch(self) -> Watch:
+        """What the session itself saw of its signal."""
+        return watch_of(self.record, self.course)
 
     @property
     def timed(self) -> bool:
@@ -128,7 +134,7 @@ def signal(facts: Facts) -> str:
     good = sum(entry.good for entry in verdicts)
     noun = place_noun(facts.record)
     if good == len(verdicts):
-        masked = watch_of(facts.record, facts.course).names
+        masked = facts.watch.names
         text = f"Signal was good on all {count(good, noun)}"
         return f"{text}, though the session masked {listed(masked)}." if masked else f"{text}."
     if not good:
@@ -274,8 +280,7 @@ def _electrodes(facts: Facts) -> Tile:
     name = f"Good {place_noun(facts.record)}s"
     if not verdicts:
         return Tile(figure="–", name=name, detail="too short to judge", state="none")  # noqa: RUF001
-    masked = watch_of(facts.record, facts.course).names
-    bad = [entry.name for entry in verdicts if not entry.good or entry.name in masked]
+    bad = [entry.name for entry in verdicts if not entry.good or entry.name in facts.watch.names]
     return Tile(
         figure=f"{len(verdicts) - len(bad)} / {len(verdicts)}",
         name=name,
@@ -305,7 +310,7 @@ def _delay(facts: Facts) -> Tile:
     return Tile(
         figure=f"{milliseconds(float(np.median(total_ms)))} ms",
         name="Delay",
-        detail=f"{missed:,} late decisions" if missed else "no late decision",
+        detail=count(missed, "late decision") if missed else "no late decision",
         state="look" if missed else "fine",
     )
 
@@ -323,6 +328,6 @@ def _stop(facts: Facts) -> Tile:
     return Tile(
         figure=f"{n} ×" if n else "none",  # noqa: RUF001
         name="Emergency stop",
-        detail=f"{wrong} commands left while shut" if wrong else detail,
+        detail=f"{count(wrong, 'command')} left while shut" if wrong else detail,
         state="look" if n or wrong or halts else "fine",
     )

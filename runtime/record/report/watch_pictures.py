@@ -69,7 +69,7 @@ def watch_picture(watch: Watch, duration_s: float, *, caption: str) -> Html:
         bare(axes)
 
     height_in = 0.75 + 0.21 * len(rows) + (0.75 if len(watch.overall) else 0)
-    alt = f"Signal quality as the session saw it, with rows for {', '.join(rows).lower()}"
+    alt = f"Signal quality as the session saw it, with rows for {', '.join(rows)}"
     return picture("watch", height_in, draw, caption=caption, alt=alt)
 
 

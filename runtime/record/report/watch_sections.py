@@ -7,7 +7,7 @@ import numpy as np
 from ...messages import EventKind
 from .markup import Html, Part, element, table
 from .summary import Facts, place_noun
-from .watch import Mask, Suspicion, Watch, watch_of
+from .watch import Mask, Suspicion, Watch
 from .watch_pictures import MOST_ROWS, watch_picture
 from .wording import count, duration, listed, moment
 
@@ -37,8 +37,7 @@ def watched(facts: Facts) -> list[Part]:
     parts : list of Part
         Empty if the recording tells nothing of it.
     """
-    record = facts.record
-    watch = watch_of(record, facts.course)
+    record, watch = facts.record, facts.watch
     if watch.empty:
         return []
     noun = place_noun(record)

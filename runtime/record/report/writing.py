@@ -12,7 +12,7 @@ from . import decoder_sections, session_sections, signal_sections
 from .course import Course
 from .inputs import Performance
 from .locked import find_cues
-from .markup import Html, Part, element, joined
+from .markup import Html, Missing, Part, element, joined, pairs
 from .session_sections import date_words
 from .style import CSS
 from .summary import Facts, Tile, sentences, tiles
@@ -102,7 +102,7 @@ def _page(facts: Facts, audit: Mapping[str, str] | None, written_utc: str) -> st
         "body",
         _header(facts.record, title),
         _first_screen(facts),
-        *(_section(name, parts) for name, parts in _sections(facts, audit)),
+        *(_section(name, parts) for name, parts in _told(_sections(facts, audit))),
         element("footer", f"Written {date_words(written_utc) or written_utc}. {NOTICE}"),
     )
     return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
@@ -121,6 +121,21 @@ def _sections(facts: Facts, audit: Mapping[str, str] | None) -> list[tuple[str, 
         ("Notes and events", session_sections.log(facts)),
         ("Provenance", session_sections.provenance(facts, audit)),
     ]
+
+
+def _told(sections: list[tuple[str, list[Part]]]) -> list[tuple[str, list[Part]]]:
+    """Sections with something to show; the reasons of all others stand together, before the last.
+
+    A short session, or one of another program, would else be pages of headings.
+    """
+    shown = [(name, parts) for name, parts in sections if not _is_missing(parts)]
+    rows = [(name, joined(parts)) for name, parts in sections if _is_missing(parts)]
+    told: list[tuple[str, list[Part]]] = [("Not in this report", [pairs(rows)])] if rows else []
+    return [*shown[:-1], *told, *shown[-1:]]
+
+
+def _is_missing(parts: list[Part]) -> bool:
+    return all(isinstance(part, Missing) for part in parts)
 
 
 def _title(record: Record) -> str:

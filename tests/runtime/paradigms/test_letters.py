@@ -89,6 +89,14 @@ def test_arrays_of_other_items_are_refused():
         LetterModel.from_arrays(MATRIX, {**arrays, "letter_counts": np.ones(3)})
 
 
+@pytest.mark.parametrize("name", ["letter_grams", "letter_counts", "letter_floor"])
+def test_damaged_arrays_are_refused(name):
+    arrays = everything().to_arrays()
+    damaged = np.full(2, 0.004) if name == "letter_floor" else arrays[name] * np.nan
+    with pytest.raises(BundleError, match="do not fit"):
+        LetterModel.from_arrays(MATRIX, {**arrays, name: damaged})
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "says"),
     [

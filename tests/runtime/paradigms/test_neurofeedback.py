@@ -8,7 +8,6 @@ import pytest
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.paradigms.neurofeedback import (
     KINDS,
-    VIEWS,
     FeedbackAge,
     NeurofeedbackPlan,
     Timeline,
@@ -78,12 +77,6 @@ def test_a_window_across_a_border_lies_in_no_part():
     assert timeline.phase_of(25, 26).kind == "pause"
     assert timeline.phase_of(-1, 0) is None
     assert timeline.phase_of(1e6, 1e6 + 1).kind == "end"
-
-
-def test_neither_participant_nor_operator_is_shown_what_tells_the_arm():
-    for view in ("participant", "operator"):
-        assert not {"arm", "measure"} & set(VIEWS[view])
-    assert {"arm", "measure", "feedback"} <= set(VIEWS["record"])
 
 
 @pytest.mark.parametrize(

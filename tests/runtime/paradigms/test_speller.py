@@ -127,7 +127,7 @@ def test_a_flash_lights_a_group_or_the_items_it_names():
 @pytest.mark.parametrize(
     "text",
     ["", "select", "flash", "flash:", "flash:,", "flash:12", "flash:36,", "flash:-1", "flash:a",
-     "flash:1,,2", "flash:²", "left"],
+     "flash:1,,2", "flash:²", "left", pytest.param("flash:" + 5000 * "9", id="digits")],
 )  # fmt: skip
 def test_what_is_no_flash_of_the_plan_lights_nothing(text):
     assert lit(SpellerPlan(), text) == frozenset()

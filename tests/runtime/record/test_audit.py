@@ -390,6 +390,17 @@ def test_a_log_that_was_touched_or_signed_by_another_key_is_not_resumed(tmp_path
         AuditLog.resume(tmp_path, KEY, VirtualClock())
 
 
+def test_a_log_that_a_session_still_writes_is_not_gone_on_with_by_another(tmp_path):
+    pytest.importorskip("fcntl", reason="no locks here that die with their process")
+    running = log_of(tmp_path, 2)
+    with pytest.raises(RecordingError, match="A session still writes the log"):
+        AuditLog.resume(tmp_path, KEY, VirtualClock())
+    note(running, "The session goes on.")  # nothing was written in between
+    running.close()
+    AuditLog.resume(tmp_path, KEY, VirtualClock()).close()
+    assert judged(tmp_path).ok
+
+
 def test_a_log_verifies_up_to_its_head_when_its_process_is_killed_while_it_appends(tmp_path):
     script = (
         "import sys\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,20 @@ def test_a_file_without_a_participant_is_named_after_itself_and_says_so():
     _, report = deidentify(foreign())
     assert report.participant == pseudonym("Jane_Doe")
     assert any("file name" in remark for remark in report.remarks)
+
+
+def test_two_sessions_that_name_nobody_are_not_one_participant():
+    unnamed = [
+        replace(
+            recording(),
+            path=Path("recording.xdf"),
+            manifest=replace(recording().manifest, participant="", started_utc=start),
+        )
+        for start in ("2026-11-22T10:12:03+00:00", "2026-11-23T09:00:00+00:00")
+    ]
+    reports = [deidentify(record)[1] for record in unnamed]
+    assert reports[0].participant != reports[1].participant
+    assert any("the session's name and start" in remark for remark in reports[0].remarks)
 
 
 def test_a_key_makes_the_warning_about_guessing_go_away():

@@ -56,6 +56,15 @@ def impatient(monkeypatch):
     monkeypatch.setattr(link_module, "_RETRY_S", 0.02)
 
 
+def test_where_nothing_tells_when_a_pipe_has_room_it_is_left_to_wait(monkeypatch):
+    ours, theirs = os.pipe()
+    monkeypatch.delattr(link_module.select, "poll")
+    link_module._unblock(theirs)
+    assert os.get_blocking(theirs)
+    os.close(ours)
+    os.close(theirs)
+
+
 class Told:
     """A link whose complaints are kept."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from diverloop.runtime.errors import RecordingError
+from diverloop.runtime.record import repair as repairing
 from diverloop.runtime.record.entries import End
 from diverloop.runtime.record.link import FILE, RecorderLink
 from diverloop.runtime.record.note_server import ADDRESS_FILE
@@ -186,6 +187,22 @@ def test_a_recorder_that_was_killed_is_no_hindrance_even_if_nobody_asked_for_its
     assert (tmp_path / ADDRESS_FILE).exists()
     assert not repair(tmp_path).whole
     link._recorder.finish()
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_windows_is_asked_without_a_signal_which_would_be_ctrl_c_there(
+    tmp_path, whole, monkeypatch, lives
+):
+    broken_off(tmp_path, whole[:-1500])
+    (tmp_path / ADDRESS_FILE).write_text('{"pid": 7}')
+    monkeypatch.setattr(repairing.sys, "platform", "win32")
+    monkeypatch.setattr(os, "kill", None)
+    monkeypatch.setattr(repairing, "_lives_on_windows", lambda pid: lives and pid == 7)
+    if lives:
+        with pytest.raises(RecordingError, match="still being written, by process 7"):
+            repair(tmp_path)
+    else:
+        assert not repair(tmp_path).whole
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ from diverloop.runtime.record.xdf_read import (
     Offset,
     TextSamples,
     XdfReader,
-    read_chunks,
 )
 from diverloop.runtime.record.xdf_write import XdfWriter
 from tests.data import recording_path
@@ -138,7 +137,7 @@ def pyxdf_values(stream: dict) -> list:
 def test_a_file_comes_back_chunk_by_chunk_in_its_order(tmp_path):
     path = tmp_path / "a.xdf"
     path.write_bytes(b"".join(SESSION))
-    start, amp, task, first, words, offset, mark, *_, end, _ = read_chunks(path)
+    start, amp, task, first, words, offset, mark, *_, end, _ = XdfReader(path)
     assert isinstance(start, FileHeader)
     assert "2026-01-02T03:04:05" in start.xml
     assert amp == Header(
@@ -158,7 +157,7 @@ def test_a_file_comes_back_chunk_by_chunk_in_its_order(tmp_path):
 def test_values_are_the_callers_to_keep_and_change(tmp_path):
     path = tmp_path / "a.xdf"
     path.write_bytes(b"".join(SESSION))
-    for chunk in read_chunks(path):
+    for chunk in XdfReader(path):
         if isinstance(chunk, NumericSamples):
             assert chunk.values.flags.owndata
             assert chunk.values.flags.aligned
@@ -497,7 +496,7 @@ def test_what_is_not_xdf_is_refused_in_one_sentence(tmp_path):
     for content in (b"", b"XDF", b"EDF+...", bytes(100), b"\x1f\x8b\x08"):
         path.write_bytes(content)
         with pytest.raises(RecordingError, match="is not an XDF file"):
-            read_chunks(path)
+            XdfReader(path)
     with pytest.raises(RecordingError, match="cannot be read"):
         XdfReader(tmp_path / "absent.xdf")
     with pytest.raises(RecordingError, match="cannot be read"):
@@ -538,7 +537,7 @@ def test_a_long_recording_is_read_in_little_memory(tmp_path):
         for _ in range(800):
             writer.write_numbers(1, values, np.zeros(100))
     tracemalloc.start()
-    n_rows = sum(len(chunk.values) for chunk in read_chunks(path) if hasattr(chunk, "values"))
+    n_rows = sum(len(chunk.values) for chunk in XdfReader(path) if hasattr(chunk, "values"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert n_rows == 80_000

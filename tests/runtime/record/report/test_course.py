@@ -69,6 +69,18 @@ def test_stages_add_up_to_the_whole(course):
     assert course.n_missed == int((found["total"] > 40).sum()) > 0
 
 
+def test_without_a_deadline_of_its_own_a_session_has_that_of_its_windows(whole):
+    record = whole[0]
+
+    def deadline_ms(**settings) -> float:
+        manifest = dataclasses.replace(record.manifest, settings=settings)
+        return Course(dataclasses.replace(record, manifest=manifest), ()).deadline_ms
+
+    assert deadline_ms(loop={"deadline_s": 0.0}) == 200.0
+    assert deadline_ms(loop={"deadline_s": 0.0}, model={"step_s": 0.1}) == 100.0
+    assert np.isnan(deadline_ms(loop={}))
+
+
 def test_refused_windows_do_not_flatter_the_delays(whole, course):
     decoded = [t for t in whole[0].turns if np.isfinite(t.decision.probabilities).all()]
     assert len(course.delays_ms["total"]) == len(decoded) < len(whole[0].turns)

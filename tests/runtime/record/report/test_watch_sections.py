@@ -75,6 +75,12 @@ def test_an_electrode_that_the_session_masked_is_no_good_one_on_the_first_page(f
     assert "good on all 3 electrodes, though the session masked T8." in signal(page)
 
 
+def test_what_the_session_saw_is_gathered_once_for_a_page(facts):
+    page = facts(qualities=(told(1), told(2, T8="noisy")))
+    assert page.watch is page.watch
+    assert watched(page)
+
+
 def test_contacts_are_called_contacts(facts):
     page = facts(
         spec=stream(NAMES, kind="seeg", placed=False), qualities=(told(1, T8="noisy"), told(2))

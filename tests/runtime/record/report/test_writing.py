@@ -152,6 +152,41 @@ def test_poor_recordings_still_give_a_page_that_says_why(bare_record, tmp_path, 
     assert page.open == []
 
 
+def test_sections_with_nothing_to_show_share_one(bare_record, tmp_path):
+    page = page_of(bare_record(noise(4, 750)), tmp_path)
+    assert page.titles == [
+        "Signal quality", "Rhythms", "Course of the session", "Not in this report", "Provenance",
+    ]  # fmt: skip
+    assert "Delay" in page.words
+    assert "There were no cues, so there is nothing that the signal could follow." in page.text
+
+
+def test_two_trials_are_too_few_to_draw(bare_record, tmp_path):
+    markers = tuple(Marker(label=str(i), sample=1500 + 2000 * i) for i in range(2))
+    classes = card_of(stream(), classes=("0", "1"))
+    page = page_of(bare_record(noise(16, 6000), markers=markers, card=classes), tmp_path)
+    assert "Too few whole trials to draw what the signal did: 1 0 and 1 1." in page.text
+
+
+def test_a_single_block_is_not_told_twice(whole, tmp_path):
+    record, performance = whole
+    one = dataclasses.replace(performance, blocks=performance.blocks[:1])
+    page = page_of(record, tmp_path, performance=one)
+    assert "block 1" not in page.words
+    assert "all blocks" in page.words
+
+
+def test_the_settings_take_a_row_for_each_table(full, whole):
+    settings = whole[0].manifest.settings
+    place = full.words.index("Values")
+    rows = [word for word in full.words[place + 1 :] if word]
+    assert rows[:5] == [
+        "session", "name = motor imagery, week 2", "loop", "deadline_s = 0.04", "stale_s = 0.25",
+    ]  # fmt: skip
+    assert len(settings) == 3
+    assert whole[0].manifest.settings_sha256 in full.text
+
+
 def test_a_recording_without_any_signal_gives_a_page(bare_record, tmp_path):
     page = page_of(bare_record(noise(4, 5000), lost=((0, 5000),)), tmp_path)
     assert "No whole second of signal reached the recording" in page.text
@@ -186,6 +221,16 @@ def test_contacts_in_the_brain_are_not_drawn_on_a_head(bare_record, tmp_path):
     assert "16 contacts" in page.text
     assert "power from 70 to 120 hz" in page.text.lower()
     assert "nose up" not in page.text
+
+
+@pytest.mark.parametrize(("rate_hz", "kind"), [(100.0, "ecog"), (8.0, "eeg")])
+def test_a_signal_too_slow_for_the_band_is_not_drawn_around_cues(
+    bare_record, tmp_path, rate_hz, kind
+):
+    spec = stream(rate_hz=rate_hz, kind=kind)
+    markers = tuple(Marker(label="hand", sample=round((5 + 6 * i) * rate_hz)) for i in range(5))
+    record = bare_record(noise(16, round(40 * rate_hz)), spec=spec, markers=markers)
+    assert f"At {rate_hz:g} Hz the signal holds nothing from" in page_of(record, tmp_path).text
 
 
 def test_frequent_events_share_a_row(whole, tmp_path):
