@@ -163,7 +163,7 @@ def _coordinates_beside(path: Path) -> Mapping[str, Any]:
 
 def _system(said: Mapping[str, Any], first: str) -> tuple[str, str]:
     """Name of the coordinate system, and its unit."""
-    for kind in (first, *({"EEG", "iEEG", "MEG"} - {first})):
+    for kind in dict.fromkeys((first, "EEG", "iEEG", "MEG")):
         if unit := said.get(f"{kind}CoordinateUnits"):
             return str(said.get(f"{kind}CoordinateSystem", "")), str(unit).strip().lower()
     return "", ""
