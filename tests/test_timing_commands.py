@@ -93,6 +93,9 @@ def test_what_a_constant_cannot_correct_is_not_saved(folder, tmp_path):
     error = refused("timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file)
     assert "Nothing was saved, because a constant cannot correct this (jitter" in error["message"]
     assert not file.exists()
+    result = call("timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file)
+    assert result.exit_code == 2
+    assert "Good enough?" in result.stdout  # what was measured is told all the same
 
 
 def test_a_set_up_is_measured_live_and_written_into_its_session(folder, tmp_path):
