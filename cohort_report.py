@@ -203,7 +203,10 @@ def html_of(summary: Mapping[str, Any]) -> str:
     parts = [element("h1", title), element("p", NOTICE, class_="notice")]
     parts.append(element("p", counts_sentence(summary)))
     for measure, scores in summary["measures"].items():
-        parts += [element("h2", measure.capitalize()), element("p", score_sentence(measure, scores))]
+        parts += [
+            element("h2", measure.capitalize()),
+            element("p", score_sentence(measure, scores)),
+        ]
         parts.append(table(_COLUMNS, subject_rows(scores), numbers_from=1))
     if summary["unscored"]:
         parts.append(element("h2", "Not judged"))

@@ -23,6 +23,12 @@ from diverloop.runtime.errors import RecordingError
 KEY = "ab" * 32
 
 
+def full(target) -> None:
+    with whole_folder(target) as draft:
+        draft.mkdir()
+        (target.parent / "file" / "inside").touch()
+
+
 def test_a_folder_is_whole_or_absent_and_the_first_of_two_that_are_equal_stays(tmp_path):
     target = tmp_path / "models" / "ab.bundle"
     with whole_folder(target) as draft:
@@ -34,9 +40,10 @@ def test_a_folder_is_whole_or_absent_and_the_first_of_two_that_are_equal_stays(t
         late.mkdir()
         (late / "card").write_text("second")
     assert (target / "card").read_text() == "first"
-    with pytest.raises(RecordingError, match="cannot be kept"), whole_folder(target) as draft:
-        draft.mkdir()
-        raise OSError(28, "No space left on device")
+    (target.parent / "file").touch()
+    with pytest.raises(RecordingError, match="cannot be kept"):
+        full(target)
+    (target.parent / "file").unlink()
     assert [path.name for path in target.parent.iterdir()] == ["ab.bundle"]
 
 
