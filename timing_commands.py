@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -192,8 +194,6 @@ def loopback(
 
 def _own_name() -> str:
     """A stream's name that no other loop-back on the network has."""
-    import secrets
-
     return f"diverloop-loopback-{secrets.token_hex(4)}"
 
 
@@ -264,14 +264,10 @@ class _Interrupt:
         return self._asked
 
     def __enter__(self) -> _Interrupt:
-        import signal
-
         self._before = signal.signal(signal.SIGINT, self._ask)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        import signal
-
         signal.signal(signal.SIGINT, self._before)
 
     def _ask(self, *_: object) -> None:

@@ -134,7 +134,7 @@ def by_subject(items: Collection[Item]) -> list[Item]:
     for item in sorted(items, key=lambda item: item.name):
         if not item.subject:
             raise ConfigError(
-                f"Whose {item.name} is cannot be read from its name: give --subject-pattern, as "
+                f"The name of {item.name} does not tell its subject: give --subject-pattern, as "
                 f"'(S[0-9]+)', or take each recording by itself."
             )
         groups.setdefault(item.subject, []).append(item)

@@ -173,10 +173,12 @@ def _text(path: Path) -> str:
     try:
         return read_small(path, _MOST_BYTES).decode("utf-8")
     except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}.") from error
+        raise RecordingError(
+            f"{path} cannot be read ({error.strerror}): correct its rights, or copy it again."
+        ) from error
     except ValueError as error:
         raise RecordingError(
-            f"{path} is not text, or larger than a table can be: {error}."
+            f"{path} is not text, or larger than a table can be ({error}): copy it again."
         ) from error
 
 

@@ -126,5 +126,5 @@ def test_what_cannot_be_found_is_told(tmp_path):
         find_recordings(tmp_path, SUFFIXES, subject_pattern="(")
     with pytest.raises(ConfigError, match="2 groups"):
         find_recordings(tmp_path, SUFFIXES, subject_pattern="(a)(b)")
-    with pytest.raises(ConfigError, match=r"Whose a\.npz is"):
+    with pytest.raises(ConfigError, match=r"name of a\.npz does not tell its subject"):
         by_subject(find_recordings(tmp_path, SUFFIXES))
