@@ -83,7 +83,7 @@ def test_what_slurm_cannot_be_asked_for_is_told_in_one_sentence(monkeypatch):
         raise ValueError(f"Could not interpret {memory!r} as a byte unit")
 
     monkeypatch.setattr(slurm, "SLURMCluster", refuse)
-    with pytest.raises(ConfigError, match="'lots' as a byte unit.*correct what --slurm says"):
+    with pytest.raises(ConfigError, match=r"'lots' as a byte unit.*correct what --slurm says"):
         slurm_cluster(SlurmConfig(memory="lots"))
 
 
