@@ -301,7 +301,7 @@ def _computed(items: Sequence[Item], recipe: Recipe, asked: Asked) -> Ran:
     from .cohort.clusters import open_client
     from .cohort.engine import needed_bytes, run_cohort
 
-    largest = max(map(needed_bytes, items))
+    largest = max(map(needed_bytes, items), default=0)
     with (
         progress_bar("starting workers") as tell,
         open_client(asked.cluster, largest) as client,
@@ -342,4 +342,5 @@ def _tell(summary: dict[str, Any], table: Path) -> None:
         which = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
         out.print(f"Failed: {which}: {reason}", highlight=False, markup=False)
     out.print(counts_sentence(summary), highlight=False, markup=False)
-    out.print(f"Table: {table}; all failures: summary.md beside it.", highlight=False, markup=False)
+    text = f"Table: {table}; all failures: summary.html beside it."
+    out.print(text, highlight=False, markup=False)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ import numpy as np
 import safetensors.numpy
 
 from .cohort.item import ColumnType, Item, Place, Recipe
+from .cohort.outputs import whole_folder
 from .cohort_fitting import sources_of
 from .cohort_replaying import READ_BY
 from .corpus_building import build_corpus
@@ -140,20 +138,9 @@ def features_of(item: Item, settings: FeatureSettings, place: Place) -> dict[str
     DiverloopError
         If the recording cannot be read, or has no stretch that is long enough.
     """
-    target = place.folder / FEATURES.format(key=place.key)
-    draft = target.with_name(f".{place.key}.{secrets.token_hex(4)}")
-    try:
+    with whole_folder(place.folder / FEATURES.format(key=place.key)) as draft:
         draft.mkdir(parents=True)
         row = _written(item, settings, draft)
-        if not target.exists():  # a run that was cut off may have left it: the same features
-            os.replace(draft, target)
-    except OSError as error:
-        raise RecordingError(
-            f"The features cannot be kept in {target.parent} ({error.strerror}): free space, or "
-            f"correct the rights of the folder of results."
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return {**row, "features": FEATURES.format(key=place.key)}
 
 

@@ -6,9 +6,6 @@ card, so its bundle differs from run to run; its weights do not, and the table n
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -17,12 +14,12 @@ from typing import Any
 
 from .calibration import fit_best
 from .cohort.item import ColumnType, Item, Place, Recipe
+from .cohort.outputs import whole_folder
 from .cohort_replaying import READ_BY
 from .fit_plan import FitPlan, plans_for
 from .runtime.bundle import Bundle, load_bundle, save_bundle
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
-from .runtime.errors import RecordingError
 from .runtime.stages import Clock, Source
 from .training_sources import TrainingSource
 
@@ -196,16 +193,6 @@ def _replayed(settings: Any, clock: Clock) -> Source:
 def _kept(bundle: Bundle, place: Place) -> Bundle:
     """The bundle as it lies in the folder of results, whole."""
     target = place.folder / MODELS.format(key=place.key)
-    draft = target.with_name(f".{place.key}.{secrets.token_hex(4)}.bundle")
-    try:
+    with whole_folder(target) as draft:
         save_bundle(bundle, draft)
-        if not target.exists():  # a run that was cut off may have left it: the same weights
-            os.replace(draft, target)
-    except OSError as error:
-        raise RecordingError(
-            f"The model cannot be kept in {target.parent} ({error.strerror}): free space, or "
-            f"correct the rights of the folder of results."
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return load_bundle(target)

@@ -220,14 +220,13 @@ def _model_for(source: ReplayConfig, settings: ReplaySettings) -> Model:
 def _data_ids(source: ReplayConfig, place: Place) -> set[str]:
     """What a card may call this recording: by its bytes, or by those of its events, too.
 
-    The latter is what it is called where it has no markers but those of the table beside it.
+    The latter is what it is called where it has no markers but those of the table beside it, the
+    only file that stands beside one that is whole by itself.
     """
     if Path(source.path).suffix.lower() in _SEVERAL_FILES:
         return {ReplaySource(source, VirtualClock()).recording.data_id}
-    own = place.sha256[:1]
-    if not (source.events and own):
-        return set(own)
-    return {*own, marked_id(own[0], place.sha256[-1])}
+    own, beside = place.sha256[:1], place.sha256[1:]
+    return {*own, *(marked_id(own[0], table) for table in beside)}
 
 
 @lru_cache(maxsize=16)

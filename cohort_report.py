@@ -12,8 +12,11 @@ from .cohort.engine import Ran
 from .cohort.outputs import write_whole
 from .runtime.json_text import json_text
 from .runtime.proportions import wilson_interval
+from .runtime.record.report.markup import Html, element, table
+from .runtime.record.report.style import CSS
 
 NOTICE = "Investigational, not a medical device."
+_COLUMNS = ("subject", "recordings", "judged", "score", "95 %")
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -170,10 +173,7 @@ def markdown_of(summary: Mapping[str, Any]) -> str:
     lines = [f"# Cohort: {summary['kind']}", "", NOTICE, "", counts_sentence(summary), ""]
     for measure, scores in summary["measures"].items():
         lines += [f"## {measure.capitalize()}", "", score_sentence(measure, scores), ""]
-        lines += [
-            "| subject | recordings | judged | score | 95 % |",
-            "| --- | --- | --- | --- | --- |",
-        ]
+        lines += [f"| {' | '.join(_COLUMNS)} |", "| --- " * len(_COLUMNS) + "|"]
         lines += [f"| {' | '.join(row)} |" for row in subject_rows(scores)] + [""]
     if summary["unscored"]:
         lines += ["## Not judged", ""]
@@ -186,7 +186,49 @@ def markdown_of(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def html_of(summary: Mapping[str, Any]) -> str:
+    """The same page for a browser.
+
+    Parameters
+    ----------
+    summary : mapping
+        From `summary_of`.
+
+    Returns
+    -------
+    text : str
+        HTML that needs nothing but itself.
+    """
+    title = f"Cohort: {summary['kind']}"
+    parts = [element("h1", title), element("p", NOTICE, class_="notice")]
+    parts.append(element("p", counts_sentence(summary)))
+    for measure, scores in summary["measures"].items():
+        parts += [
+            element("h2", measure.capitalize()),
+            element("p", score_sentence(measure, scores)),
+        ]
+        parts.append(table(_COLUMNS, subject_rows(scores), numbers_from=1))
+    if summary["unscored"]:
+        parts.append(element("h2", "Not judged"))
+        rows = [(why, str(n)) for why, n in summary["unscored"].items()]
+        parts.append(table(("why", "recordings"), rows, numbers_from=1))
+    if summary["failures"]:
+        parts.append(element("h2", "Failed"))
+    for reason, names in failure_groups(summary):
+        parts.append(element("p", reason))
+        parts.append(element("ul", *(element("li", element("code", name)) for name in names)))
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("title", title),
+        element("style", Html(CSS)),
+    )
+    return f"<!doctype html>\n{element('html', head, element('body', *parts), lang='en')}\n"
+
+
 def write_summary(summary: Mapping[str, Any], folder: Path) -> None:
-    """Write ``summary.json`` and ``summary.md`` into the folder of results."""
+    """Write ``summary.json``, ``summary.md`` and ``summary.html`` into the folder of results."""
     write_whole(folder / "summary.json", json_text(dict(summary)).encode() + b"\n")
     write_whole(folder / "summary.md", markdown_of(summary).encode())
+    write_whole(folder / "summary.html", html_of(summary).encode())

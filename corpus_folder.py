@@ -19,6 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .cohort.finding import DESCRIPTION, recording_files
+from .cohort.finding import is_bids as is_bids
 from .corpus_recipe import CorpusSource
 from .hardware.positions import read_positions
 from .hardware.recordings import READERS, Recording, read_recording
@@ -29,7 +31,6 @@ from .runtime.messages import Channel
 from .runtime.small_file import SETTINGS_BYTES, read_small
 from .training_sources import TrainingSource
 
-DESCRIPTION = "dataset_description.json"
 _KINDS = {
     "EEG": "eeg", "ECOG": "ecog", "SEEG": "seeg", "DBS": "lfp", "EOG": "eog", "VEOG": "eog",
     "HEOG": "eog", "EMG": "emg",
@@ -55,11 +56,6 @@ class FolderTerms:
     modality: str = ""
 
 
-def is_bids(path: Path) -> bool:
-    """Whether a path is the top of a BIDS folder."""
-    return (path / DESCRIPTION).is_file()
-
-
 def bids_sources(folder: Path, terms: FolderTerms) -> dict[str, Callable[[], CorpusSource]]:
     """List the EEG and intracranial recordings of a BIDS folder.
 
@@ -79,6 +75,8 @@ def bids_sources(folder: Path, terms: FolderTerms) -> dict[str, Callable[[], Cor
     ------
     ConfigError
         If nobody says under what licence the recordings are, or there are none.
+    RecordingError
+        If a part of the folder cannot be read.
     """
     about = _json(folder / DESCRIPTION)
     licence = terms.licence or str(about.get("License") or "")
@@ -88,17 +86,11 @@ def bids_sources(folder: Path, terms: FolderTerms) -> dict[str, Callable[[], Cor
             f"these recordings with --licence."
         )
     credit = str(about.get("Name") or folder.name)
-    paths = [
-        path
-        for path in sorted(folder.glob("sub-*/**/*"))
-        if path.suffix.lower() in READERS
-        and path.parent.name in ("eeg", "ieeg")
-        and path.stem.endswith(("_eeg", "_ieeg"))
-    ]
+    paths = sorted(recording_files(folder, READERS))
     if not paths:
         raise ConfigError(
-            f"{folder} has no EEG or intracranial recording below sub-*/: it must hold files such "
-            f"as sub-01/eeg/sub-01_task-rest_eeg.edf."
+            f"{folder} has no EEG or intracranial recording: it must hold files such as "
+            f"sub-01/eeg/sub-01_task-rest_eeg.edf."
         )
     open_one = partial(_source, folder, licence=licence, credit=credit, terms=terms)
     return {path.relative_to(folder).as_posix(): partial(open_one, path) for path in paths}

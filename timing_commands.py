@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,8 +88,8 @@ def analyse_recording(
         read = read_recording(file, stream=stream, assume_unit=assume_unit)
         capture = capture_recording(read, channel, markers, onsets)
         report = _report(capture, matching, bias_ms, jitter_ms)
-        saved = _save(save, report, read.spec, read.data_id)
-    _tell(report, f"{recording.name}, channel {channel}", saved, json)
+    title = f"{recording.name}, channel {channel}"
+    _tell(report, title, json, lambda: _save(save, report, read.spec, read.data_id))
 
 
 @timing.command()
@@ -114,8 +116,8 @@ def photodiode(
             _instruct(channel, markers, kind, minutes)
         capture = _measure(session, channel, markers, onsets, minutes * 60)
         report = _report(capture, matching, bias_ms, jitter_ms)
-        saved = _save(save, report, capture.spec, "")
-    _tell(report, f"{session.name}, channel {channel}", saved, json)
+    title = f"{session.name}, channel {channel}"
+    _tell(report, title, json, lambda: _save(save, report, capture.spec, ""))
 
 
 @timing.command()
@@ -143,7 +145,7 @@ def watch(
         line = _liner(every_s, matching, quiet=json)
         capture = _measure(session, channel, markers, onsets, hours * 3600, line)
         report = _report(capture, matching, bias_ms, jitter_ms)
-    _tell(report, f"{session.name}, channel {channel}", "", json)
+    _tell(report, f"{session.name}, channel {channel}", json)
 
 
 @timing.command()
@@ -192,8 +194,6 @@ def loopback(
 
 def _own_name() -> str:
     """A stream's name that no other loop-back on the network has."""
-    import secrets
-
     return f"diverloop-loopback-{secrets.token_hex(4)}"
 
 
@@ -264,14 +264,10 @@ class _Interrupt:
         return self._asked
 
     def __enter__(self) -> _Interrupt:
-        import signal
-
         self._before = signal.signal(signal.SIGINT, self._ask)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        import signal
-
         signal.signal(signal.SIGINT, self._before)
 
     def _ask(self, *_: object) -> None:
@@ -351,13 +347,18 @@ def _save(path: Path | None, report: TimingReport, spec: StreamSpec, data_id: st
     return f"Saved in {path}: windows that are locked to markers will be moved by it."
 
 
-def _tell(report: TimingReport, title: str, saved: str, json: bool) -> None:
+def _tell(
+    report: TimingReport, title: str, json: bool, save: Callable[[], str] = lambda: ""
+) -> None:
+    """Show what was measured, and only then save it: that may fail, and nobody measures again."""
+    if not json:
+        _show(report, title)
+    with plain_errors(json):
+        saved = save()
     if json:
         print_json({"notice": NOTICE, **report.to_json(), "saved": saved})
-    else:
-        _show(report, title)
-        if saved:
-            out.print(saved, highlight=False, markup=False)
+    elif saved:
+        out.print(saved, highlight=False, markup=False)
     raise typer.Exit(0 if report.ok or saved else 1)
 
 

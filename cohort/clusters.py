@@ -275,26 +275,31 @@ def slurm_cluster(config: SlurmConfig) -> Any:
     Raises
     ------
     ConfigError
-        If dask-jobqueue is missing.
+        If dask-jobqueue is missing, or refuses a value.
     """
     _need("dask_jobqueue", "cluster")
     from dask_jobqueue.slurm import SLURMCluster
 
-    return SLURMCluster(
-        queue=config.queue or None,
-        account=config.account or None,
-        cores=config.cores,
-        processes=config.cores,
-        memory=config.memory,
-        walltime=config.walltime,
-        job_extra_directives=list(config.directives),
-        interface=config.interface or None,
-        job_name="diverloop-cohort",
-        security=True,
-        protocol="tls://",
-        shared_temp_directory=config.shared or str(Path.home()),
-        scheduler_options={"dashboard_address": ":0"},
-    )
+    try:
+        return SLURMCluster(
+            queue=config.queue or None,
+            account=config.account or None,
+            cores=config.cores,
+            processes=config.cores,
+            memory=config.memory,
+            walltime=config.walltime,
+            job_extra_directives=list(config.directives),
+            interface=config.interface or None,
+            job_name="diverloop-cohort",
+            security=True,
+            protocol="tls://",
+            shared_temp_directory=config.shared or str(Path.home()),
+            scheduler_options={"dashboard_address": ":0"},
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"SLURM cannot be asked for workers ({error}): correct what --slurm says."
+        ) from error
 
 
 def has_dashboard() -> bool:

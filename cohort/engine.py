@@ -177,11 +177,12 @@ def _hash_all(
     futures = client.map(hash_files, asked, pure=False, key="hash")
     place = {future.key: batch for future, batch in zip(futures, batches, strict=True)}
     for future in as_completed(futures):
-        if future.status == "error":
-            why = f"It could not be hashed: {_reason(future.exception(), 0)}"
+        result, error = _ended(future)
+        if result is None:
+            why = f"It could not be hashed: {_reason(error, 0)}"
             failed |= dict.fromkeys(place[future.key], why)
         else:
-            for name, found in future.result():
+            for name, found in result:
                 if isinstance(found, Stamp):
                     stamps[name] = found
                 else:
@@ -271,17 +272,20 @@ def _drive(
 
 
 def _outcome(future: Any, task: Task, worker_bytes: int) -> Outcome:
+    outcome, error = _ended(future)
+    return outcome or Outcome(key=task.place.key, failed=_reason(error, worker_bytes))
+
+
+def _ended(future: Any) -> tuple[Any, BaseException | None]:
+    """What came of a task: its result, or what ended it; neither if the scheduler gave it up."""
     from distributed import KilledWorker
 
-    error: BaseException | None
     try:
         if future.status == "finished":
-            outcome: Outcome = future.result()
-            return outcome
-        error = future.exception() if future.status == "error" else None
+            return future.result(), None
+        return None, future.exception() if future.status == "error" else None
     except KilledWorker as killed:  # once done and lost with its worker, then deadly
-        error = killed
-    return Outcome(key=task.place.key, failed=_reason(error, worker_bytes))
+        return None, killed
 
 
 def _reason(error: BaseException | None, worker_bytes: int) -> str:

@@ -10,8 +10,10 @@ from pathlib import Path
 from ..runtime.errors import ConfigError, RecordingError
 from .item import Item
 
+DESCRIPTION = "dataset_description.json"
+"""What every BIDS dataset has at its top."""
+
 _ENTITIES = {"subject": "sub", "session": "ses", "task": "task", "run": "run"}
-_BIDS_MARK = "dataset_description.json"
 _NOT_RAW = ("derivatives", "sourcedata", "code", "stimuli")
 _SIGNALS = ("_eeg", "_ieeg")
 _BESIDE = {".vhdr": (".vmrk", ".eeg", ".dat"), ".set": (".fdt",)}
@@ -49,7 +51,7 @@ def find_recordings(
     Raises
     ------
     RecordingError
-        If there is no such folder, or no recording in it.
+        If there is no such folder, one below it cannot be read, or no recording is in it.
     ConfigError
         If the pattern is none, or has not exactly one group.
 
@@ -61,20 +63,53 @@ def find_recordings(
     if not folder.is_dir():
         raise RecordingError(f"There is no folder {folder}: name one that holds recordings.")
     pattern, root = _compiled(subject_pattern), folder.resolve()
-    is_bids = (root / _BIDS_MARK).is_file()
-    found = []
-    for path in _walk(root, frozenset(one.resolve() for one in leave_out), is_bids):
-        if path.suffix.lower() not in suffixes:
-            continue
-        if is_bids and not path.stem.endswith(_SIGNALS):
-            continue
-        found.append(_item(path, root, pattern, is_bids))
-    if not found:
+    paths = list(recording_files(root, suffixes, leave_out=leave_out))
+    if not paths:
         raise RecordingError(
-            f"{folder} holds no recording{' of BIDS' if is_bids else ''}: they end in "
+            f"{folder} holds no recording{' of BIDS' if is_bids(root) else ''}: they end in "
             f"{', '.join(sorted(suffixes))}."
         )
-    return sorted(found, key=lambda item: item.name)
+    items = [_item(path, root, pattern, bids=is_bids(root)) for path in paths]
+    return sorted(items, key=lambda item: item.name)
+
+
+def is_bids(folder: Path) -> bool:
+    """Whether a folder is the top of a BIDS dataset."""
+    return (folder / DESCRIPTION).is_file()
+
+
+def recording_files(
+    folder: Path, suffixes: Collection[str], *, leave_out: Collection[Path] = ()
+) -> Iterator[Path]:
+    """Files below a folder that are recordings, by their names.
+
+    Of a BIDS dataset these are raw EEG and intracranial recordings: nothing derived, and no table
+    that ends as a recording may.
+
+    Parameters
+    ----------
+    folder : Path
+        Of whatever kind.
+    suffixes : collection of str
+        Endings of recordings, lower case, with the dot.
+    leave_out : collection of Path
+        Folders that are not looked into.
+
+    Yields
+    ------
+    path : Path
+        Below the folder. Nothing hidden is among them.
+
+    Raises
+    ------
+    RecordingError
+        If a folder cannot be read: what is in it would be missing without a word.
+    """
+    bids = is_bids(folder)
+    closed = frozenset(one.resolve() for one in leave_out)
+    for path in _walk(folder, closed, _NOT_RAW if bids else ()):
+        if path.suffix.lower() in suffixes and (not bids or path.stem.endswith(_SIGNALS)):
+            yield path
 
 
 def by_subject(items: Collection[Item]) -> list[Item]:
@@ -99,7 +134,7 @@ def by_subject(items: Collection[Item]) -> list[Item]:
     for item in sorted(items, key=lambda item: item.name):
         if not item.subject:
             raise ConfigError(
-                f"Whose {item.name} is cannot be read from its name: give --subject-pattern, as "
+                f"The name of {item.name} does not tell its subject: give --subject-pattern, as "
                 f"'(S[0-9]+)', or take each recording by itself."
             )
         groups.setdefault(item.subject, []).append(item)
@@ -139,20 +174,27 @@ def _compiled(pattern: str) -> re.Pattern[str] | None:
     return compiled
 
 
-def _walk(root: Path, closed: frozenset[Path], is_bids: bool) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
+def _walk(root: Path, closed: frozenset[Path], not_at_the_top: Collection[str]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         here = Path(folder)
         folders[:] = sorted(
             name
             for name in folders
             if not name.startswith(".")
-            and (here / name) not in closed
-            and not (is_bids and here == root and name in _NOT_RAW)
+            and (here / name).resolve() not in closed
+            and not (here == root and name in not_at_the_top)
         )
         yield from (here / name for name in sorted(names) if not name.startswith("."))
 
 
-def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, is_bids: bool) -> Item:
+def _refuse(error: OSError) -> None:
+    raise RecordingError(
+        f"The folder {error.filename} cannot be read ({error.strerror}): correct its rights, or "
+        f"name a folder without it."
+    ) from error
+
+
+def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, *, bids: bool) -> Item:
     name = path.relative_to(root).as_posix()
     known = {field: _entity(path.stem, short) for field, short in _ENTITIES.items()}
     if not known["subject"] and pattern and (match := pattern.search(name)):
@@ -169,8 +211,9 @@ def _item(path: Path, root: Path, pattern: re.Pattern[str] | None, is_bids: bool
         session=known["session"],
         task=known["task"],
         run=known["run"],
-        events=str(events) if is_bids and has_table else "",
-        n_bytes=sum(one.stat().st_size for one in files),
+        events=str(events) if bids and has_table else "",
+        # A link whose content was not fetched leads nowhere: said, too, when it is to be hashed.
+        n_bytes=sum(one.stat().st_size for one in files if one.is_file()),
     )
 
 
@@ -184,8 +227,11 @@ def _companions(path: Path) -> list[Path]:
     suffix = path.suffix.lower()
     beside = [path.with_suffix(ending) for ending in _BESIDE.get(suffix, ())]
     if suffix == ".vhdr":
-        with path.open("rb") as file:
-            text = file.read(_HEADER_BYTES).decode("latin-1")
+        try:
+            with path.open("rb") as file:
+                text = file.read(_HEADER_BYTES).decode("latin-1")
+        except OSError:  # said of this recording alone, when it is to be hashed
+            text = ""
         named = [name.replace("$b", path.stem) for name in _NAMED.findall(text)]
         beside += [path.parent / name for name in named]
     return sorted(dict.fromkeys(beside))

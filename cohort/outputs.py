@@ -3,6 +3,7 @@
 A folder of results holds::
 
     outputs/ab/abcdef....json   one file a computed item
+    models/, features/          what some kinds of work leave beside, under the same keys
     hashes.json                 what is known of the recordings' bytes
     results.parquet             the table, rows by name, no timings
     timings.parquet             how long each item took, and on which worker
@@ -13,8 +14,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,45 @@ def write_whole(path: Path, data: bytes) -> None:
             f"{path} cannot be written ({error.strerror}): free space, or correct the rights of "
             f"the folder of results, which every worker must see."
         ) from error
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A draft of a folder that is put in its place when it is done; one that is there stays.
+
+    It may be there from a run that was cut off, or from another worker that was given the same
+    work: equal work has equal names.
+
+    Parameters
+    ----------
+    target : Path
+        Where it belongs.
+
+    Yields
+    ------
+    draft : Path
+        Beside it, not made yet, with the same ending; gone afterwards.
+
+    Raises
+    ------
+    RecordingError
+        If the disk refuses.
+    """
+    draft = target.with_name(f".{secrets.token_hex(6)}.{target.name}")
+    try:
+        yield draft
+        try:
+            os.replace(draft, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    except OSError as error:
+        raise RecordingError(
+            f"{target} cannot be kept ({error.strerror}): free space, or correct the rights of "
+            f"the folder of results, which every worker must see."
+        ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def path_of(folder: Path, key: str) -> Path:

@@ -127,7 +127,7 @@ def judge(
 
 
 def decisions_by_window(outcome: Outcome) -> dict[tuple[int, int], Decision]:
-    """Decisions for a class or against all, by the samples that they rest on."""
+    """Decisions that have probabilities, by the first and the stop sample of their window."""
     return {
         (one.first_sample, one.stop_sample): one
         for _, one, _ in outcome.seen

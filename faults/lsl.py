@@ -13,24 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..hardware.faulty_link import FaultyLink
+from ..hardware.lsl_check import CONFINED
 from ..runtime.messages import Chunk, StreamSpec
 from ..runtime.stages import Clock, Source
 from .checks import Result, judge
 from .matrix import Row
 from .rig import PEOPLE, Rig
 
-_CONFINED = """\
-[multicast]
-ResolveScope = machine
-ListenAddress = 127.0.0.1
-[ports]
-IPv6 = disable
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = faults-{session}
-[log]
-level = -2
-"""
 _FROM_S = 0.1  # arrivals that lie further apart are a silence
 
 
@@ -39,7 +28,7 @@ def confined(folder: Path) -> Iterator[None]:
     """Keep LSL on this machine, in a session of its own, unless somebody has said otherwise."""
     if "LSLAPICFG" not in os.environ:
         config = folder / "lsl_api.cfg"
-        config.write_text(_CONFINED.format(session=uuid.uuid4().hex))
+        config.write_text(CONFINED.format(session=f"faults-{uuid.uuid4().hex}"))
         os.environ["LSLAPICFG"] = str(config)  # it is read once, and stays
     yield
 
@@ -72,6 +61,8 @@ class Watched:
     @property
     def delivered(self) -> NDArray[np.float32]:
         """All rows that have come, shape (n_rows, n_channels)."""
+        if not self._blocks:
+            return np.empty((0, 0), np.float32)
         return np.concatenate(self._blocks).astype(np.float32)
 
     def open(self) -> None:

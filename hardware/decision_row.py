@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.messages import Command, Decision
+from .command_form import class_index
 
 FIXED = ("stop_sample", "lsl_time", "epoch", "decided", "commanded", "strength", "selected")
 """Channels of the decision stream before the probabilities, one per class, named ``p:<class>``.
@@ -39,8 +40,7 @@ class DecisionRow:
         self.labels = (*FIXED, *(f"p:{label}" for label in classes), *VELOCITY)
         """What the numbers are, in order."""
         self._values = np.zeros(len(self.labels))
-        self._index: dict[str | None, int] = {label: at for at, label in enumerate(classes)}
-        self._index[None] = -1
+        self._index = class_index(classes)
 
     def fill(self, decision: Decision, command: Command) -> NDArray[np.float64]:
         """The numbers of one decision.

@@ -292,11 +292,13 @@ def describe_buffer(header: Header, config: FieldTripConfig) -> StreamSpec:
         )
     names = _names(header, config)
     scale = header.resolutions if config.resolutions else ()
-    microvolts = [
+    exact = [
         1.0 if name in config.misc else factor * microvolts_per(config.unit)
         for name, factor in zip(names, scale or (1.0,) * len(names), strict=True)
     ]
-    if not (np.isfinite(microvolts).all() and all(microvolts)):
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused
+        microvolts = np.array(exact).astype(np.float32)
+    if not (np.isfinite(microvolts).all() and microvolts.all()):
         raise SchemaMismatch(
             "The FieldTrip buffer names a resolution that is 0 or no number: correct the "
             "acquisition program, or set resolutions = false in the source."
@@ -309,7 +311,7 @@ def describe_buffer(header: Header, config: FieldTripConfig) -> StreamSpec:
             for name in names
         ),
         source_id=f"fieldtrip-{config.host}-{config.port}",
-        sent=Sent(dtype=sent, microvolts=tuple(np.array(microvolts, np.float32).tolist())),
+        sent=Sent(dtype=sent, microvolts=tuple(microvolts.tolist())),
     )
 
 

@@ -16,6 +16,7 @@ from .fieldtrip_buffer import FieldTripBuffer
 from .fieldtrip_events import BufferEvent
 from .fieldtrip_server import FieldTripServer
 from .fieldtrip_wire import PORT, Header, names_chunk, notes_chunk
+from .resting import NOT_OPEN
 
 _FAREWELL_S = 0.2  # for the last neutral to be fetched: loopback takes 1 ms, a wireless network 100
 
@@ -112,8 +113,9 @@ class FieldTripSink:
 
     def act(self, decision: Decision, command: Command) -> Command:
         """Add one decision; the command passes through as it is."""
-        if self._server is not None:
-            self._send(self._server, self._row.fill(decision, command), command)
+        if self._server is None:
+            return command.at_rest(NOT_OPEN)
+        self._send(self._server, self._row.fill(decision, command), command)
         return command
 
     def close(self) -> None:

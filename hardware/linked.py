@@ -26,6 +26,7 @@ from ..runtime.errors import (
 )
 from ..runtime.messages import Chunk, Event, EventKind, Marker, StreamSpec
 from ..runtime.received import Received
+from ..runtime.shield import Kept
 from ..runtime.stages import Clock
 from .device_count import DeviceCount
 
@@ -176,7 +177,7 @@ class LinkedSource:
         Raises
         ------
         SourceUnavailable
-            If nobody answers in time.
+            If nobody answers in time, or the device's driver breaks down.
         SchemaMismatch, UnitError
             If what answers cannot be used.
         """
@@ -184,7 +185,6 @@ class LinkedSource:
         if spec.sent is None:
             raise SchemaMismatch(f"{type(self).__name__} does not say how its rows are sent.")
         self._spec, self._sent = spec, spec.sent
-        self._as_sent = spec.sent.dtype == "<f4" and set(spec.sent.microvolts) == {1.0}
         self._most_rows = max(64, round(self._link.buffer_s * spec.rate_hz))
         self._count = DeviceCount(spec.rate_hz)
         self._thread = threading.Thread(target=self._listen, name="device", daemon=True)
@@ -314,20 +314,22 @@ class LinkedSource:
         deadline_ns = self._clock.now_ns() + round(self._link.wait_s * 1e9)
         while True:
             left_s = (deadline_ns - self._clock.now_ns()) / 1e9
-            try:
+            with Kept() as kept:
                 return self._client.connect(max(0.1, left_s))
-            except (SourceUnavailable, LinkLost) as error:
-                if left_s <= _AGAIN_S or self._stopped.wait(_AGAIN_S):
-                    raise SourceUnavailable(str(error)) from error
+            again = isinstance(kept.error, SourceUnavailable | LinkLost)
+            if not again and isinstance(kept.error, DiverloopError):
+                raise kept.error
+            if not again or left_s <= _AGAIN_S or self._stopped.wait(_AGAIN_S):
+                raise SourceUnavailable(_said(kept.error)) from kept.error
 
     def _listen(self) -> None:
         while not self._stopped.is_set():
-            try:
+            # A driver's fault must not end the stream for ever, whatever it raises.
+            with Kept() as kept:
                 for block in self._client.receive(_PATIENCE_S):
                     self._put(_Arrival(block, self._clock.now_ns()))
-            except LinkLost as error:
-                if not self._stopped.is_set():
-                    self._reconnect(str(error))
+            if kept.error is not None and not self._stopped.is_set():
+                self._reconnect(_said(kept.error))
         # `close` may have come while the client was connecting, and have found nothing to close.
         self._client.close()
 
@@ -357,18 +359,15 @@ class LinkedSource:
         self._put(_Arrival(None, self._clock.now_ns()))
         refused = ""
         while not self._stopped.wait(_AGAIN_S):
-            try:
+            with Kept() as kept:
                 self._client.close()
                 self._accept(self._client.connect(_AGAIN_S))
-            except (SourceUnavailable, LinkLost):
-                continue
-            except DiverloopError as error:
-                if str(error) != refused:
-                    refused = str(error)
-                    self._tell(EventKind.SOURCE_LOST, refused)
-                continue
-            self._tell(EventKind.SOURCE_BACK, f"The device {self.spec.name!r} is back.")
-            return
+                self._tell(EventKind.SOURCE_BACK, f"The device {self.spec.name!r} is back.")
+                return
+            silent = isinstance(kept.error, SourceUnavailable | LinkLost)
+            if not silent and (said := _said(kept.error)) != refused:
+                refused = said
+                self._tell(EventKind.SOURCE_LOST, refused)
 
     def _accept(self, spec: StreamSpec) -> None:
         """Raise unless the rows are those of the session, in number, order, unit and format."""
@@ -390,3 +389,11 @@ class LinkedSource:
         with self._came:
             self._told.append(Event(kind=kind, text=text))
             self._came.notify()
+
+
+def _said(error: Exception | None) -> str:
+    """What to tell people of an error, whoever raised it."""
+    if isinstance(error, DiverloopError):
+        return str(error)
+    what = " ".join(str(error).split())[:200].rstrip(".") or "no reason given"
+    return f"The device's driver raised {type(error).__name__} ({what})."

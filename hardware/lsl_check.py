@@ -11,7 +11,7 @@ from typing import Any
 from ..runtime.doctor import Finding
 
 _LIMIT_S = 1.5  # for each of three steps, so that all of it stays below five seconds
-_CONFINED = """
+CONFINED = """\
 [multicast]
 ResolveScope = machine
 ListenAddress = 127.0.0.1
@@ -23,6 +23,8 @@ SessionID = {session}
 [log]
 level = -2
 """
+"""Settings that keep LSL on this machine, in a session of its own whose name is to be put in."""
+
 _GET_LIBRARY = (
     "Run pip install mne-lsl, which brings the library for Linux on arm64 and for glibc older "
     "than 2.35 too, and set PYLSL_LIB to the liblsl file in its folder mne_lsl/lsl/lib."
@@ -48,7 +50,7 @@ def check_lsl() -> Finding:
         return _failed(f"no liblsl library could be loaded: {reason}", _GET_LIBRARY)
     session = uuid.uuid4().hex
     if hasattr(pylsl, "set_config_content"):  # since 1.18
-        pylsl.set_config_content(_CONFINED.format(session=session))
+        pylsl.set_config_content(CONFINED.format(session=session))
     version = f"liblsl {pylsl.library_version()}"
     try:
         round_trip_ms = _round_trip_ms(pylsl, session)

@@ -37,10 +37,11 @@ class LslMarkers:
         self._inlet: pylsl.StreamInlet | None = None
         self._offset: ClockOffset | None = None
         self._finder: Finder | None = None
-        self._use(connect(found, _MARKERS_S))
+        inlet = connect(found, _MARKERS_S)
         self._columns: tuple[str, ...] = ()
         if found.channel_format() != pylsl.cf_string:
-            self._columns = _named_columns(self._inlet, found.name())
+            self._columns = _named_columns(inlet, found.name())
+        self._use(inlet)
 
     def _use(self, inlet: pylsl.StreamInlet) -> None:
         self._inlet, self._finder = inlet, None
@@ -168,11 +169,13 @@ def _refuse_numbers(info: pylsl.StreamInfo) -> None:
 
 def _named_columns(inlet: pylsl.StreamInlet, name: str) -> tuple[str, ...]:
     """What the channels of a stream of annotations stand for."""
-    labels = full_info(inlet, 5.0).get_channel_labels() or []
-    if not labels or not all(labels):
-        inlet.close_stream()
+    with ExitStack() as undo:
+        undo.callback(inlet.close_stream)
+        labels = full_info(inlet, 5.0).get_channel_labels() or []
+        if labels and all(labels):
+            undo.pop_all()
+            return tuple(labels)
         raise SchemaMismatch(
             f"The stream {name!r} holds numbers and does not name its channels, so nobody can say "
             f"what they mean: name them at the sender, or send marker texts."
         )
-    return tuple(labels)

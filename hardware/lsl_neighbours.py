@@ -142,7 +142,7 @@ def _peer(peer: str, ports: range, *, seen: bool) -> Finding:
     name = f"machine {peer}"
     try:
         address = socket.getaddrinfo(peer, None, type=socket.SOCK_STREAM)[0]
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for what can be no name of a host
         advice = "Write its IP address, or let this machine know the name."
         return Finding(name=name, ok=False, got="nobody here knows that name", advice=advice)
     family, ip = address[0], str(address[4][0])

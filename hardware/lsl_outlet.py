@@ -15,6 +15,7 @@ from ..runtime.record.signing import configuration_folder
 from .decision_row import FIXED as FIXED
 from .decision_row import VELOCITY as VELOCITY
 from .decision_row import DecisionRow
+from .resting import NOT_OPEN
 
 _FAREWELL_S = 0.2  # for the last neutral to arrive: loopback takes 1 ms, a wireless network 100
 
@@ -88,7 +89,7 @@ class LslSink:
     def act(self, decision: Decision, command: Command) -> Command:
         """Send one decision; the command passes through as it is."""
         if self._decisions is None:
-            return command
+            return command.at_rest(NOT_OPEN)
         # A list: pylsl takes numbers one by one, and those of numpy take half as long again.
         self._decisions.push_sample(self._row.fill(decision, command).tolist())
         self._say(command)

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..runtime.catalog import nearest
 from ..runtime.errors import UnknownName
 from ..runtime.messages import Channel, StreamSpec
 from .ten_five import LABELS, standard_name, unit_place
@@ -216,7 +217,5 @@ def montage(name: str) -> tuple[Channel, ...]:
         If there is no such montage; the message suggests the nearest one.
     """
     if name not in MONTAGES:
-        near = difflib.get_close_matches(name, MONTAGES, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownName(f"No montage is called {name!r}.{hint} Known: {', '.join(MONTAGES)}.")
+        raise UnknownName(f"No montage is called {name!r}. {nearest(name, MONTAGES)}")
     return MONTAGES[name]()

@@ -163,7 +163,7 @@ def _coordinates_beside(path: Path) -> Mapping[str, Any]:
 
 def _system(said: Mapping[str, Any], first: str) -> tuple[str, str]:
     """Name of the coordinate system, and its unit."""
-    for kind in (first, *({"EEG", "iEEG", "MEG"} - {first})):
+    for kind in dict.fromkeys((first, "EEG", "iEEG", "MEG")):
         if unit := said.get(f"{kind}CoordinateUnits"):
             return str(said.get(f"{kind}CoordinateSystem", "")), str(unit).strip().lower()
     return "", ""
@@ -173,10 +173,12 @@ def _text(path: Path) -> str:
     try:
         return read_small(path, _MOST_BYTES).decode("utf-8")
     except OSError as error:
-        raise RecordingError(f"{path} cannot be read: {error.strerror}.") from error
+        raise RecordingError(
+            f"{path} cannot be read ({error.strerror}): correct its rights, or copy it again."
+        ) from error
     except ValueError as error:
         raise RecordingError(
-            f"{path} is not text, or larger than a table can be: {error}."
+            f"{path} is not text, or larger than a table can be ({error}): copy it again."
         ) from error
 
 

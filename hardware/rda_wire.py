@@ -220,8 +220,8 @@ def _check_setup(interval_us: float, names: list[str], units: list[float]) -> No
             f"The recorder's {len(names)} channels need names that differ, got "
             f"{', '.join(map(repr, names[:8]))}: name them in its workspace."
         )
-    for name, unit in zip(names, units, strict=True):
-        if not (math.isfinite(unit) and np.float32(unit) > 0):
+    for name, unit, factor in zip(names, units, resolutions(units), strict=True):
+        if not 0 < factor < math.inf:
             raise UnitError(
                 f"Channel {name!r} has a resolution of {unit} uV; it must be a positive number: "
                 f"check the recorder's workspace."
@@ -319,6 +319,7 @@ def resolutions(values: Sequence[float]) -> tuple[float, ...]:
     Returns
     -------
     factors : tuple of float
-        As `Sent` wants them.
+        As `Sent` wants them; 0 or infinite where float32 has no such number.
     """
-    return tuple(float(np.float32(value)) for value in values)
+    with np.errstate(over="ignore"):
+        return tuple(np.array(values, np.float64).astype(np.float32).tolist())

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError, RecordingError
 from ..runtime.paradigms.phonemes import PHONEMES
-from .recordings import data_id_of
+from .recordings import data_id_of, load_h5py, unreadable
 
 BIN_S = 0.02
 CROSSINGS = ("tx1", "tx2", "tx3", "tx4")
@@ -215,10 +215,7 @@ def _matlab(path: Path) -> Mapping[str, Any]:
     try:
         return dict(loadmat(path))
     except (*_BROKEN, MatReadError) as error:
-        raise RecordingError(
-            f"{path} is not a readable MATLAB file ({type(error).__name__}: {error}); it is "
-            f"damaged or not what its suffix says, so copy it again from its source."
-        ) from error
+        raise unreadable(path, "MATLAB file", error) from error
 
 
 def _joined(
@@ -233,21 +230,13 @@ def _joined(
 
 
 def _read_25(path: Path) -> SpeechTrials:
-    try:
-        import h5py
-    except ImportError as error:
-        raise RecordingError(
-            f"{path} needs h5py to be read; install it with: pip install h5py"
-        ) from error
+    h5py = load_h5py(path)
     try:
         with h5py.File(path, "r") as file:
             names = sorted(name for name in file if name.startswith("trial_"))
             trials = [_trial(path, name, file[name]) for name in names]
     except _BROKEN as error:
-        raise RecordingError(
-            f"{path} is not a readable HDF5 file of Brain-to-Text '25 ({type(error).__name__}: "
-            f"{error}); it is damaged or something else, so copy it again from its source."
-        ) from error
+        raise unreadable(path, "HDF5 file of Brain-to-Text '25", error) from error
     if not trials or len({one[0].shape[1] for one in trials}) != 1:
         raise _other(path, f"has {len(trials)} trials, or trials of different width", "'25")
     features, texts, phonemes, blocks, sessions = zip(*trials, strict=True)

@@ -53,7 +53,7 @@ _MONITORING = re.compile(r"Subject\d+_s\d+\.mat")
 _SPELLING = re.compile(r"Data_(S\d+_Sess\d+)\.csv")
 _BROKEN = (
     OSError, ValueError, TypeError, LookupError, AttributeError, NotImplementedError, EOFError,
-    MemoryError, OverflowError, RuntimeError, NameError, struct.error, zlib.error,
+    MemoryError, OverflowError, RuntimeError, NameError, struct.error, zlib.error, csv.Error,
 )  # fmt: skip
 
 
@@ -101,13 +101,15 @@ def _read_monitoring(path: Path, factor: float) -> Recording:
 
         found = loadmat(path, squeeze_me=True, struct_as_record=False)["run"]
         runs = [_run(run) for run in np.atleast_1d(found)]
+        rate_hz, names, _, _ = runs[0]
     except (*_BROKEN, MatReadError) as error:
         raise RecordingError(
             f"{path} has no runs with eeg, header.SampleRate, header.Label and header.EVENT "
             f"({error}); copy it again from BNCI Horizon 2020, 013-2015."
         ) from error
-    rate_hz, names, _, _ = runs[0]
-    if not runs or any((run[0], run[1]) != (rate_hz, names) for run in runs):
+    for _, _, eeg, _ in runs:
+        check_signal(path, eeg, rate_hz)
+    if any((run[0], run[1]) != (rate_hz, names) for run in runs):
         raise RecordingError(f"The runs of {path} differ in rate or electrodes; it is damaged.")
     pause = round(PAUSE_S * rate_hz)
     pieces: list[NDArray[np.float64]] = []
@@ -155,7 +157,7 @@ def _read_spelling(path: Path, session: str, factor: float) -> Recording:
             names = next(csv.reader(file), [])
             table = np.loadtxt(file, delimiter=",", ndmin=2)
         times_s, events = (table[:, names.index(name)] for name in ("Time", "FeedBackEvent"))
-    except (*_BROKEN, UnicodeDecodeError, csv.Error) as error:
+    except _BROKEN as error:
         raise RecordingError(
             f"{path} is no table with Time, electrodes, EOG and FeedBackEvent ({error}); copy it "
             f"again from the BCI Challenge."

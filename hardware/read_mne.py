@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import DiverloopError, RecordingError, UnitError
 from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.units import microvolts_per
-from .recordings import Recording, check_signal, data_id_of
+from .recordings import Recording, check_signal, data_id_of, unreadable
 
 _KINDS = {"eeg": "eeg", "ecog": "ecog", "seeg": "seeg", "dbs": "lfp", "eog": "eog", "emg": "emg"}
 """MNE channel type -> kind here; every other type is ``"misc"``."""
@@ -74,10 +74,7 @@ class _Foreign:
     ) -> None:
         if kind is None or not issubclass(kind, Exception) or issubclass(kind, DiverloopError):
             return
-        raise RecordingError(
-            f"MNE cannot read {self._path} ({kind.__name__}: {_first_line(error)}); it is damaged "
-            f"or not what its suffix says, so copy it again from its source."
-        ) from error
+        raise unreadable(self._path, f"{self._path.suffix} file for MNE", error) from error
 
 
 def _refuse_circle(path: Path) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import RecordingError, UnitError
 from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.units import microvolts_per
-from .recordings import Recording, check_signal, data_id_of
+from .recordings import Recording, check_signal, data_id_of, unreadable
 
 _NEEDED = (
     "data", "scale", "offset", "units", "fs", "ch_names", "ch_types", "ch_pos",
@@ -99,10 +99,7 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
             _refuse_bomb(path, [archive.getinfo(f"{name}.npy") for name in _NEEDED])
             arrays = {name: _array(archive, name) for name in _NEEDED}
     except _BROKEN as error:
-        raise RecordingError(
-            f"{path} is not a readable .npz archive ({type(error).__name__}: {error}); copy it "
-            f"again from its source."
-        ) from error
+        raise unreadable(path, ".npz archive", error) from error
     _check_kinds(path, arrays)
     return arrays
 

@@ -34,7 +34,7 @@ from ..runtime.messages import Channel, Marker, StreamSpec
 from ..runtime.paradigms.utterances import SAY
 from ..runtime.units import microvolts_per
 from .placement import Placement, place
-from .recordings import Recording, check_room, check_signal, data_id_of
+from .recordings import Recording, check_room, check_signal, data_id_of, load_h5py
 
 TASK = "task-wordProduction"
 RATE_HZ, AUDIO_HZ = 1024.0, 48_000.0
@@ -218,12 +218,7 @@ def _open(
     path: Path, name: str, *, stamps_only: bool = False
 ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
     """Data of a stream and its time stamps, if it has any."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise RecordingError(
-            f"{path} needs h5py to be read; install it with: pip install h5py"
-        ) from error
+    h5py = load_h5py(path)
     try:
         with h5py.File(path, "r") as file:
             held = file[f"acquisition/{name}"]
@@ -246,8 +241,8 @@ def _open(
 
 def _placed(path: Path, stamps_s: NDArray[np.float64] | None, n_times: int) -> Placement:
     """Stream index of every sample; without time stamps nothing is known to be lost."""
-    stamps = np.arange(n_times) / RATE_HZ if stamps_s is None else np.asarray(stamps_s, float)
     try:
+        stamps = np.arange(n_times) / RATE_HZ if stamps_s is None else np.asarray(stamps_s, float)
         return place(stamps, RATE_HZ)
     except ValueError as error:
         raise RecordingError(f"{path} cannot be placed in time: {error}") from error

@@ -25,7 +25,7 @@ from ..runtime.record.layout import EVENTS_NAME, NOTES_NAME, TAPE_NAME
 from ..runtime.units import microvolts_per
 from .own_recording import taped_spec
 from .placement import Placement, believable, place
-from .recordings import Recording, check_room, check_signal, data_id_of
+from .recordings import Recording, check_room, check_signal, data_id_of, unreadable
 
 _KINDS = ("eeg", "ecog", "seeg", "lfp", "eog", "emg")
 _OWN_WORDS = (TAPE_NAME, EVENTS_NAME, NOTES_NAME)
@@ -101,10 +101,7 @@ def _load(path: Path) -> tuple[list[Stream], tuple[str, ...]]:
         try:
             streams, _ = pyxdf.load_xdf(file, synchronize_clocks=True, dejitter_timestamps=False)
         except _BROKEN as error:
-            raise RecordingError(
-                f"{path} cannot be read as XDF ({type(error).__name__}: {error}); it is damaged "
-                f"or not an XDF file, so copy it again from its source."
-            ) from error
+            raise unreadable(path, "XDF file", error) from error
     return streams, tuple(f"While reading: {text.rstrip('.')}." for text in heard)
 
 

@@ -288,6 +288,41 @@ def data_id_of(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def unreadable(path: Path, what: str, error: BaseException | None) -> RecordingError:
+    """The refusal of a file that its reader cannot take apart.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What its suffix says it is, for example ``"XDF file"``.
+    error : BaseException, optional
+        What the reader raised; its first line is told.
+
+    Returns
+    -------
+    refusal : RecordingError
+        To be raised.
+    """
+    said = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return RecordingError(
+        f"{path} is not a readable {what} ({type(error).__name__}: {said}); it is damaged or not "
+        f"what its suffix says, so copy it again from its source."
+    )
+
+
+def load_h5py(path: Path) -> Any:
+    """The library that reads HDF5; raises `RecordingError` where it is missing."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise RecordingError(
+            f"{path} needs h5py to be read; install it with: pip install h5py"
+        ) from error
+    return h5py
+
+
 def check_signal(path: Path, samples: NDArray[np.floating], rate_hz: float) -> None:
     """Refuse a signal that holds no sample or has no usable rate.
 

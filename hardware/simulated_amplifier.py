@@ -7,7 +7,6 @@ over chunks as a real one would.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Protocol
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from ..runtime.errors import SourceUnavailable
 from ..runtime.messages import Chunk, Event, EventKind, Marker
 from ..runtime.stages import Clock
+from .simulated_task import sample_at
 from .simulator_config import Fault
 
 _NS = 1_000_000_000
@@ -72,7 +72,7 @@ class Delivery:
 
     def _at(self, time_s: float) -> int:
         """Stream index of the first sample at or after a moment."""
-        return math.ceil(round(time_s * float(self._rate), 6))
+        return sample_at(time_s, float(self._rate))
 
     def _samples(self, fault: Fault) -> tuple[int, int]:
         """First and stop index of what a gap swallows: at least one sample."""

@@ -25,6 +25,7 @@ from ..runtime.messages import Marker
 from ..runtime.paradigms.phonemes import SILENCE, VOWELS, features, index_of
 from ..runtime.paradigms.utterances import SAY, lexicon
 from .simulated_speech_config import SimulatedSpeakerConfig
+from .simulated_task import sample_at
 
 ONSET, OFFSET, REST = "onset", "offset", "rest"
 SETTLED_S = 0.3  # after an attempt until the cortex rests: then a rest marker comes
@@ -158,7 +159,7 @@ class Script:
                 (OFFSET, one.offset_s),
                 (REST, one.offset_s + SETTLED_S),
             ):
-                found.append(Marker(label=label, sample=math.ceil(round(time_s * rate_hz, 6))))
+                found.append(Marker(label=label, sample=sample_at(time_s, rate_hz)))
         return [marker for marker in found if first <= marker.sample < stop]
 
     def _draw(self) -> None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError
 from ..runtime.messages import Marker
-from .simulated_task import REST, Trial, draw_trial
+from .simulated_task import REST, Trial, draw_trial, sample_at
 
 RIGHT, WRONG = "right", "wrong"
 PREFIX = "feedback:"
@@ -139,11 +139,7 @@ class FeedbackTimeline:
         """What was shown at samples in [first, stop), without LSL times."""
         near = self.between((first - 1) / self._rate_hz, stop / self._rate_hz)
         placed = [
-            Marker(
-                label=PREFIX + trial.label,
-                # The first sample at or after the moment.
-                sample=math.ceil(round(trial.cue_s * self._rate_hz, 6)),
-            )
+            Marker(label=PREFIX + trial.label, sample=sample_at(trial.cue_s, self._rate_hz))
             for trial in near
         ]
         return [marker for marker in placed if first <= marker.sample < stop]

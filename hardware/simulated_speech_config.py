@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 
 from ..runtime.errors import ConfigError
 from ..runtime.paradigms.utterances import KEYWORDS, lexicon, sentences
 from .montage import montage
-from .simulator_config import Fault
+from .simulator_config import Fault, check_choice, check_range
 
 SAY = ("train", "test", "keywords")
 MODES = ("attempted", "silent")
-
-
-def _check_range(key: str, value: float, low: float, high: float, advice: str) -> None:
-    """Refuse a number outside [low, high], or one that is not finite."""
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ConfigError(f"{key} must be in [{low:g}, {high:g}], got {value!r}: {advice}.")
-
-
-def _check_choice(key: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Refuse what is not on the list, and name the nearest that is."""
-    if value not in allowed:
-        near = difflib.get_close_matches(str(value), allowed, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "choose one of them."
-        raise ConfigError(f"{key} must be one of {allowed}, got {value!r}: {hint}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,8 +82,8 @@ class SimulatedSpeakerConfig:
                 raise ConfigError(
                     f"speaker.{key} must be a whole number from 0 on, got {value!r}: try 0."
                 )
-        _check_choice("speaker.say", self.say, SAY)
-        _check_choice("speaker.mode", self.mode, MODES)
+        check_choice("speaker.say", self.say, SAY)
+        check_choice("speaker.mode", self.mode, MODES)
         if self.line_hz not in (0, 50, 60):
             raise ConfigError(
                 f"speaker.line_hz must be 0, 50 or 60, got {self.line_hz!r}: take your mains'."
@@ -113,13 +98,13 @@ class SimulatedSpeakerConfig:
 
     def _check_numbers(self) -> None:
         """Refuse numbers out of range."""
-        _check_range("speaker.rate_hz", self.rate_hz, 400, 30_000, "high gamma needs 400 Hz")
-        _check_range("speaker.speaking_rate", self.speaking_rate, 0.25, 3, "1 is usual")
-        _check_range("speaker.pause_s", self.pause_s, 0.5, 60, "1.5 is usual")
-        _check_range("speaker.duration_s", self.duration_s, 0, 1e6, "0 never ends")
-        _check_range("speaker.chunk_s", self.chunk_s, 0, 1, "0 delivers sample by sample")
+        check_range("speaker.rate_hz", self.rate_hz, 400, 30_000, "high gamma needs 400 Hz")
+        check_range("speaker.speaking_rate", self.speaking_rate, 0.25, 3, "1 is usual")
+        check_range("speaker.pause_s", self.pause_s, 0.5, 60, "1.5 is usual")
+        check_range("speaker.duration_s", self.duration_s, 0, 1e6, "0 never ends")
+        check_range("speaker.chunk_s", self.chunk_s, 0, 1, "0 delivers sample by sample")
         if self.noise != math.inf:
-            _check_range("speaker.noise", self.noise, 0, 100, "or infinity for no speech at all")
+            check_range("speaker.noise", self.noise, 0, 100, "or infinity for no speech at all")
 
     def _check_texts(self) -> None:
         """Refuse texts that the lexicon cannot pronounce."""

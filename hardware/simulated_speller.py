@@ -7,7 +7,6 @@ for the next letter of a text, and one that is answered ends at once, as a real 
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from ..runtime.messages import Marker
 from ..runtime.paradigms.speller import END, SpellerPlan, label_of, timeline
-from .simulated_task import REST, Trial, draw_trial
+from .simulated_task import REST, Trial, draw_trial, sample_at
 
 _STREAM = 3  # keeps the draws of the presentation apart from those of the signal
 _FIRST_S = 1.0
@@ -99,7 +98,9 @@ class SpellerTimeline:
         low = bisect.bisect_left(self._shown, early_s, key=lambda one: one.at_s)
         high = bisect.bisect_left(self._shown, late_s, key=lambda one: one.at_s)
         near = self._shown[low:high]
-        placed = [Marker(label=one.label, sample=self._sample(one.at_s)) for one in near]
+        placed = [
+            Marker(label=one.label, sample=sample_at(one.at_s, self._rate_hz)) for one in near
+        ]
         return [marker for marker in placed if first <= marker.sample < stop]
 
     def select(self, at_s: float) -> None:
@@ -126,10 +127,6 @@ class SpellerTimeline:
             if span[0] <= time_s:
                 return span if time_s < span[1] else None
         return None
-
-    def _sample(self, time_s: float) -> int:
-        """Stream index of the first sample at or after a moment."""
-        return math.ceil(round(time_s * self._rate_hz, 6))
 
     def _extend(self, until_s: float) -> None:
         """Draw selections until the next one starts after a moment."""

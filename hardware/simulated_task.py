@@ -159,14 +159,10 @@ class Timeline:
         margin_s = CUE_TO_INTENT_S + self._pace.intent_s + 1.0
         found = []
         for trial in self.between(first / self._rate_hz - margin_s, stop / self._rate_hz):
-            found.append(Marker(label=trial.label, sample=self._sample(trial.cue_s)))
+            found.append(Marker(label=trial.label, sample=sample_at(trial.cue_s, self._rate_hz)))
             if self._closes:
-                found.append(Marker(label=REST, sample=self._sample(trial.stop_s)))
+                found.append(Marker(label=REST, sample=sample_at(trial.stop_s, self._rate_hz)))
         return [marker for marker in found if first <= marker.sample < stop]
-
-    def _sample(self, time_s: float) -> int:
-        """Stream index of the first sample at or after a moment."""
-        return math.ceil(round(time_s * self._rate_hz, 6))
 
     def _extend(self, until_s: float) -> None:
         """Draw trials until the last known one starts after a moment."""
@@ -200,6 +196,19 @@ class Timeline:
 
     def _trial(self, label: str, cue_s: float, start_s: float, stop_s: float) -> Trial:
         return draw_trial(self._rng, label, cue_s, start_s, stop_s)
+
+
+def sample_at(time_s: float, rate_hz: float) -> int:
+    """Stream index of the first sample at or after a moment.
+
+    Parameters
+    ----------
+    time_s : float
+        Stream time.
+    rate_hz : float
+        Sampling rate.
+    """
+    return math.ceil(round(time_s * rate_hz, 6))
 
 
 def draw_trial(

@@ -31,13 +31,13 @@ FAULT_KINDS = ("gap", "stall")
 CUED_TASKS = ("motor_imagery", "ssvep")
 
 
-def _check_range(key: str, value: float, low: float, high: float, advice: str) -> None:
+def check_range(key: str, value: float, low: float, high: float, advice: str) -> None:
     """Refuse a number outside [low, high], or one that is not finite."""
     if not (math.isfinite(value) and low <= value <= high):
         raise ConfigError(f"{key} must be in [{low:g}, {high:g}], got {value!r}: {advice}.")
 
 
-def _check_choice(key: str, value: object, allowed: tuple[object, ...]) -> None:
+def check_choice(key: str, value: object, allowed: tuple[object, ...]) -> None:
     """Refuse what is not on the list, and name the nearest that is."""
     if value not in allowed:
         near = difflib.get_close_matches(str(value), [str(one) for one in allowed], n=1)
@@ -70,9 +70,9 @@ class Fault:
     length_s: float
 
     def __post_init__(self) -> None:
-        _check_choice("fault.kind", self.kind, FAULT_KINDS)
-        _check_range("fault.at_s", self.at_s, 0, 1e6, "count seconds from the first sample")
-        _check_range("fault.length_s", self.length_s, 1e-3, 3600, "a fault has some length")
+        check_choice("fault.kind", self.kind, FAULT_KINDS)
+        check_range("fault.at_s", self.at_s, 0, 1e6, "count seconds from the first sample")
+        check_range("fault.length_s", self.length_s, 1e-3, 3600, "a fault has some length")
 
     @property
     def end_s(self) -> float:
@@ -175,8 +175,8 @@ class SimulatorConfig:
 
     def __post_init__(self) -> None:
         self._check_numbers()
-        _check_choice("simulator.line_hz", self.line_hz, (0, 50, 60))
-        _check_choice("simulator.task", self.task, tuple(TASK_CLASSES))
+        check_choice("simulator.line_hz", self.line_hz, (0, 50, 60))
+        check_choice("simulator.task", self.task, tuple(TASK_CLASSES))
         self._check_classes()
         if self.cued and self.task not in CUED_TASKS:
             raise ConfigError(
@@ -206,22 +206,22 @@ class SimulatorConfig:
 
     def _check_numbers(self) -> None:
         """Refuse numbers out of range."""
-        _check_range("simulator.rate_hz", self.rate_hz, 100, 30_000, "rhythms need 100 Hz")
+        check_range("simulator.rate_hz", self.rate_hz, 100, 30_000, "rhythms need 100 Hz")
         if not isinstance(self.seed, int):
             raise ConfigError(f"simulator.seed must be a whole number, got {self.seed!r}: try 0.")
-        _check_range("simulator.seed", self.seed, 0, 2**63 - 1, "take a smaller one")
-        _check_range("simulator.person", self.person, -1, 2**63 - 1, "-1 takes the seed")
-        _check_range("simulator.duration_s", self.duration_s, 0, 1e6, "0 never ends")
-        _check_range("simulator.chunk_s", self.chunk_s, 0, 1, "0 delivers sample by sample")
-        _check_range("simulator.snr", self.snr, 0, 100, "1 is the usual difficulty")
-        _check_range("simulator.blinks_per_min", self.blinks_per_min, 0, 60, "10 is usual")
-        _check_range("simulator.drift_uv", self.drift_uv, 0, 10_000, "20 is usual")
-        _check_range("simulator.learning_rate", self.learning_rate, 0, 1, "0 never learns")
-        _check_range("simulator.reaction_s", self.reaction_s, 0.15, 5, "people take 0.25 s")
+        check_range("simulator.seed", self.seed, 0, 2**63 - 1, "take a smaller one")
+        check_range("simulator.person", self.person, -1, 2**63 - 1, "-1 takes the seed")
+        check_range("simulator.duration_s", self.duration_s, 0, 1e6, "0 never ends")
+        check_range("simulator.chunk_s", self.chunk_s, 0, 1, "0 delivers sample by sample")
+        check_range("simulator.snr", self.snr, 0, 100, "1 is the usual difficulty")
+        check_range("simulator.blinks_per_min", self.blinks_per_min, 0, 60, "10 is usual")
+        check_range("simulator.drift_uv", self.drift_uv, 0, 10_000, "20 is usual")
+        check_range("simulator.learning_rate", self.learning_rate, 0, 1, "0 never learns")
+        check_range("simulator.reaction_s", self.reaction_s, 0.15, 5, "people take 0.25 s")
         low, high = self.skill_bounds
-        _check_range("simulator.skill_bounds", high, 0, 1, "skill is a share")
-        _check_range("simulator.skill_bounds", low, 0, high, "the lower bound comes first")
-        _check_range("simulator.skill", self.skill, low, high, "start within skill_bounds")
+        check_range("simulator.skill_bounds", high, 0, 1, "skill is a share")
+        check_range("simulator.skill_bounds", low, 0, high, "the lower bound comes first")
+        check_range("simulator.skill", self.skill, low, high, "start within skill_bounds")
 
     def _check_classes(self) -> None:
         """Refuse classes that the task does not have."""

@@ -33,7 +33,7 @@ class TcpLink:
         self._where = f"{host}:{port}"
         try:
             self._socket = socket.create_connection((host, port), wait_s)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what can be no name of a host
             raise SourceUnavailable(
                 f"Nothing answers at {self._where} ({error}): start the device's server, or "
                 f"correct source.host and source.port."

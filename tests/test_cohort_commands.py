@@ -74,7 +74,8 @@ def test_a_folder_is_replayed_once_and_a_page_is_left(folder, tmp_path, here):
     plain = call(*arguments)
     assert "2 in the cohort: 1 done, 1 failed; 0 computed now, 2 reused." in plain.stdout
     names = {path.name for path in tmp_path.iterdir()}
-    assert {"results.parquet", "timings.parquet", "summary.md", "summary.json"} <= names
+    assert {"results.parquet", "timings.parquet"} <= names
+    assert {"summary.html", "summary.md", "summary.json"} <= names
 
 
 def test_a_study_is_a_cohort_too(tmp_path, here, monkeypatch):

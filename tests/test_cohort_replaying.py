@@ -96,10 +96,14 @@ def test_the_recipe_knows_models_by_hash_and_not_by_path(folder):
     assert recipe.readers[".edf"] == "mne"
 
 
-def test_what_was_fitted_on_is_marked_where_a_table_beside_it_gave_the_markers(folder, tmp_path):
+@pytest.mark.parametrize("bids", [True, False], ids=["dataset", "other folder"])
+def test_what_was_fitted_on_is_marked_where_a_table_beside_it_gave_the_markers(
+    folder, tmp_path, bids
+):
     data = tmp_path / "dataset"
     (data / "sub-1" / "eeg").mkdir(parents=True)
-    (data / "dataset_description.json").write_text("{}")
+    if bids:
+        (data / "dataset_description.json").write_text("{}")
     none = {"ev_sample": np.array([], int), "ev_label": np.array([], str)}
     path = write_npz(data / "sub-1" / "eeg" / "sub-1_task-mi_eeg.npz", seconds=20.0, **none)
     table = path.with_name("sub-1_task-mi_events.tsv")

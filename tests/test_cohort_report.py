@@ -8,6 +8,7 @@ from diverloop.cohort.engine import Ran
 from diverloop.cohort_report import (
     counts_sentence,
     failure_groups,
+    html_of,
     markdown_of,
     score_sentence,
     summary_of,
@@ -92,3 +93,18 @@ def test_the_page_holds_counts_scores_and_failures(tmp_path):
     for words in ("not a medical device", "| 1 | 1 | 10 | 0.800 |", "It is bad.", "- 1: No cue."):
         assert words in page
     assert (tmp_path / "summary.json").stat().st_size > 100
+
+
+def test_the_page_for_a_browser_says_the_same_and_takes_no_name_for_markup(tmp_path):
+    rows = [row("a", "<b>1"), failed("<script>.npz", "It is bad & sad."), row("c", unscored="No.")]
+    summary = summary_of(RAN, rows, "replay")
+    write_summary(summary, tmp_path)
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert page == html_of(summary)
+    for words in (
+        "not a medical device", counts_sentence(summary), "0.800", "&lt;b&gt;1",
+        "It is bad &amp; sad.", "&lt;script&gt;.npz", "No.",
+    ):  # fmt: skip
+        assert words in page
+    assert "<script" not in page
+    assert "http" not in page

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from diverloop.cohort.finding import find_recordings
 from diverloop.corpus_building import build_corpus
 from diverloop.corpus_folder import FolderTerms, bids_sources, is_bids
 from diverloop.runtime.errors import ConfigError, RecordingError
@@ -105,6 +106,13 @@ def test_what_the_folder_leaves_open_has_to_be_said(folder, tmp_path):
     (folder / "dataset_description.json").write_text(json.dumps({"Name": "x"}))
     with pytest.raises(ConfigError, match="names no License"):
         bids_sources(folder, FolderTerms())
+
+
+def test_a_cohort_finds_the_same_recordings_and_nothing_hidden_is_among_them(folder):
+    signal(folder / "sub-01/eeg/._sub-01_task-rest_run-1_eeg.npz")  # as macOS leaves them
+    sources = bids_sources(folder, FolderTerms())
+    assert list(sources) == [item.name for item in find_recordings(folder, (".npz",))]
+    assert len(sources) == 3
 
 
 def test_all_channels_bad_is_told(folder):

@@ -90,8 +90,13 @@ def test_a_constant_delay_is_saved_for_sessions(folder, tmp_path):
 
 def test_what_a_constant_cannot_correct_is_not_saved(folder, tmp_path):
     file = tmp_path / "amp.toml"
-    error = refused("timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file)
-    assert "Nothing was saved, because a constant cannot correct this (jitter" in error["message"]
+    arguments = ("timing", "analyse", folder / "shaky.npz", "--channel", "AUX", "--save", file)
+    machine, person = call(*arguments, "--json"), call(*arguments)
+    words = "Nothing was saved, because a constant cannot correct this (jitter"
+    assert words in strict(machine.stdout)["message"]
+    assert words in flat(person.stderr)
+    assert "Good enough?" in person.stdout  # what was measured is told all the same
+    assert (machine.exit_code, person.exit_code) == (2, 2)
     assert not file.exists()
 
 

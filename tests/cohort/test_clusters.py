@@ -113,6 +113,17 @@ def test_jobs_of_a_stand_in_for_slurm_do_the_work_and_are_cancelled_at_the_end(
     gc.collect()
 
 
+def test_what_slurm_cannot_be_asked_for_is_told_in_one_sentence(monkeypatch):
+    slurm = pytest.importorskip("dask_jobqueue.slurm")
+
+    def refuse(memory: str, **others: object) -> None:
+        raise ValueError(f"Could not interpret {memory!r} as a byte unit")
+
+    monkeypatch.setattr(slurm, "SLURMCluster", refuse)
+    with pytest.raises(ConfigError, match=r"'lots' as a byte unit.*correct what --slurm says"):
+        slurm_cluster(SlurmConfig(memory="lots"))
+
+
 def test_a_scheduler_that_does_not_answer_is_told_in_one_sentence(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr(clusters, "_CONNECT_S", 0.3)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from diverloop.cohort import engine
 from diverloop.cohort.clusters import DEATHS, ClusterConfig, open_client
 from diverloop.cohort.engine import needed_bytes, run_cohort
 from diverloop.cohort.finding import find_recordings
@@ -119,6 +121,12 @@ def test_a_recording_that_nobody_may_read_is_told_and_the_others_go_on(client, c
     rows = {row["name"]: row for row in rows_of(done, work, tmp_path / "out")}
     assert "cannot be read here" in rows["b.npz"]["reason"]
     assert rows["c.npz"]["state"] == "done"
+
+
+def test_a_task_that_the_scheduler_gave_up_is_told_and_ends_nothing():
+    result, error = engine._ended(SimpleNamespace(status="cancelled"))
+    assert result is None
+    assert engine._reason(error, 0) == "The scheduler gave it up: run again."
 
 
 def test_an_item_that_needs_more_than_all_have_still_gets_its_turn(client, cohort, tmp_path):

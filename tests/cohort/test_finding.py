@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,27 @@ def test_events_of_a_subject_are_named_without_the_folder_of_the_dataset(dataset
     assert told == ["sub-01_ses-a_task-mi_run-1_events.tsv"]
 
 
+def test_a_recording_whose_content_was_not_fetched_is_an_item_like_others(dataset):
+    for suffix in ("edf", "vhdr"):
+        gone = dataset / "sub-01" / "ses-a" / "eeg" / f"sub-01_task-rest_eeg.{suffix}"
+        gone.symlink_to(dataset / ".git" / "annex" / "nothing")
+    items = find_recordings(dataset, SUFFIXES)
+    assert [item.n_bytes > 0 for item in items] == [True, False, False, True]
+
+
+def test_a_folder_that_cannot_be_read_is_told_instead_of_passed_over(dataset, monkeypatch):
+    real = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "sub-02":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(RecordingError, match="sub-02 cannot be read"):
+        find_recordings(dataset, SUFFIXES)
+
+
 def test_what_cannot_be_found_is_told(tmp_path):
     with pytest.raises(RecordingError, match="no folder"):
         find_recordings(tmp_path / "nowhere", SUFFIXES)
@@ -103,5 +126,5 @@ def test_what_cannot_be_found_is_told(tmp_path):
         find_recordings(tmp_path, SUFFIXES, subject_pattern="(")
     with pytest.raises(ConfigError, match="2 groups"):
         find_recordings(tmp_path, SUFFIXES, subject_pattern="(a)(b)")
-    with pytest.raises(ConfigError, match=r"Whose a\.npz is"):
+    with pytest.raises(ConfigError, match=r"name of a\.npz does not tell its subject"):
         by_subject(find_recordings(tmp_path, SUFFIXES))

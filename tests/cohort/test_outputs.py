@@ -13,6 +13,7 @@ from diverloop.cohort.outputs import (
     path_of,
     read_output,
     read_stamps,
+    whole_folder,
     write_output,
     write_stamps,
     write_whole,
@@ -20,6 +21,30 @@ from diverloop.cohort.outputs import (
 from diverloop.runtime.errors import RecordingError
 
 KEY = "ab" * 32
+
+
+def full(target) -> None:
+    with whole_folder(target) as draft:
+        draft.mkdir()
+        (target.parent / "file" / "inside").touch()
+
+
+def test_a_folder_is_whole_or_absent_and_the_first_of_two_that_are_equal_stays(tmp_path):
+    target = tmp_path / "models" / "ab.bundle"
+    with whole_folder(target) as draft:
+        draft.mkdir(parents=True)
+        assert draft.suffix == ".bundle"
+        (draft / "card").write_text("first")
+        assert not target.exists()
+    with whole_folder(target) as late:  # of another worker, to whom the same work was given
+        late.mkdir()
+        (late / "card").write_text("second")
+    assert (target / "card").read_text() == "first"
+    (target.parent / "file").touch()
+    with pytest.raises(RecordingError, match="cannot be kept"):
+        full(target)
+    (target.parent / "file").unlink()
+    assert [path.name for path in target.parent.iterdir()] == ["ab.bundle"]
 
 
 def test_an_output_is_read_as_it_was_written_but_for_nan(tmp_path):

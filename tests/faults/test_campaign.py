@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from diverloop.faults.checks import QUESTIONS, Finding, Result, judge, sentence_fault
+from diverloop.faults.lsl import Watched
 from diverloop.faults.matrix import ROWS, Row
 from diverloop.faults.report import matrix_markdown, to_json, to_markdown, write_report
 from diverloop.faults.rig import Outcome, Rig
 from diverloop.faults.trials import Stage, chosen, own_home
+from diverloop.hardware.faulty_link import FaultyLink
+from diverloop.hardware.simulator import SimulatorConfig
+from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Event, EventKind
 
@@ -60,6 +64,12 @@ def test_rows_are_chosen_by_name_or_group_and_a_wrong_name_is_answered_with_the_
     assert len(chosen([], short=False)) == len(ROWS)
     with pytest.raises(ConfigError, match="Did you mean 'jitter'"):
         chosen(["jiter"], short=False)
+
+
+def test_a_stream_that_never_came_has_delivered_nothing():
+    clock = VirtualClock()
+    silent = Watched(FaultyLink(SimulatorConfig(montage="eeg8", duration_s=1.0), (), clock), clock)
+    assert silent.delivered.shape == (0, 0)
 
 
 # --- the judge itself: what is wrong must be seen -------------------------------------------------

@@ -368,8 +368,9 @@ def test_a_header_that_cannot_be_used_says_what_to_do():
     twice = Header(n_channels=2, rate_hz=1.0, chunks=(names_chunk(("C3", "C3")),))
     assert "'C3' more than once" in refused(twice)
     assert "does not have; it has C3, C4" in refused(HEADER, misc=("STATUS",))
-    zero = Header(n_channels=1, rate_hz=1.0, chunks=(resolutions_chunk((0.0,)),))
-    assert "resolutions = false" in refused(zero)
+    for useless in (0.0, 1e-300, 1e300, float("nan")):
+        header = Header(n_channels=1, rate_hz=1.0, chunks=(resolutions_chunk((useless,)),))
+        assert "resolutions = false" in refused(header)
 
 
 def test_units_resolutions_names_and_kinds_come_from_header_and_settings():

@@ -24,6 +24,7 @@ from diverloop.hardware.fieldtrip_wire import (
     unpack_header,
     unpack_rows,
 )
+from diverloop.hardware.resting import NOT_OPEN
 from diverloop.hardware.tcp_link import TcpLink
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.conformance import check_sink
@@ -136,14 +137,14 @@ def test_clients_may_read_and_nothing_else(client):
     assert unpack_header(client.ask(Code.GET_HDR)[1]).names == LABELS
 
 
-def test_closing_twice_and_acting_when_closed_is_harmless():
+def test_closing_twice_is_harmless_and_what_is_asked_for_when_closed_was_not_done():
     sink, command = FieldTripSink(FieldTripSinkConfig(port=0)), Command(label="left")
     sink.close()
-    assert sink.act(decision("left"), command) is command
+    assert sink.act(decision("left"), command) == command.at_rest(NOT_OPEN)
     sink.open(SPEC, CLASSES)
     sink.close()
     sink.close()
-    assert sink.act(decision("left"), command) is command
+    assert sink.act(decision("left"), command) == command.at_rest(NOT_OPEN)
 
 
 def test_it_is_a_sink_that_acts_outside():

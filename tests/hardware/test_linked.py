@@ -197,6 +197,18 @@ def test_a_device_that_comes_back_as_another_is_refused_once_and_waited_for(open
     assert len([text for text in texts if said in text]) == 1
 
 
+def test_a_driver_that_breaks_down_is_told_and_connected_again(opened):
+    client = ScriptedClient(spec(), RuntimeError("no handle"), spec())
+    source = opened(client)
+    client.says.put(RuntimeError("-7 in\nthe library."))
+    chunks = read_until(source, EventKind.SOURCE_BACK)
+    assert [event.text for chunk in chunks for event in chunk.events] == [
+        "The device's driver raised RuntimeError (-7 in the library). Connecting again.",
+        "The device's driver raised RuntimeError (no handle).",
+        "The device 'made' is back.",
+    ]
+
+
 def test_a_loop_that_sleeps_too_long_loses_the_oldest_samples_and_sees_the_gap(opened):
     client = ScriptedClient()
     source = opened(client, buffer_s=1.0)
@@ -228,6 +240,10 @@ def test_a_device_that_never_comes_and_one_that_cannot_be_used_are_refused():
         _ = missing.spec
     with pytest.raises(SourceUnavailable):
         missing.open()
+    broken = LinkedSource(ScriptedClient(RuntimeError()), LinkConfig(), MonotonicClock())
+    with pytest.raises(SourceUnavailable, match=r"raised RuntimeError \(no reason given\)"):
+        broken.open()
+    broken.close()
     wrong = LinkedSource(ScriptedClient(SchemaMismatch("bad")), LinkConfig(), MonotonicClock())
     with pytest.raises(SchemaMismatch, match="bad"):
         wrong.open()

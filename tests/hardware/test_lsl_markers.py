@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -146,8 +147,12 @@ def test_annotations_in_numbers_are_labelled_by_their_channels(signal, timeline)
 
 def test_annotations_that_name_no_channel_are_refused(signal):
     sent = Annotations()
+    before = set(threading.enumerate())
     with pytest.raises(SchemaMismatch, match=f"'{sent.name}' holds numbers and does not name its"):
-        LslMarkers.beside(signal, sent.name, 5.0)
+        LslMarkers(find_one({"name": sent.name}, 5.0), same_clock=False)
+    # Nobody measures the clock of what was refused.
+    assert "lsl-clock" not in {one.name for one in set(threading.enumerate()) - before}
+    at_last(lambda: not sent.outlet.have_consumers(), tries=10_000_000)
 
 
 def test_what_has_come_is_taken_in_order_and_64_at_a_time(signal, timeline):

@@ -87,10 +87,9 @@ def test_a_machine_without_an_lsl_program_says_so(network):
     assert "Start the sender" in peer.advice
 
 
-def test_a_name_that_nobody_knows_is_said_to_be_one(network):
-    assert (
-        "nobody here knows" in said(("no-such-host.invalid",))["machine no-such-host.invalid"].got
-    )
+@pytest.mark.parametrize("name", ["no-such-host.invalid", "room..3"])
+def test_a_name_that_nobody_knows_is_said_to_be_one(network, name):
+    assert "nobody here knows" in said((name,))[f"machine {name}"].got
 
 
 def test_a_machine_that_is_off_or_behind_a_firewall_is_told_from_one_without_a_way():

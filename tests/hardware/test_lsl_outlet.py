@@ -10,6 +10,7 @@ import pylsl
 import pytest
 
 from diverloop.hardware.lsl_outlet import FIXED, VELOCITY, LslSink, LslSinkConfig
+from diverloop.hardware.resting import NOT_OPEN
 from diverloop.runtime.conformance import check_sink
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.messages import Channel, Command, Decision, StreamSpec
@@ -160,14 +161,14 @@ def test_closing_sends_a_last_neutral_that_arrives():
     assert listener.words[-1] == "neutral"
 
 
-def test_closing_twice_and_acting_when_closed_is_harmless():
+def test_closing_twice_is_harmless_and_what_is_asked_for_when_closed_was_not_done():
     sink, command = LslSink(LslSinkConfig(name=unique())), Command(label="left")
     sink.close()
-    assert sink.act(decision("left"), command) is command
+    assert sink.act(decision("left"), command) == command.at_rest(NOT_OPEN)
     sink.open(SPEC, CLASSES)
     sink.close()
     sink.close()
-    assert sink.act(decision("left"), command) is command
+    assert sink.act(decision("left"), command) == command.at_rest(NOT_OPEN)
 
 
 def test_it_is_a_sink():

@@ -43,6 +43,17 @@ def test_electrodes_without_a_place_are_named_and_left_out(table):
     assert found.without == ("REF",)
 
 
+def test_of_several_coordinate_systems_the_same_one_counts_each_time(table, tmp_path):
+    path = table(f"{HEAD}A1\t1\t2\t3\t5\n", unit=None)
+    units = {"MEGCoordinateUnits": "m", "iEEGCoordinateUnits": "cm", "EEGCoordinateUnits": "mm"}
+    beside = tmp_path / "sub-01_coordsystem.json"
+    beside.write_text(json.dumps(units))
+    assert read_positions(path).places_m["A1"][0] == pytest.approx(0.001)
+    del units["EEGCoordinateUnits"]
+    beside.write_text(json.dumps(units))
+    assert read_positions(path).places_m["A1"][0] == pytest.approx(0.01)
+
+
 def test_what_the_export_writes_is_read_again(tmp_path):
     spec = StreamSpec(name="s", rate_hz=500.0, channels=montage("seeg4x10"))
     rows = electrode_rows(spec, spec.channel_names, "ieeg")

@@ -104,8 +104,9 @@ def test_a_header_that_is_none_is_refused(data, said):
         ({"rate_hz": 0.5}, SchemaMismatch, "lie between samples"),
         ({"resolutions_uv": (0.1, 0.0, 0.1)}, UnitError, "'Cz' has a resolution of 0.0"),
         ({"resolutions_uv": (np.nan, 0.1, 0.1)}, UnitError, "'Fz' has a resolution of nan"),
+        ({"resolutions_uv": (0.1, 0.1, 1e300)}, UnitError, r"'Pz' has a resolution of 1e\+300"),
     ],
-    ids=["none", "twice", "empty", "rate", "zero", "nan"],
+    ids=["none", "twice", "empty", "rate", "zero", "nan", "beyond float32"],
 )
 def test_a_setup_that_cannot_be_used_is_refused(changes, error, said):
     fields = {name: getattr(SETUP, name) for name in SETUP.__slots__} | changes

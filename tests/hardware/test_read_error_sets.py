@@ -144,6 +144,14 @@ def test_what_is_damaged_is_refused(tmp_path):
     _, mixed = two_runs(tmp_path / "Subject02_s1.mat", rates=(512, 256))
     with pytest.raises(RecordingError, match="differ"):
         read(mixed)
+    with pytest.raises(RecordingError, match="has no runs"):
+        read(monitoring(tmp_path / "Subject04_s1.mat", []))
+    _, timeless = two_runs(tmp_path / "Subject05_s1.mat", rates=(np.nan, np.nan))
+    with pytest.raises(RecordingError, match="sampling rate of nan Hz"):
+        read(timeless)
+    (tmp_path / "TrainLabels.csv").write_text(f'IdFeedBack,Prediction\n"{"x" * 200_000}",1\n')
+    with pytest.raises(RecordingError, match="no table of IdFeedBack and Prediction"):
+        read(path)
     late = monitoring(tmp_path / "Subject03_s1.mat", [(np.ones((50, 2)), [(51, 6)])])
     with pytest.raises(RecordingError, match="outside"):
         read(late)

@@ -60,6 +60,8 @@ def test_where_nobody_listens_the_message_says_what_to_do():
         port = server.getsockname()[1]
     with pytest.raises(SourceUnavailable, match=f"127.0.0.1:{port}.*source.port"):
         TcpLink("127.0.0.1", port, 1.0)
+    with pytest.raises(SourceUnavailable, match=r"amp\.\.room3:1972.*source.host"):
+        TcpLink("amp..room3", 1972, 1.0)
 
 
 def test_a_link_that_was_closed_is_told_like_one_that_broke(pair):
