@@ -306,9 +306,8 @@ class _Hand:
         if adaptation is None:
             text = "This session names no learner: it has no earlier weights, and makes no others."
             return Outcome(done=False, text=text)
-        if action is Action.ENABLE_ADAPTATION:
-            return Outcome(done=True, text=adaptation.thaw(who))
-        done, text = adaptation.roll_back(who)
+        thaws = action is Action.ENABLE_ADAPTATION
+        done, text = adaptation.thaw(who) if thaws else adaptation.roll_back(who)
         return Outcome(done=done, text=text)
 
     def _told(self, action: Action, who: str) -> Outcome:

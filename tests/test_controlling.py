@@ -231,7 +231,7 @@ class Adapts:
 
     def thaw(self, who):
         self.asked.append(("thaw", who))
-        return "Thawed."
+        return True, "Thawed."
 
     def roll_back(self, who):
         self.asked.append(("roll back", who))
