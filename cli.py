@@ -40,6 +40,7 @@ from .console import (
     plain_errors,
     print_json,
     progress_bar,
+    pseudonyms,
     score_text,
 )
 from .faults import commands as fault_commands
@@ -93,10 +94,7 @@ def run(
     from .runtime.session import read_session
 
     with plain_errors(json):
-        overrides = _overrides(settings)
-        for key, pseudonym in (("participant", participant), ("operator", operator)):
-            if pseudonym:
-                overrides[f"session.{key}"] = f"'{pseudonym}'"
+        overrides = _overrides(settings) | pseudonyms(participant, operator)
         checked = read_session(session, overrides)
         options = RunOptions(
             seconds=seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -196,9 +196,12 @@ def newest_session(root: Path = Path("recordings")) -> Path:
     AccessError
         If there is none.
     """
-    found = sorted(root.glob(f"*/{DOOR}"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    began_ns: dict[Path, int] = {}
+    for door in root.glob(f"*/{DOOR}"):
+        with suppress(OSError):  # one that ends meanwhile takes its door along
+            began_ns[door.parent] = door.stat().st_mtime_ns
+    if not began_ns:
         raise AccessError(
             f"No session that can be controlled runs in {root}: name the folder of one."
         )
-    return found[-1].parent
+    return max(began_ns, key=began_ns.__getitem__)

@@ -125,6 +125,14 @@ def test_people_arm_stop_and_reset_a_session_and_all_of_it_is_on_record(home, tm
     ]
 
 
+def test_a_session_that_ends_while_one_is_looked_for_does_not_hide_the_other(tmp_path, monkeypatch):
+    running, ended = tmp_path / "a" / DOOR, tmp_path / "b" / DOOR
+    running.parent.mkdir()
+    running.touch()
+    monkeypatch.setattr(Path, "glob", lambda root, pattern: iter((running, ended)))
+    assert newest_session(tmp_path) == running.parent
+
+
 def test_a_flood_of_stops_leaves_one_with_a_loop_that_does_not_look(home, tmp_path):
     loop = Loop()
     with opened(tmp_path / "s", loop), client(tmp_path / "s", person_key(None).key) as person:

@@ -53,6 +53,13 @@ def test_a_part_in_which_nothing_was_measured_counts_for_nothing():
     assert outcome_of(report, "neurofeedback", DOSE).probe == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize("scale", [0.0, None])
+def test_without_a_spread_at_rest_nothing_is_put_in_figures(scale):
+    parts = [{**one, "scale": scale} for one in PARTS]
+    outcome = outcome_of({"course": {**REPORT["course"], "parts": parts}}, "neurofeedback", DOSE)
+    assert (outcome.probe, outcome.fatigue) == (None, 0.0)
+
+
 def test_parts_that_were_tampered_with_are_refused():
     for broken in ({"part": "block:1"}, 3, {"part": 7}, part("baseline:x:pre", "much")):
         report = {"course": {**REPORT["course"], "parts": [broken, *PARTS]}}
