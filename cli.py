@@ -32,6 +32,7 @@ from . import (
 )
 from .console import (
     NOTICE,
+    AsJson,
     course_sentence,
     latency_table,
     out,
@@ -56,7 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 View = Annotated[bool, typer.Option("--view/--no-view", help="Live view in this terminal.")]
 Listen = Annotated[bool, typer.Option("--listen", help="A speech decoder listens from the start.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so long; 0 runs on.", min=0)]

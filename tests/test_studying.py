@@ -42,7 +42,7 @@ def test_the_report_is_plain_data_and_a_page(done):
 def test_a_recording_that_is_missing_is_told_and_the_rest_goes_on(tmp_path):
     plan = CasePlan(
         person="p", name="gone", task="ssvep", classes=("10", "12"), calibration=("no.npz",),
-        sessions=(("no.npz",),),
+        sessions=(("nor.npz",),),
     )  # fmt: skip
     lost = do(Job(config=FEW, plan=plan, root=str(tmp_path)))
     assert "no.npz" in lost.failed

@@ -47,4 +47,5 @@ class FreezeWindows:
         if not allowed:
             return why_not or "the session does not allow it now"
         since_s = now_s - self._changed_s
-        return f"the last change was {since_s:.0f} s ago" if since_s < self.config.least_gap_s else ""
+        soon = since_s < self.config.least_gap_s
+        return f"the last change was {since_s:.0f} s ago" if soon else ""

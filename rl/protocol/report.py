@@ -156,7 +156,7 @@ def _frustration(parts: Sequence[Mapping[str, Any]], dose: Dose) -> float:
 
 
 def _scale(parts: Sequence[Mapping[str, Any]]) -> float | None:
-    """Standard deviation at rest, as the first block had it; None if nothing can be divided by it."""
+    """Standard deviation at rest, as the first block had it; None if it cannot be divided by."""
     scale = next((part["scale"] for part in parts if part["part"].startswith("block:")), None)
     return float(scale) if scale and math.isfinite(scale) else None
 
@@ -175,4 +175,10 @@ def _imagery_probe(report: Mapping[str, Any]) -> float | None:
     """Kappa of a run without feedback: 0 at chance, 1 if all is right."""
     told = report.get("accuracy")
     kappa = told.get("kappa") if isinstance(told, dict) else None
-    return float(kappa) if kappa is not None and math.isfinite(kappa) else None
+    if kappa is None:
+        return None
+    if not isinstance(kappa, int | float) or not math.isfinite(kappa):
+        raise ConfigError(
+            f"The kappa of this report is no number, got {kappa!r}: name an unchanged report.json."
+        )
+    return float(kappa)

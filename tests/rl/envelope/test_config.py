@@ -13,8 +13,8 @@ from diverloop.runtime.errors import ConfigError
 @pytest.mark.parametrize(
     "setting",
     [
-        {"confidence": 1.5}, {"confidence": 0.05}, {"kl_per_update": 0.0}, {"shadow_trials": 0}, {"least_gap_s": -1.0},
-        {"temperature_factor": 0.5}, {"least_quality": float("nan")},
+        {"confidence": 1.5}, {"confidence": 0.05}, {"kl_per_update": 0.0}, {"shadow_trials": 0},
+        {"least_gap_s": -1.0}, {"temperature_factor": 0.5}, {"least_quality": float("nan")},
     ],
     ids=str,
 )  # fmt: skip

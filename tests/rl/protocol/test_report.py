@@ -78,6 +78,8 @@ def test_imagery_is_probed_by_kappa_of_a_run_without_feedback():
     report = {"course": None, "accuracy": {"kappa": 0.4}}
     assert outcome_of(report, "motor_imagery", DOSE).probe == 0.4
     assert outcome_of({"accuracy": None}, "motor_imagery", DOSE).probe is None
+    with pytest.raises(ConfigError, match="no number, got 'good': name an unchanged"):
+        outcome_of({"accuracy": {"kappa": "good"}}, "motor_imagery", DOSE)
 
 
 def test_a_file_that_is_no_report_is_refused(tmp_path):
