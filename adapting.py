@@ -164,7 +164,7 @@ def adaptive(
         clock=clock,
         adapter_of=open_adapter,
         why_not=adaptation_refusal(config, keeping, clock),
-        errors=ErrorLink(config.error_model) if config.error_model and live else None,
+        errors=_error_link(session) if live else None,
         audit=keeping.audit if keeping else None,
         post=post,
         # Last, because it may start a process, which nobody would end if anything here failed.
@@ -205,6 +205,11 @@ def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Servi
         from_s=from_s,
         reference=middle if middle in arrays else "",
     )
+
+
+def _error_link(session: SessionConfig) -> ErrorLink | None:
+    model, delay_s = session.adaptation.error_model, session.timing.offset_s
+    return ErrorLink(model, device_delay_s=delay_s) if model else None
 
 
 def _error_scores(error_model: str) -> Mapping[str, Any]:

@@ -39,10 +39,13 @@ class Detecting:
         Path of a model of the task error_potential.
     spec : StreamSpec
         The session's.
+    device_delay_s : float
+        How much later than its marker an event is in the signal, as the session measured it.
     """
 
     bundle: str
     spec: StreamSpec
+    device_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,8 @@ class ErrorLink:
     ----------
     bundle : str
         Path of its model.
+    device_delay_s : float
+        How much later than its marker an event is in the signal.
     tell : callable, optional
         Who hears of trouble.
     start : callable, optional
@@ -100,6 +105,7 @@ class ErrorLink:
         self,
         bundle: str,
         *,
+        device_delay_s: float = 0.0,
         tell: Callable[[Event], None] = lambda event: None,
         start: Starts | None = None,
     ) -> None:
@@ -109,6 +115,7 @@ class ErrorLink:
         """Why nothing is detected any more; empty if it is."""
         self.restarts = 0
         self._bundle, self._start = bundle, start or module_starter(PROCESS)
+        self._device_delay_s = device_delay_s
         self._spec: StreamSpec | None = None
         self._child: Child | None = None
         self._open: OrderedDict[int, float] = OrderedDict()
@@ -191,7 +198,9 @@ class ErrorLink:
         except OSError as error:
             self._switch_off(f"cannot be started: {error}")
             return
-        self._child.pipe.post(Detecting(bundle=self._bundle, spec=self._spec))
+        self._child.pipe.post(
+            Detecting(bundle=self._bundle, spec=self._spec, device_delay_s=self._device_delay_s)
+        )
 
     def _replace(self, wrong: str) -> None:
         assert self._child is not None

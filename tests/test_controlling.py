@@ -12,6 +12,7 @@ import pytest
 
 from diverloop.control_commands import newest_session, person_key
 from diverloop.controlling import (
+    _Hand,
     adaptation_refusal,
     check_doors,
     controlled,
@@ -208,6 +209,12 @@ def test_stimulation_is_enabled_by_a_persons_word_and_only_for_its_time():
     assert (word.who, word.role, word.second_factor) == ("dr-a", "clinician", True)
     clock.wait_until(2000)
     assert permit() is None
+
+
+def test_an_act_that_nobody_does_is_not_called_done():
+    hand = _Hand(Loop(), False, None, "made", None)
+    assert not hand.act(Action.HOLD, "p1", "").done
+    assert hand.act(Action.DISABLE_STIMULATION, "p1", "").done
 
 
 def test_a_session_without_a_link_leaves_no_door_and_makes_no_key(home, tmp_path):

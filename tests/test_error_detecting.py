@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -105,6 +106,19 @@ def test_each_selection_is_judged_by_the_signal_that_followed_it(monkeypatch):
     assert answered.keys() == {1100, 1250}
     assert answered[1100] > 0.9
     assert answered[1250] == pytest.approx(0.5)
+
+
+def test_what_followed_is_read_where_the_sessions_device_has_it(monkeypatch):
+    monkeypatch.setattr(error_detecting, "open_error_model", lambda path: model())
+    start = partial(Thread, does=serves)
+    with closing(ErrorLink("any.bundle", device_delay_s=0.5, start=start)) as link:
+        link.open(SPEC)
+        for first in range(0, 300, 10):
+            if first == 50:
+                link.show(1, 52)
+            link.feed(chunk(first, 5.0 if 102 <= first < 152 else 0.0))
+        (answered,) = heard(link)
+    assert answered.error > 0.9
 
 
 def test_what_a_detector_says_with_its_last_breath_is_still_heard():
