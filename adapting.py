@@ -22,6 +22,7 @@ from .rl.learning_here import LearningHere
 from .rl.learning_link import LearningLink
 from .rl.reward_desk import RewardDesk
 from .runtime.adaptation_figures import AdaptationFigures
+from .runtime.bundle import load_bundle
 from .runtime.catalog import find
 from .runtime.errors import ConfigError
 from .runtime.prototype_head import PrototypeHead
@@ -92,7 +93,8 @@ def check_adaptation(session: SessionConfig, model: Model, *, live: bool = True)
             "session with a person."
         )
     if config.error_model:
-        vouch(open_error_model(config.error_model).bundle, session.security, live=live)
+        vouch(load_bundle(config.error_model), session.security, live=live)
+        open_error_model(config.error_model)
     rewards = ", ".join(config.rewards) or "no reward"
     return (
         f"{config.learner}, {rewards}, each {config.trial} a trial, at most one change in "
@@ -149,24 +151,26 @@ def adaptive(
         )
     if config.error_model and not live:
         err.print("No error potentials are read in a run that is not live.", highlight=False)
-    head = head_of(model)
+    head, scores = head_of(model), _error_scores(config.error_model)
+    serving = _serving(session, model, head)
+    envelope = Envelope(head, _envelope_config(session), epoch=model.adapter.epoch)
 
     def post(figures: AdaptationFigures) -> None:
         for publisher in publishers:
             publisher.post(figures)
 
     beside = Neighbours(
-        learning=_learning(session, head, live=live),
-        rewards=RewardDesk(config, model.card.classes, _error_scores(session)),
+        rewards=RewardDesk(config, model.card.classes, scores),
         clock=clock,
         adapter_of=open_adapter,
         why_not=adaptation_refusal(config, keeping, clock),
-        errors=ErrorLink(config.error_model) if config.error_model and live else None,
+        errors=_error_link(session) if live else None,
         audit=keeping.audit if keeping else None,
         post=post,
+        # Last, because it may start a process, which nobody would end if anything here failed.
+        learning=_learning(session, head, live=live),
     )
-    envelope = Envelope(head, _envelope_config(session), epoch=model.adapter.epoch)
-    adaptation = Adaptation(config, _serving(session, model, head), envelope, beside)
+    adaptation = Adaptation(config, serving, envelope, beside)
     try:
         yield adaptation
     finally:
@@ -203,7 +207,11 @@ def _serving(session: SessionConfig, model: Model, head: PrototypeHead) -> Servi
     )
 
 
-def _error_scores(session: SessionConfig) -> Mapping[str, Any]:
-    """How good the error model was on what it had not seen."""
-    path = session.adaptation.error_model
-    return open_error_model(path).card.scores if path else {}
+def _error_link(session: SessionConfig) -> ErrorLink | None:
+    model, delay_s = session.adaptation.error_model, session.timing.offset_s
+    return ErrorLink(model, device_delay_s=delay_s) if model else None
+
+
+def _error_scores(error_model: str) -> Mapping[str, Any]:
+    """How good the error model was on what it had not seen; nothing without one."""
+    return load_bundle(error_model).card.scores if error_model else {}

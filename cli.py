@@ -32,6 +32,7 @@ from . import (
 )
 from .console import (
     NOTICE,
+    AsJson,
     course_sentence,
     latency_table,
     out,
@@ -40,6 +41,7 @@ from .console import (
     plain_errors,
     print_json,
     progress_bar,
+    pseudonyms,
     score_text,
 )
 from .faults import commands as fault_commands
@@ -55,7 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 View = Annotated[bool, typer.Option("--view/--no-view", help="Live view in this terminal.")]
 Listen = Annotated[bool, typer.Option("--listen", help="A speech decoder listens from the start.")]
 Seconds = Annotated[float, typer.Option(help="Stop after so long; 0 runs on.", min=0)]
@@ -93,10 +94,7 @@ def run(
     from .runtime.session import read_session
 
     with plain_errors(json):
-        overrides = _overrides(settings)
-        for key, pseudonym in (("participant", participant), ("operator", operator)):
-            if pseudonym:
-                overrides[f"session.{key}"] = f"'{pseudonym}'"
+        overrides = _overrides(settings) | pseudonyms(participant, operator)
         checked = read_session(session, overrides)
         options = RunOptions(
             seconds=seconds,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from json import dumps
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -24,6 +25,9 @@ NOTICE = "diverloop is investigational, not a medical device."
 out = Console()
 err = Console(stderr=True)
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+"""The option of every command that ends by itself."""
+
 _GOOD = 0.5  # score of an electrode
 
 
@@ -36,7 +40,8 @@ def plain_errors(json_wanted: bool) -> Iterator[None]:
         _tell_error(type(error).__name__, str(error), json_wanted)
         raise typer.Exit(2) from error
     except OSError as error:
-        text = f"{error.strerror or error}: {error.filename}: check the path, the disk, the rights."
+        where = "" if error.filename is None else f": {error.filename}"
+        text = f"{error.strerror or error}{where}: check the path, the disk, the rights."
         _tell_error(type(error).__name__, text, json_wanted)
         raise typer.Exit(2) from error
 
@@ -64,6 +69,23 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, str]:
         if not equals or not key:
             raise ConfigError(f"--set takes table.key=value, got {key!r}.")
     return {key: value for key, _, value in pairs}
+
+
+def pseudonyms(participant: str, operator: str) -> dict[str, str]:
+    """Who is there, as overrides of a file's table ``[session]``.
+
+    Parameters
+    ----------
+    participant, operator : str
+        As they were typed; empty leaves what the file says.
+
+    Returns
+    -------
+    overrides : dict of str to str
+        Quoted as TOML wants it: a pseudonym of digits is no number.
+    """
+    who = (("participant", participant), ("operator", operator))
+    return {f"session.{key}": dumps(name, ensure_ascii=False) for key, name in who if name}
 
 
 def restore_terminal() -> None:
@@ -211,10 +233,10 @@ def pace_sentence(report: LatencyReport, signal_s: float, wall_s: float) -> str:
 
 def course_sentence(course: Mapping[str, Any]) -> str:
     """How often each block was rewarded, in words; never the arm, which stands in the record."""
-    rates = [f"{part['reward_rate']:.0%}" for part in course["parts"] if part["reward_rate"]]
+    rates = [part["reward_rate"] for part in course["parts"] if part["reward_rate"] is not None]
     if not rates:
         return "No block was finished."
-    return f"Rewarded, block by block: {', '.join(rates)} of the time."
+    return f"Rewarded, block by block: {', '.join(f'{rate:.0%}' for rate in rates)} of the time."
 
 
 def score_text(score: dict[str, Any]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .console import err, facts_table, out, plain_errors, print_json
+from .console import AsJson, err, facts_table, out, plain_errors, print_json
 from .runtime.access import Action
 from .runtime.control_client import DOOR, SIGN_EVERY_S, ControlClient, Door, read_door
 from .runtime.control_wire import Reply
@@ -29,10 +29,9 @@ Key = Annotated[
 ]
 Code = Annotated[str, typer.Option(help="One-time code of your authenticator app.")]
 At = Annotated[str, typer.Option(help="Control address of a session on another machine.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
-class Grown(StrEnum):
+class Enabled(StrEnum):
     """What a clinician can enable for a time."""
 
     ADAPTATION = "adaptation"
@@ -64,7 +63,7 @@ def reset(
 
 
 def enable(
-    what: Grown,
+    what: Enabled,
     folder: Folder = None,
     key: Key = None,
     code: Code = "",
@@ -76,7 +75,7 @@ def enable(
 
 
 def disable(
-    what: Grown, folder: Folder = None, key: Key = None, at: At = "", json: AsJson = False
+    what: Enabled, folder: Folder = None, key: Key = None, at: At = "", json: AsJson = False
 ) -> None:
     """Allow adaptation or stimulation no more. Open to everybody who has a key."""
     _ask(Action(f"disable_{what}"), folder, key, at, json)
@@ -196,9 +195,12 @@ def newest_session(root: Path = Path("recordings")) -> Path:
     AccessError
         If there is none.
     """
-    found = sorted(root.glob(f"*/{DOOR}"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    began_ns: dict[Path, int] = {}
+    for door in root.glob(f"*/{DOOR}"):
+        with suppress(OSError):  # one that ends meanwhile takes its door along
+            began_ns[door.parent] = door.stat().st_mtime_ns
+    if not began_ns:
         raise AccessError(
             f"No session that can be controlled runs in {root}: name the folder of one."
         )
-    return found[-1].parent
+    return max(began_ns, key=began_ns.__getitem__)

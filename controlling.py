@@ -275,9 +275,11 @@ class _Hand:
                 return self._desk.take(text, who)
             case Action.ROLL_BACK | Action.DISABLE_ADAPTATION | Action.ENABLE_ADAPTATION:
                 return self._adapted(action, who)
+            case Action.ENABLE_STIMULATION | Action.DISABLE_STIMULATION:
+                # The permission itself is what counts, and the link keeps it.
+                return Outcome(done=True, text=f"It is noted: {action.replace('_', ' ')}.")
             case _:
-                said = action.replace("_", " ")
-                return Outcome(done=True, text=f"It is noted: {said}.")
+                return Outcome(done=False, text=f"Nobody here does this: {action}.")
 
     def status(self) -> Mapping[str, Fact]:
         """How the session stands."""
@@ -306,9 +308,8 @@ class _Hand:
         if adaptation is None:
             text = "This session names no learner: it has no earlier weights, and makes no others."
             return Outcome(done=False, text=text)
-        if action is Action.ENABLE_ADAPTATION:
-            return Outcome(done=True, text=adaptation.thaw(who))
-        done, text = adaptation.roll_back(who)
+        thaws = action is Action.ENABLE_ADAPTATION
+        done, text = adaptation.thaw(who) if thaws else adaptation.roll_back(who)
         return Outcome(done=done, text=text)
 
     def _told(self, action: Action, who: str) -> Outcome:

@@ -30,6 +30,7 @@ from .runtime.feedback import EvidenceFeedback, FeedbackConfig
 from .runtime.loop import Loop
 from .runtime.loop_config import LoopConfig, Stages
 from .runtime.messages import Chunk, Marker, Message, StreamSpec, Turn
+from .runtime.windows import WindowConfig
 
 _LONGEST = 1 << 28
 _MOST_OPEN = 256
@@ -146,15 +147,17 @@ def detect(pipe: Pipe) -> None:
     try:
         model = open_error_model(opening.bundle)
         model.accept(opening.spec)
+        # As the session's own windows: where its device is late, what followed is late as well.
+        window = replace(model.window, device_delay_s=opening.device_delay_s)
     except DiverloopError as error:
         pipe.post(Opened(refusal=str(error)))
         raise
     clock = MonotonicClock()
-    source = ChunksThrough(pipe, opening.spec, model.window.lock_to[0], clock)
+    source = ChunksThrough(pipe, opening.spec, window.lock_to[0], clock)
     for early in said[1:]:
         source.take_in(early)
     pipe.post(Opened())
-    _loop(pipe, source, model, clock).run()
+    _loop(pipe, source, model, window, clock).run()
 
 
 def open_error_model(path: str) -> Model:
@@ -186,7 +189,9 @@ def open_error_model(path: str) -> Model:
     return model
 
 
-def _loop(pipe: Pipe, source: ChunksThrough, model: Model, clock: MonotonicClock) -> Loop:
+def _loop(
+    pipe: Pipe, source: ChunksThrough, model: Model, window: WindowConfig, clock: MonotonicClock
+) -> Loop:
     return Loop(
         Stages(
             source=source,
@@ -196,7 +201,7 @@ def _loop(pipe: Pipe, source: ChunksThrough, model: Model, clock: MonotonicClock
             feedback=EvidenceFeedback(FeedbackConfig(memory_s=0.0)),
         ),
         clock=clock,
-        window=model.window,
+        window=window,
         config=_PATIENT,
         fanout=DirectFanOut((Answers(pipe, source),)),
     )

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .console import err, out, plain_errors, print_json
+from .console import AsJson, err, out, plain_errors, print_json
 from .runtime.access import RIGHTS, Role
 from .runtime.errors import ConfigError
 
 keys = typer.Typer(help="People, their roles, keys and one-time codes.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Name = Annotated[str, typer.Argument(help="Pseudonym, never a name.")]
 
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import NOTICE, out, plain_errors, print_json
+from .console import NOTICE, AsJson, out, plain_errors, print_json
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .rl.protocol.bounds import Dose, ProtocolBounds
     from .rl.protocol.history import History
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Rating = Annotated[float, typer.Option(help="How the person felt, 0 to 10.", min=0, max=10)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -130,8 +130,8 @@ class RunReport:
     score: Judgement | None = None
     unscored: str = ""
     grants: tuple[Grant, ...] = ()
-    path: Path | None = field(default=None)
-    kept: Path | None = field(default=None)
+    path: Path | None = None
+    kept: Path | None = None
     engine: str = ""
     notes: tuple[str, ...] = ()
     course: Mapping[str, Any] = field(default_factory=dict)
@@ -193,8 +193,8 @@ def run_session(
         scorer, publisher, watchers = _own_watchers(model, options, unclosed)
         keeping = stack.enter_context(_keeping(session, model, clock, options, unlock))
         watchers += keeping.watchers if keeping else ()
-        scorer.on_change = _to_views(publisher, keeping)
         told = _posters(publisher, keeping)
+        scorer.on_change = _to_views(told)
         adaptation = stack.enter_context(
             adaptive(session, model, clock, keeping, told, live=options.live)
         )
@@ -381,11 +381,8 @@ def _posters(
     return tuple(one for one in (view, doors.publisher if doors else None) if one)
 
 
-def _to_views(
-    view: TelemetryPublisher | None, keeping: Keeping | None
-) -> Callable[[Judgement], None]:
+def _to_views(publishers: Sequence[TelemetryPublisher]) -> Callable[[Judgement], None]:
     """Tell everybody who looks how often it was right."""
-    publishers = _posters(view, keeping)
 
     def post(report: Judgement) -> None:
         score = Score(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import NOTICE, err, out, plain_errors, print_json, progress_bar
+from .console import NOTICE, AsJson, err, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
 
@@ -45,7 +45,6 @@ Drifts = Annotated[
 ]
 Workers = Annotated[int, typer.Option(help="Processes at a time; 0 for one a core.", min=0)]
 Out = Annotated[Path, typer.Option("--out", help="Folder for table, figure and numbers.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
 @app.command()
@@ -71,6 +70,7 @@ def adaptation(
             people=people, first_seed=seed, n_trials=trials, balanced_accuracy=detector
         )
         jobs = study_jobs(config, data, cases, part, drift)
+        out_folder.mkdir(parents=True, exist_ok=True)  # before hours of work, not after them
         with progress_bar("Comparing rules of adaptation") as tell:
             done = do_all(jobs, workers=workers or os.cpu_count() or 1, tell=tell)
         report = report_of(done, config)

@@ -16,7 +16,7 @@ from .hardware.recordings import Recording, read_recording
 from .hardware.replay import ReplayConfig, ReplaySource
 from .rl.study.recorded import Asked, RecordedCase, selections
 from .runtime.collection import Collected
-from .runtime.errors import RecordingError
+from .runtime.errors import ConfigError, RecordingError
 from .runtime.prototype_head import Floats
 from .runtime.settings import build
 from .runtime.toml_file import read_toml
@@ -69,6 +69,34 @@ class CasePlan:
     one_of: int = 0
     repeats: int = 1
     few_electrodes: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.span_s) not in (0, 2):
+            raise ConfigError(
+                f"span_s of {self.name!r} must be two times, from and to, got {len(self.span_s)}: "
+                f"correct it."
+            )
+        if self.one_of < 0 or self.one_of == 1 or self.repeats < 1:
+            raise ConfigError(
+                f"{self.name!r} must select one of 2 items or more that flash once or more, got "
+                f"one_of {self.one_of} and repeats {self.repeats}: correct them."
+            )
+        self._keep_apart()
+
+    def _keep_apart(self) -> None:
+        """Nothing is judged on what its decoder was fitted on."""
+        learnt, judged = self.calibration_part, self.sessions_part
+        if not all(0 <= start < stop <= 1 for start, stop in (learnt, judged)):
+            raise ConfigError(
+                f"Parts of {self.name!r} must be shares that rise from 0 to 1, got {learnt} and "
+                f"{judged}: correct them."
+            )
+        both = set(self.calibration) & {name for names in self.sessions for name in names}
+        if both and max(learnt[0], judged[0]) < min(learnt[1], judged[1]):
+            raise ConfigError(
+                f"{self.name!r} is calibrated and judged on the same part of {sorted(both)[0]}: "
+                f"give calibration_part and sessions_part that do not overlap."
+            )
 
 
 def read_study(path: Path = STUDY) -> tuple[CasePlan, ...]:

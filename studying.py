@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +28,7 @@ DRIFTS = (
     "strategy_switch", "adversarial",
 )  # fmt: skip
 NOTICE = "Investigational, not a medical device."
+_KILLED = "A process was killed, mostly for want of memory: try again with fewer --workers."
 
 Tell = Callable[[str, int, int], None]
 
@@ -199,7 +202,10 @@ def do_all(jobs: Sequence[Job], *, workers: int, tell: Tell) -> list[Done]:
         waiting = {pool.submit(do, job): place for place, job in enumerate(jobs)}
         for future in as_completed(waiting):
             place = waiting[future]
-            found[place] = future.result()
+            try:
+                found[place] = future.result()
+            except BrokenProcessPool:
+                found[place] = Done(job=jobs[place], failed=_KILLED)
             tell(jobs[place].name, len(found), len(jobs))
     return [found[place] for place in range(len(jobs))]
 
@@ -293,5 +299,5 @@ def markdown_of(report: dict[str, Any]) -> str:
 def _trials(one: dict[str, Any]) -> str:
     if one["value"] is None:
         return "not reached"
-    high = one["high"]
-    return f"{one['value']:.0f} ({one['low']:.0f} to {'never' if high == float('inf') else high})"
+    low, high = ("never" if end == math.inf else f"{end:.0f}" for end in (one["low"], one["high"]))
+    return f"{one['value']:.0f} ({low} to {high})"

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import facts_table, out, plain_errors, print_json
+from .console import AsJson, facts_table, out, plain_errors, print_json
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .runtime.record.seal import Seal
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 trust = typer.Typer(help="Whose signatures count: list, add, remove, sign.", no_args_is_help=True)
 

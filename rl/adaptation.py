@@ -72,6 +72,7 @@ class Adaptation:
         self._maker: TrialMaker | None = None
         self._rate_hz = 0.0
         self._notes: deque[tuple[AuditKind, str, str, dict[str, Any]]] = deque(maxlen=_MOST_NOTES)
+        self._apart = ""  # why envelope and loop no longer agree on what serves
         self._kept_out = ("", -1)
         self._turned_down = ("", -_TURNED_DOWN_EVERY_S, 0)
         self._counts = dict.fromkeys(("trials", "rewards", "turned_down"), 0)
@@ -201,23 +202,26 @@ class Adaptation:
         if why := self._envelope.refused:
             self._turn_down(proposal, why, now_s)
 
-    def _offer(self, version: Version) -> None:
-        """Let a version wait for the loop; it takes over before the next window."""
+    def _offer(self, version: Version) -> bool:
+        """Let a version wait for the loop, which takes it before the next window; False if not."""
         promotion = self._promotion(version)
         try:
             adapter = self._beside.adapter_of(promotion)
         except DiverloopError as error:
             self._stop(f"its weights cannot be made: {error}")
-            return
+            return False
         self._promotions.offer(promotion, adapter)
+        self._apart = ""
         back = version.rule == ROLL_BACK
         # After a step that was shortened the learner stays where it is: the envelope follows it.
         self._beside.learning.serve(version.head, adopt=back)
         what = AuditKind.ROLLBACK if back else AuditKind.PROMOTION
         self._note(what, version.who, version.reason, self._details(version))
+        return True
 
     def _stop(self, why: str) -> None:
         """The envelope and the loop no longer agree on what serves: let nothing change."""
+        self._apart = why
         self._envelope.freeze(why)
         text = f"Adaptation is frozen: {why}"
         self._note(AuditKind.LEARNER, "adaptation", text, {})
@@ -304,7 +308,7 @@ class Adaptation:
         Returns
         -------
         done : bool
-            Whether there were any.
+            Whether there were any, and they can serve.
         text : str
             One sentence.
         """
@@ -313,7 +317,8 @@ class Adaptation:
             version = self._envelope.roll_back(now_s, who, f"{who} took the last change back.")
             if version is None:
                 return False, "The weights are those of calibration: there are no earlier ones."
-            self._offer(version)
+            if not self._offer(version):
+                return False, f"The weights of before cannot serve: {self._apart}"
         text = f"The weights {version.sha256[:8]} of before decide again, as epoch {version.epoch}."
         return True, text
 
@@ -323,11 +328,29 @@ class Adaptation:
             self._envelope.freeze(f"{who} froze it")
         return self._say("The weights stay as they are: adaptation is frozen.")
 
-    def thaw(self, who: str) -> str:
-        """Let weights change again; from any thread. Returns one sentence."""
+    def thaw(self, who: str) -> tuple[bool, str]:
+        """Let weights change again; from any thread.
+
+        Parameters
+        ----------
+        who : str
+            Pseudonym of the person.
+
+        Returns
+        -------
+        done : bool
+            Not while other weights decide than the envelope judges.
+        text : str
+            What came of it.
+        """
         with self._lock:
+            if self._apart:
+                return False, (
+                    f"Adaptation stays frozen: {self._apart} Take the last change back with "
+                    f"diverloop roll-back first, or start the session anew."
+                )
             self._envelope.thaw()
-        return self._say(f"{who} lets the weights change, within the envelope.")
+        return True, self._say(f"{who} lets the weights change, within the envelope.")
 
     def _say(self, text: str) -> str:
         self._tell(Event(kind=EventKind.LEARNER, text=text, at_ns=self._beside.clock.now_ns()))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from .pipe import Pipe
 
 _LEAVE_LIMIT_S = 2.0
+"""For how long an end is waited for; the lock of adaptation is held meanwhile."""
 
 
 class Process(Protocol):
@@ -100,6 +101,25 @@ class Child:
         """Whether it is gone."""
         return self.pipe.gone or self.process.poll() is not None
 
+    def heard(self) -> tuple[list[Any], bool]:
+        """Send what waits, and take what it has said since the last call.
+
+        Returns
+        -------
+        said : list
+            Messages, the oldest first.
+        over : bool
+            Whether it is gone and no more will come; what it said before its end is in the list.
+
+        Raises
+        ------
+        Rubbish
+            If it said what is no message.
+        """
+        over = self.ended  # asked first, or its last words would come after what is read here
+        self.pipe.push()
+        return self.pipe.take(), over
+
     def finish(self, bye: Any) -> None:
         """Say goodbye, and wait for the end, but not for long."""
         self.pipe.post(bye)
@@ -109,7 +129,8 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """Make an end of it."""
+        """Make an end of it; one that the system cannot end at once is not waited for."""
         self.pipe.close()
         self.process.kill()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_LEAVE_LIMIT_S)

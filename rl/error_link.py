@@ -24,6 +24,8 @@ PROCESS = "diverloop.error_detecting"
 _LONGEST = 1 << 16
 _MOST_OPEN = 64
 _START_S, _SILENCE_S = 60.0, 30.0
+_PAUSE_S = 2.0
+"""Without a chunk for so long the signal has paused, and nobody can read what did not come."""
 _RESTARTS = 3
 
 
@@ -37,10 +39,13 @@ class Detecting:
         Path of a model of the task error_potential.
     spec : StreamSpec
         The session's.
+    device_delay_s : float
+        How much later than its marker an event is in the signal, as the session measured it.
     """
 
     bundle: str
     spec: StreamSpec
+    device_delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class ErrorLink:
     ----------
     bundle : str
         Path of its model.
+    device_delay_s : float
+        How much later than its marker an event is in the signal.
     tell : callable, optional
         Who hears of trouble.
     start : callable, optional
@@ -98,6 +105,7 @@ class ErrorLink:
         self,
         bundle: str,
         *,
+        device_delay_s: float = 0.0,
         tell: Callable[[Event], None] = lambda event: None,
         start: Starts | None = None,
     ) -> None:
@@ -107,9 +115,11 @@ class ErrorLink:
         """Why nothing is detected any more; empty if it is."""
         self.restarts = 0
         self._bundle, self._start = bundle, start or module_starter(PROCESS)
+        self._device_delay_s = device_delay_s
         self._spec: StreamSpec | None = None
         self._child: Child | None = None
         self._open: OrderedDict[int, float] = OrderedDict()
+        self._fed_s = self._could_answer_s = 0.0
 
     def open(self, spec: StreamSpec) -> None:
         """Start it for a stream."""
@@ -118,6 +128,11 @@ class ErrorLink:
 
     def feed(self, chunk: Chunk) -> None:
         """Hand a chunk on."""
+        if chunk.samples.shape[1]:
+            now_s = time.monotonic()
+            if now_s - self._fed_s > _PAUSE_S:
+                self._could_answer_s = now_s
+            self._fed_s = now_s
         if self._child is not None:
             plain = replace(chunk, received=(), beside=(), events=(), markers=())
             self._child.pipe.post(plain)
@@ -134,10 +149,9 @@ class ErrorLink:
         child = self._child
         if child is None:
             return ()
-        over = child.ended  # asked first: what it said before its end is still read
         try:
-            child.pipe.push()
-            answers = [found for said in child.pipe.take() if (found := self._heard(child, said))]
+            told, over = child.heard()
+            answers = [found for said in told if (found := self._heard(child, said))]
         except DiverloopError as error:
             self._replace(f"said {error}")
             return ()
@@ -158,6 +172,8 @@ class ErrorLink:
             if said.refusal:
                 raise Rubbish(f"that it cannot begin: {said.refusal[:LONGEST_RULE]}")
             child.ready = True
+            # What it was shown while it began is new to it.
+            self._could_answer_s = time.monotonic()
             return None
         if not isinstance(said, Judged) or self._open.pop(said.trial, None) is None:
             raise Rubbish("something out of turn")
@@ -168,11 +184,11 @@ class ErrorLink:
         return said
 
     def _late(self, child: Child) -> bool:
-        now_s = time.monotonic()
+        """Whether it owes an answer for too long, counted while it is ready and signal comes."""
         if not child.ready:
-            return now_s - child.began_s > _START_S
-        oldest = next(iter(self._open.values()), now_s)
-        return now_s - max(oldest, child.began_s) > _SILENCE_S
+            return time.monotonic() - child.began_s > _START_S
+        oldest_s = next(iter(self._open.values()), self._fed_s)
+        return self._fed_s - max(oldest_s, self._could_answer_s) > _SILENCE_S
 
     def _begin(self) -> None:
         assert self._spec is not None
@@ -182,7 +198,9 @@ class ErrorLink:
         except OSError as error:
             self._switch_off(f"cannot be started: {error}")
             return
-        self._child.pipe.post(Detecting(bundle=self._bundle, spec=self._spec))
+        self._child.pipe.post(
+            Detecting(bundle=self._bundle, spec=self._spec, device_delay_s=self._device_delay_s)
+        )
 
     def _replace(self, wrong: str) -> None:
         assert self._child is not None

@@ -19,17 +19,13 @@ _MOST_NUMBERS = 4096
 
 
 class LearningHere:
-    """What `LearningLink` offers, at once.
+    """What adaptation asks of a learner, done at once.
 
     Parameters
     ----------
     learner : Learner
         What learns.
     """
-
-    off = ""
-    ready = True
-    dropped = restarts = behind = 0
 
     def __init__(self, learner: Learner) -> None:
         self.tell: Callable[[Event], None] = lambda event: None

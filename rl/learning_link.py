@@ -188,10 +188,8 @@ class LearningLink:
         child = self._child
         if child is None:
             return
-        over = child.ended  # asked first: what it said before its end is still read
         try:
-            child.pipe.push()
-            answers = child.pipe.take()
+            answers, over = child.heard()
             if len(answers) > self._config.most_per_look:
                 raise Rubbish(f"{len(answers)} answers at once, which is a flood")
             for answer in answers:

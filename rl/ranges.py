@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
 
 from ..runtime.errors import ConfigError
+
+_Config = TypeVar("_Config")
 
 
 def require(config: Any, **ranges: tuple[float, float]) -> None:
@@ -29,3 +33,31 @@ def require(config: Any, **ranges: tuple[float, float]) -> None:
             raise ConfigError(
                 f"{name} must be from {low:g} to {high:g}, got {value}: choose a value in between."
             )
+
+
+def changed(config: _Config, settings: Mapping[str, Any], whose: str) -> _Config:
+    """The same settings with some of them replaced.
+
+    Parameters
+    ----------
+    config : dataclass
+        Before.
+    settings : mapping
+        By the names of its fields.
+    whose : str
+        Begins the sentence if one is not known: ``"A person"``.
+
+    Returns
+    -------
+    config : dataclass
+        Valid.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or a value does not fit.
+    """
+    known = [item.name for item in fields(config)]  # type: ignore[arg-type]
+    if unknown := sorted(set(settings) - set(known)):
+        raise ConfigError(f"{whose} has no {unknown[0]!r}; known are {', '.join(known)}.")
+    return replace(config, **settings) if settings else config  # type: ignore[type-var]

@@ -101,11 +101,6 @@ class TrialMaker:
         self._cue: Marker | None = None
         self._last = -1
 
-    @property
-    def waiting(self) -> int:
-        """Windows whose trial is not over."""
-        return len(self._waiting)
-
     def mark(self, marker: Marker, at_s: float) -> Made | None:
         """Take a marker of the task; with cues, the next one ends a trial.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from diverloop import adapting
 from diverloop.adapting import check_adaptation, head_of
 from diverloop.assembly import open_model
 from diverloop.proving import verify
@@ -14,6 +15,7 @@ from diverloop.rl import learning_process
 from diverloop.running import RunOptions, run_session
 from diverloop.runtime import catalog
 from diverloop.runtime.adaptation_config import AdaptationConfig
+from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.errors import BundleError, ConfigError
 from diverloop.runtime.record.audit import AuditKind, read_audit
 
@@ -73,6 +75,30 @@ def test_what_adapts_is_said_in_one_sentence():
 def test_what_cannot_be_is_refused_before_anything_runs(config, error, what):
     with pytest.raises(error, match=what):
         check_adaptation(session(**config), open_model(adaptive()))
+
+
+def test_an_error_model_that_nobody_vouches_for_is_not_even_opened(monkeypatch):
+    asked = session(rewards=("error potential",), error_model="x.bundle", trial="selection")
+    monkeypatch.setattr(adapting, "load_bundle", lambda path: adaptive())
+    monkeypatch.setattr(adapting, "open_error_model", lambda path: pytest.fail("opened"))
+
+    def refuse(bundle, security, live):
+        raise BundleError("Nobody vouches for it.")
+
+    monkeypatch.setattr(adapting, "vouch", refuse)
+    with pytest.raises(BundleError, match="Nobody vouches"):
+        check_adaptation(asked, open_model(adaptive()))
+
+
+def test_no_learner_is_started_if_anything_beside_it_fails(monkeypatch):
+    def fail(session, model, head):
+        raise ConfigError("There is no such task.")
+
+    monkeypatch.setattr(adapting, "_serving", fail)
+    monkeypatch.setattr(adapting, "LearningLink", lambda *args: pytest.fail("started"))
+    made = adapting.adaptive(session(), open_model(adaptive()), MonotonicClock(), None, live=True)
+    with pytest.raises(ConfigError, match="no such task"), made:
+        pass
 
 
 def test_without_a_control_link_no_clinician_could_allow_it():

@@ -16,6 +16,7 @@ from diverloop import __version__, cli, demo
 from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.doctor import Finding
+from diverloop.runtime.errors import ConfigError
 
 from .test_assembly import fitted, saved, write_npz
 
@@ -172,6 +173,19 @@ def test_run_prints_its_latencies_and_nothing_of_a_decision_that_was_not_made(fo
     assert "0 windows due" in text
     assert "First decision" not in text
     assert "Recorded:" in text
+
+
+@pytest.mark.parametrize("pseudonym", ["007", "P'1", 'the "first"', "박-3"])
+def test_a_pseudonym_is_taken_as_it_was_typed(folder, monkeypatch, pseudonym):
+    seen = []
+
+    def run_session(session, options):
+        seen.append(session.participant)
+        raise ConfigError("That is all.")
+
+    monkeypatch.setattr(cli, "run_session", run_session)
+    assert call("run", folder / "session.toml", "--participant", pseudonym).exit_code == 2
+    assert seen == [pseudonym]
 
 
 def test_a_value_of_a_session_can_be_replaced(folder):

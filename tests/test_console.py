@@ -49,6 +49,21 @@ def test_an_error_of_the_file_system_names_the_file(capsys, tmp_path):
     assert str(tmp_path / "gone" / "file") in told["message"]
 
 
+def test_an_error_of_the_system_that_is_about_no_file_names_none(capsys):
+    with pytest.raises(typer.Exit), console.plain_errors(json_wanted=True):
+        raise OSError(98, "Address already in use")
+    told = json.loads(capsys.readouterr().out)
+    assert told["message"].startswith("Address already in use: check")
+
+
+def test_a_block_without_any_reward_is_told_like_the_others():
+    parts = [{"reward_rate": rate} for rate in (None, 0.0, 0.55, None)]
+    assert console.course_sentence({"parts": parts}) == (
+        "Rewarded, block by block: 0%, 55% of the time."
+    )
+    assert console.course_sentence({"parts": parts[:1]}) == "No block was finished."
+
+
 def test_an_error_nobody_thought_of_is_not_hidden():
     with pytest.raises(ZeroDivisionError), console.plain_errors(json_wanted=True):
         _ = 1 / 0

@@ -12,6 +12,7 @@ import pytest
 
 from diverloop.control_commands import newest_session, person_key
 from diverloop.controlling import (
+    _Hand,
     adaptation_refusal,
     check_doors,
     controlled,
@@ -125,6 +126,14 @@ def test_people_arm_stop_and_reset_a_session_and_all_of_it_is_on_record(home, tm
     ]
 
 
+def test_a_session_that_ends_while_one_is_looked_for_does_not_hide_the_other(tmp_path, monkeypatch):
+    running, ended = tmp_path / "a" / DOOR, tmp_path / "b" / DOOR
+    running.parent.mkdir()
+    running.touch()
+    monkeypatch.setattr(Path, "glob", lambda root, pattern: iter((running, ended)))
+    assert newest_session(tmp_path) == running.parent
+
+
 def test_a_flood_of_stops_leaves_one_with_a_loop_that_does_not_look(home, tmp_path):
     loop = Loop()
     with opened(tmp_path / "s", loop), client(tmp_path / "s", person_key(None).key) as person:
@@ -202,6 +211,12 @@ def test_stimulation_is_enabled_by_a_persons_word_and_only_for_its_time():
     assert permit() is None
 
 
+def test_an_act_that_nobody_does_is_not_called_done():
+    hand = _Hand(Loop(), False, None, "made", None)
+    assert not hand.act(Action.HOLD, "p1", "").done
+    assert hand.act(Action.DISABLE_STIMULATION, "p1", "").done
+
+
 def test_a_session_without_a_link_leaves_no_door_and_makes_no_key(home, tmp_path):
     with opened(tmp_path / "s", Loop(), enabled=False) as server:
         assert server is None
@@ -231,7 +246,7 @@ class Adapts:
 
     def thaw(self, who):
         self.asked.append(("thaw", who))
-        return "Thawed."
+        return True, "Thawed."
 
     def roll_back(self, who):
         self.asked.append(("roll back", who))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from contextlib import closing
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from diverloop import error_detecting
 from diverloop.adapters.error_potential import RIGHT, WRONG
 from diverloop.error_detecting import detect, open_error_model
+from diverloop.rl import child, error_link
 from diverloop.rl.error_link import WORDS, ErrorLink, Judged
 from diverloop.rl.learning_words import Opened
 from diverloop.rl.pipe import Pipe
@@ -105,6 +108,19 @@ def test_each_selection_is_judged_by_the_signal_that_followed_it(monkeypatch):
     assert answered[1250] == pytest.approx(0.5)
 
 
+def test_what_followed_is_read_where_the_sessions_device_has_it(monkeypatch):
+    monkeypatch.setattr(error_detecting, "open_error_model", lambda path: model())
+    start = partial(Thread, does=serves)
+    with closing(ErrorLink("any.bundle", device_delay_s=0.5, start=start)) as link:
+        link.open(SPEC)
+        for first in range(0, 300, 10):
+            if first == 50:
+                link.show(1, 52)
+            link.feed(chunk(first, 5.0 if 102 <= first < 152 else 0.0))
+        (answered,) = heard(link)
+    assert answered.error > 0.9
+
+
 def test_what_a_detector_says_with_its_last_breath_is_still_heard():
     told: list[str] = []
     link = ErrorLink(
@@ -157,6 +173,64 @@ def test_a_detector_that_says_nonsense_is_replaced_and_then_left(said, what):
                 assert time.monotonic() < deadline_s
         assert link.off
     assert what in told[0]
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Lets time pass for the link and its child alone."""
+    passed_s = [0.0]
+    clock = SimpleNamespace(
+        monotonic=lambda: time.monotonic() + passed_s[0], monotonic_ns=time.monotonic_ns
+    )
+    for module in (child, error_link):
+        monkeypatch.setattr(module, "time", clock)
+    return lambda seconds: passed_s.append(passed_s.pop() + seconds)
+
+
+def until_ready(link):
+    deadline_s = time.monotonic() + LIMIT_S
+    while not link._child.ready:
+        link.judged()
+        assert time.monotonic() < deadline_s
+
+
+def test_what_was_shown_while_a_detector_began_is_new_to_it_when_it_is_there(later):
+    may_begin, told = threading.Event(), []
+
+    def begins_late(link):
+        may_begin.wait(LIMIT_S)
+        answers(first=(Opened(),), types=WORDS)(link)
+
+    with closing(linked(begins_late, told)) as link:
+        link.open(SPEC)
+        link.show(1, 5)
+        link.feed(chunk(0))
+        later(40.0)
+        link.feed(chunk(10))
+        assert link.judged() == ()
+        may_begin.set()
+        until_ready(link)
+        link.judged()
+    assert told == []
+
+
+def test_a_detector_is_not_blamed_for_signal_that_did_not_come_but_for_silence_is(later):
+    told = []
+    with closing(linked(answers(first=(Opened(),), types=WORDS), told)) as link:
+        link.open(SPEC)
+        until_ready(link)
+        link.show(1, 5)
+        link.feed(chunk(0))
+        later(100.0)
+        link.judged()  # the cable is out
+        link.feed(chunk(10))
+        link.judged()
+        assert told == []
+        for n in range(32):
+            later(1.0)
+            link.feed(chunk(10 * n + 20))
+            link.judged()
+    assert told == ["The error detector does not answer; another was started."]
 
 
 def test_a_model_of_another_task_is_refused(monkeypatch):

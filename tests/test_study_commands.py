@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from diverloop import study_commands, studying
@@ -27,6 +28,14 @@ def test_recordings_need_a_folder(monkeypatch):
     found = run("--part", "recordings", "--json")
     assert found.exit_code == 2
     assert "--data" in json.loads(found.stdout)["message"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(studying, "do_all", lambda *_, **__: pytest.fail("worked"))
+    (tmp_path / "study").touch()
+    found = run("--part", "simulated", "--out", str(tmp_path / "study"), "--json")
+    assert found.exit_code == 2
+    assert "study" in json.loads(found.stdout)["message"]
 
 
 def test_it_writes_table_numbers_and_figure(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Self
 from ...runtime.errors import ConfigError
 
 _SHARES = (
-    "step_share", "proven_step_share", "confidence", "margin", "drift_share",
+    "step_share", "proven_step_share", "margin", "drift_share",
     "reward_drop", "collapse_share", "calibration_rise", "least_quality", "doubtful_from",
     "doubtful_to", "poison_level",
 )  # fmt: skip
@@ -51,11 +51,13 @@ class EnvelopeConfig:
     temperature_factor : float
         By what factor the temperature may leave that of calibration, either way.
     shadow_trials : int
-        How many trials a learner decides beside the serving head before anything is promoted.
+        How many trials a learner decides beside the serving head before anything is promoted; no
+        more than count as evidence.
     evidence_trials : int
         The last so many count as evidence.
     confidence : float
-        Of the one-sided lower bound of the benefit.
+        Of the one-sided lower bound of the benefit, 0.5 to 1: below one half the bound would lie
+        above the mean, and nothing would have to be proven.
     margin : float
         How far the benefit may lie below 0, in accuracy, before rewards speak against a step.
     drift_share : float
@@ -148,16 +150,30 @@ class EnvelopeConfig:
             self._check(name, 2, 100_000, "a count from 2 to 100000")
         for name in ("kl_per_benefit", "kl_per_fit", "fit_margin", "least_gap_s"):
             self._check(name, 0, 1e9, "a number from 0")
+        self._check("confidence", 0.5, 1, "a share from 0.5 to 1")
         self._check("temperature_factor", 1, 1e9, "a factor from 1")
-        if self.kept_trials < max(self.evidence_trials, self.poison_trials, self.collapse_trials):
-            raise ConfigError(
-                f"envelope.kept_trials is {self.kept_trials}, less than what its rules look at: "
-                f"raise it to at least {max(self.evidence_trials, self.poison_trials)}."
-            )
+        self._check_counts()
         if self.doubtful_from > self.doubtful_to:
             raise ConfigError(
                 f"envelope.doubtful_from must not exceed doubtful_to, got {self.doubtful_from} and "
                 f"{self.doubtful_to}: exchange them."
+            )
+
+    def _check_counts(self) -> None:
+        """No rule may wait for more trials than it can ever be shown."""
+        looked_at = max(
+            self.evidence_trials, self.rollback_trials, self.collapse_trials, self.poison_trials
+        )
+        if self.kept_trials < looked_at:
+            raise ConfigError(
+                f"envelope.kept_trials is {self.kept_trials}, less than what its rules look at: "
+                f"raise it to at least {looked_at}."
+            )
+        if self.shadow_trials > self.evidence_trials:
+            raise ConfigError(
+                f"envelope.shadow_trials is {self.shadow_trials}, but only the last "
+                f"{self.evidence_trials} trials count as evidence, so nothing would ever be "
+                f"promoted: lower it, or raise evidence_trials."
             )
 
     @classmethod

@@ -36,14 +36,14 @@ class EnvelopeFigures:
 
     Parameters
     ----------
-    n_trials, n_rewards : int
-        Trials that proposed heads decided beside, and those of them with a reward.
+    n_trials : int
+        Trials that proposed heads decided beside.
     benefit, bound : float
         Mean benefit over what serves, in accuracy, and its lower bound.
     kl : float
         Of the last promotion, in nats.
-    drift, drift_beside : float
-        Drift index of the serving and of the proposed heads.
+    drift : float
+        Drift index of the serving head.
     reward_rate : float
         Mean reward of the last trials: an estimate of accuracy; NaN if nothing came.
     decided_share : float
@@ -56,12 +56,10 @@ class EnvelopeFigures:
     """
 
     n_trials: int = 0
-    n_rewards: int = 0
     benefit: float = 0.0
     bound: float = -float("inf")
     kl: float = 0.0
     drift: float = 0.0
-    drift_beside: float = 0.0
     reward_rate: float = float("nan")
     decided_share: float = float("nan")
     n_promotions: int = 0
@@ -241,12 +239,10 @@ class Envelope:
         stock = baseline(tuple(self._log.records), self.config)
         return EnvelopeFigures(
             n_trials=self._evidence.n_trials,
-            n_rewards=self._evidence.n_rewards,
             benefit=self._evidence.benefit,
             bound=self._evidence.bound,
             kl=self._kl,
             drift=self._evidence.drift,
-            drift_beside=self._evidence.drift_beside,
             reward_rate=stock.rate if stock.n_trials else float("nan"),
             decided_share=self._log.decided_share(self.config.evidence_trials),
             n_promotions=self._counts["promotions"],

@@ -46,5 +46,6 @@ class FreezeWindows:
             return self.why
         if not allowed:
             return why_not or "the session does not allow it now"
-        left_s = self._changed_s + self.config.least_gap_s - now_s
-        return f"the last change was {self.config.least_gap_s - left_s:.0f} s ago" * (left_s > 0)
+        since_s = now_s - self._changed_s
+        soon = since_s < self.config.least_gap_s
+        return f"the last change was {since_s:.0f} s ago" if soon else ""

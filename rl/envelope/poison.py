@@ -52,9 +52,7 @@ def doubts(records: Sequence[Beside], config: EnvelopeConfig) -> str:
 def _too_constant(odds: Floats, level: float) -> str:
     """A detector that errs now and then must be seen to err, whatever the decisions are worth."""
     signs = np.sign(odds)
-    same = int(np.argmin(signs[::-1] == signs[-1])) or len(signs)
-    if (signs == signs[-1]).all():
-        same = len(signs)
+    same = int(np.argmin(signs[::-1] == signs[-1])) or len(signs)  # 0 where none is another
     strongest = np.clip(np.abs(odds[-same:]), 0, WIDEST)
     if -np.log1p(np.exp(-strongest)).sum() < np.log(level):
         word = "right" if signs[-1] > 0 else "wrong"

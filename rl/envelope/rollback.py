@@ -122,7 +122,7 @@ def _surer(
     gaps = sure - values
     error = gaps.std(ddof=1) / np.sqrt(len(gaps))
     clear = abs(gaps.mean()) - ndtri(config.confidence) * error
-    would = np.array([float(p[r.trial.decided]) for p, r in zip(old, judged, strict=True)])
+    would = np.array([_at(p, r.trial.decided) for p, r in zip(old, judged, strict=True)])
     if before.n_trials < 10 or clear < abs(before.gap) + config.calibration_rise:
         return ""
     if abs((would - values).mean()) > abs(gaps.mean()) - config.calibration_rise:
@@ -161,4 +161,5 @@ def _outcomes(judged: Sequence[Beside]) -> tuple[Floats, Floats]:
 
 
 def _at(shares: Floats, option: int) -> float:
+    """How probable an option is; 0 for none."""
     return float(shares[option]) if 0 <= option < len(shares) else 0.0

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...runtime.errors import ConfigError
 from ...runtime.prototype_head import Floats, PrototypeHead
+from ..learners.frozen import Frozen
 from ..learners.learner import Learner
 from ..trial import UNKNOWN, Reward, Trial
 from .bridge import play
@@ -44,37 +45,7 @@ _JUMPS = ("abrupt_recap", "strategy_switch")
 _DRAWS = 2000
 
 
-class Unmoved:
-    """Decides with the head that it was given; the foot of the other arms.
-
-    Parameters
-    ----------
-    head : PrototypeHead
-        As calibrated.
-    """
-
-    rule = "nothing was changed"
-
-    def __init__(self, head: PrototypeHead) -> None:
-        self._head = head
-
-    @property
-    def head(self) -> PrototypeHead:
-        """What it would decide with now."""
-        return self._head
-
-    def see(self, trial: Trial) -> None:
-        """A decision was made."""
-
-    def hear(self, reward: Reward) -> None:
-        """Something became known of an earlier trial."""
-
-    def adopt(self, head: PrototypeHead) -> None:
-        """Go on from another head."""
-        self._head = head
-
-
-class MeanFollower(Unmoved):
+class MeanFollower(Frozen):
     """Moves the centre so that the running mean of windows stays where calibration had it."""
 
     rule = "the centre follows the mean of all windows"
@@ -91,7 +62,7 @@ class MeanFollower(Unmoved):
         self.adopt(replace(self.head, centre=self.head.centre + FORGETS * off))
 
 
-class ClassFollower(Unmoved):
+class ClassFollower(Frozen):
     """Knows what was meant, and moves the prototype of each class to the mean of its windows."""
 
     rule = "prototypes follow what was meant"
@@ -117,7 +88,7 @@ class ClassFollower(Unmoved):
 
 
 ARMS: dict[str, tuple[Callable[[PrototypeHead], Learner], str]] = {
-    "frozen": (Unmoved, NOTHING),
+    "frozen": (Frozen, NOTHING),
     "recentred": (MeanFollower, NOTHING),
     "oracle": (ClassFollower, TRUTH),
 }

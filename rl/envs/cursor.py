@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import ConfigError
+from ..ranges import changed
 from .controller import Controller, ControllerConfig
 from .cursor_score import CursorScore
 from .person import Person, PersonConfig
@@ -172,7 +173,7 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     _session_s: float
 
     def __init__(self, config: CursorConfig | None = None, **settings: Any) -> None:
-        self.config = changed(config or CursorConfig(), settings)
+        self.config = changed(config or CursorConfig(), settings, "A cursor task")
         self._given = self.config
         places = {"position": 1.0, "velocity": 1.0}
         if self.config.target_shown:
@@ -211,7 +212,7 @@ class CursorEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             If an option is unknown or does not fit.
         """
         super().reset(seed=seed)
-        self.config = changed(self._given, options or {})
+        self.config = changed(self._given, options or {}, "A cursor task")
         for name in ("n_features", "target_shown"):
             if getattr(self.config, name) != getattr(self._given, name):
                 raise ConfigError(
@@ -353,29 +354,3 @@ def _within(values: Floats, limit: float) -> Floats:
     # Two calls of a ufunc cost a third of np.clip, and this runs four times a step.
     clipped: Floats = np.minimum(np.maximum(values, -limit), limit)
     return clipped
-
-
-def changed(config: CursorConfig, settings: dict[str, Any]) -> CursorConfig:
-    """The same task with some fields replaced.
-
-    Parameters
-    ----------
-    config : CursorConfig
-        Before.
-    settings : dict
-        By the names of its fields.
-
-    Returns
-    -------
-    config : CursorConfig
-        Valid.
-
-    Raises
-    ------
-    ConfigError
-        If a name is unknown or a value does not fit.
-    """
-    known = [item.name for item in fields(CursorConfig)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ConfigError(f"A cursor task has no {unknown[0]!r}: choose among {', '.join(known)}.")
-    return replace(config, **settings) if settings else config

@@ -8,7 +8,7 @@ difficulty changes by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runtime.errors import ConfigError
+from ..ranges import changed
 from .trainee import Trainee, TraineeConfig
 
 Observation = NDArray[np.float32]
@@ -117,7 +118,9 @@ class NeurofeedbackEnv(gymnasium.Env[Observation, dict[str, Any]]):
     Config = NeurofeedbackConfig
 
     def __init__(self, config: NeurofeedbackConfig | None = None, **settings: Any) -> None:
-        self._given = self.config = changed(config or NeurofeedbackConfig(), settings)
+        self._given = self.config = changed(
+            config or NeurofeedbackConfig(), settings, "A neurofeedback course"
+        )
         limits = np.array(LIMITS, dtype=np.float32)
         self.observation_space = gymnasium.spaces.Box(-limits, limits, dtype=np.float32)
         difficulty = gymnasium.spaces.Box(0.0, 1.0, (1,), np.float32)
@@ -149,7 +152,7 @@ class NeurofeedbackEnv(gymnasium.Env[Observation, dict[str, Any]]):
             If an option is unknown or does not fit.
         """
         super().reset(seed=seed)
-        self.config = changed(self._given, options or {})
+        self.config = changed(self._given, options or {}, "A neurofeedback course")
         if len(self.config.lengths_s) != len(self._given.lengths_s):
             raise ConfigError(
                 "lengths_s shapes the action and cannot be changed by reset: make another "
@@ -253,13 +256,3 @@ class NeurofeedbackEnv(gymnasium.Env[Observation, dict[str, Any]]):
         )
         limits = np.array(LIMITS)
         return np.clip(told, -limits, limits).astype(np.float32)
-
-
-def changed(config: NeurofeedbackConfig, settings: dict[str, Any]) -> NeurofeedbackConfig:
-    """The same course with some fields replaced; raises `ConfigError` for an unknown one."""
-    known = [item.name for item in fields(NeurofeedbackConfig)]
-    if unknown := sorted(set(settings) - set(known)):
-        raise ConfigError(
-            f"A neurofeedback course has no {unknown[0]!r}: choose among {', '.join(known)}."
-        )
-    return replace(config, **settings) if settings else config

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...runtime.errors import ConfigError
+from ..ranges import changed
 
 _BOUNDS = {
     "lapses": (0.0, 0.9), "gain": (0.0, 2.0), "rate": (0.0, 2.0), "practice": (1.0, 10_000.0),
@@ -141,10 +142,7 @@ class PersonConfig:
         ConfigError
             If a name is unknown or a value is outside its bounds.
         """
-        known = [field.name for field in fields(self)]
-        if unknown := sorted(set(options) - set(known)):
-            raise ConfigError(f"A person has no {unknown[0]!r}; known are {', '.join(known)}.")
-        return replace(self, **options)
+        return changed(self, options, "A person")
 
 
 class Person:

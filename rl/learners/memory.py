@@ -134,11 +134,6 @@ class Memory:
             kept.points = head.project(kept.trial.features)
         self._layout = None
 
-    def forget(self) -> None:
-        """Keep nothing."""
-        self._kept.clear()
-        self._layout = None
-
     def trials(self) -> list[Remembered]:
         """The oldest first."""
         return list(self._kept.values())

@@ -81,10 +81,6 @@ class Recentring:
 
     def __init__(self, head: PrototypeHead, config: RecentringConfig = RecentringConfig()) -> None:
         self.config = config
-        self._head: PrototypeHead
-        self._counts: Floats
-        self._sums: Floats
-        self._squares: Floats
         self._begin(head)
         self._said = "nothing yet"
 

@@ -83,7 +83,7 @@ class UpdateBanditConfig:
     checkpoint : int
         Rewarded trials from one check of the bound to the next.
     memory : float
-        Trials after which what was won or lost has faded to a third, at least 2.
+        Trials after which what was won or lost has faded to a third, finite and above 2.
     window : int
         Rewarded trials that estimates of accuracy rest on, at least 4.
     enough : int

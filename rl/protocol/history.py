@@ -1,4 +1,4 @@
-"""What came of each session of one person's training, in a file beside his recordings.
+"""What came of each session of one person's training, in a file beside the recordings.
 
 The file is this user's alone and carries the hash of what it holds: a line that was lost or changed
 is noticed. It says nothing against somebody who may write it and makes a new hash.

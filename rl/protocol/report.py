@@ -128,10 +128,8 @@ def _transfer_probe(parts: Sequence[Mapping[str, Any]]) -> float | None:
     probes = _means(parts, "transfer:")
     if not rest or not probes:
         return None
-    scale = next((part["scale"] for part in parts if part["part"].startswith("block:")), None)
-    if not scale or not math.isfinite(scale):
-        return None
-    return float((np.mean(probes) - rest[0]) / scale)
+    scale = _scale(parts)
+    return None if scale is None else float((np.mean(probes) - rest[0]) / scale)
 
 
 def _fatigue(parts: Sequence[Mapping[str, Any]]) -> float:
@@ -140,10 +138,10 @@ def _fatigue(parts: Sequence[Mapping[str, Any]]) -> float:
     Falling off in the course of a session is what fatigue, boredom and a dry electrode have in
     common; it is a sign and no measurement.
     """
-    means, third = _means(parts, "block:"), len(_means(parts, "block:")) // 3
-    if not third:
+    means, scale = _means(parts, "block:"), _scale(parts)
+    third = len(means) // 3
+    if not third or scale is None:
         return 0.0
-    scale = next(part["scale"] for part in parts if part["part"].startswith("block:"))
     return float(np.clip((np.mean(means[:third]) - np.mean(means[-third:])) / scale, 0, 1))
 
 
@@ -155,6 +153,12 @@ def _frustration(parts: Sequence[Mapping[str, Any]], dose: Dose) -> float:
         if part["part"].startswith("block:") and part.get("reward_rate") is not None
     ]
     return float(np.mean([rate < dose.difficulty / 2 for rate in rates])) if rates else 0.0
+
+
+def _scale(parts: Sequence[Mapping[str, Any]]) -> float | None:
+    """Standard deviation at rest, as the first block had it; None if it cannot be divided by."""
+    scale = next((part["scale"] for part in parts if part["part"].startswith("block:")), None)
+    return float(scale) if scale and math.isfinite(scale) else None
 
 
 def _means(parts: Sequence[Mapping[str, Any]], start: str, end: str = "") -> list[float]:
@@ -171,4 +175,10 @@ def _imagery_probe(report: Mapping[str, Any]) -> float | None:
     """Kappa of a run without feedback: 0 at chance, 1 if all is right."""
     told = report.get("accuracy")
     kappa = told.get("kappa") if isinstance(told, dict) else None
-    return float(kappa) if kappa is not None and math.isfinite(kappa) else None
+    if kappa is None:
+        return None
+    if not isinstance(kappa, int | float) or not math.isfinite(kappa):
+        raise ConfigError(
+            f"The kappa of this report is no number, got {kappa!r}: name an unchanged report.json."
+        )
+    return float(kappa)

@@ -1,8 +1,8 @@
 """Which decision a reward is about.
 
-What names its decision is believed. What does not is about the last decision that is neither too
-fresh nor too old for its kind: an error potential comes 0.2 to 0.6 s after the feedback [1]_, and
-its detector answers when its window has passed; a key is pressed within some seconds.
+It is about the last decision that is neither too fresh nor too old for its kind: an error potential
+comes 0.2 to 0.6 s after the feedback [1]_, and its detector answers when its window has passed; a
+key is pressed within some seconds.
 
 References
 ----------
@@ -80,23 +80,19 @@ class Credit:
         while len(self._shown) > self.config.most:
             self._shown.popitem(last=False)
 
-    def about(self, at_s: float, *, named: int | None = None) -> int | None:
+    def about(self, at_s: float) -> int | None:
         """Number of the decision that something is about.
 
         Parameters
         ----------
         at_s : float
             When it came, in seconds of the loop's clock.
-        named : int or None
-            The decision that it names, if it names one.
 
         Returns
         -------
         trial : int or None
-            None if it names one that is not known, or came at the wrong time for all.
+            None if it came at the wrong time for all.
         """
-        if named is not None:
-            return named if named in self._shown else None
         for trial, shown in reversed(self._shown.items()):
             if self.config.earliest_s <= at_s - shown <= self.config.latest_s:
                 return trial

@@ -94,7 +94,6 @@ def run_places(
     arms: Sequence[Arm],
     *,
     scored_from: float,
-    tell: Callable[[str, int, int], None] = lambda what, done, of: None,
     keep: Callable[[Place, Arm, bool, Course], None] = lambda place, arm, held, course: None,
 ) -> list[Row]:
     """Let every arm live through every place.
@@ -107,8 +106,6 @@ def run_places(
         Which.
     scored_from : float
         Share of a course from which on it is scored.
-    tell : callable
-        Told what is being done, how far, and of how much.
     keep : callable
         Given every course, for whoever wants more than its accuracy.
 
@@ -119,7 +116,6 @@ def run_places(
     """
     rows: list[Row] = []
     for number, place in enumerate(places):
-        tell(place.name, number, len(places))
         for arm in arms:
             for held in (True, False) if arm.held else (False,):
                 envelope = EnvelopeConfig() if held else None

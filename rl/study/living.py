@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...runtime.prototype_head import PrototypeHead
 from ..envelope.config import EnvelopeConfig
 from ..envelope.envelope import Envelope
-from ..envelope.version import Proposal
+from ..envelope.version import ROLL_BACK, Proposal
 from ..envs.messenger import Messenger
 from ..learners.learner import Learner
 from ..trial import Reward, Trial
@@ -62,8 +62,7 @@ def live(world: World, arm: Arm, envelope: EnvelopeConfig | None, *, seed: int) 
         In truth.
     """
     learner = arm.make(world.head)
-    held = envelope is not None and arm.held
-    server = _Held(world.head, learner, envelope) if held and envelope else _Free(learner)
+    server = _Held(world.head, learner, envelope) if envelope and arm.held else _Free(learner)
     messenger = Messenger(arm.told, seed)
     right, sessions = [], []
     while (shown := world.show()) is not None:
@@ -139,5 +138,5 @@ class _Held:
             return
         self._since.clear()
         # After a step that was shortened the learner stays where it is: the envelope follows it.
-        if version.rule == "roll-back":
+        if version.rule == ROLL_BACK:
             self._learner.adopt(version.head)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...runtime.errors import RecordingError
 from ...runtime.prototype_head import Floats, PrototypeHead, softmax
-from ..trial import Trial
+from ..trial import ABSTAINED, Trial
 
 _TEMPERATURES = np.geomspace(0.25, 64, 80)
 _FOLDS = 5
@@ -39,19 +39,23 @@ class Asked:
     under: NDArray[np.int64]
     meant: int
 
-    def trial(self, number: int, head: PrototypeHead, at_s: float = 0.0) -> Trial:
-        """As a decoder sees it, decided by a head."""
+    def shown(self, number: int, at_s: float) -> Trial:
+        """As a decoder sees it, not decided; all options are equally probable beforehand."""
         prior = np.full(len(self.under), 1 / len(self.under))
-        open_trial = Trial(
-            number=number, features=self.features, under=self.under, prior=prior, decided=-1,
-            at_s=at_s,
+        return Trial(
+            number=number, features=self.features, under=self.under, prior=prior,
+            decided=ABSTAINED, at_s=at_s,
         )  # fmt: skip
-        return replace(open_trial, decided=int(open_trial.posterior(head).argmax()))
+
+    def trial(self, number: int, head: PrototypeHead, at_s: float = 0.0) -> Trial:
+        """The same, decided by a head."""
+        shown = self.shown(number, at_s)
+        return replace(shown, decided=int(shown.posterior(head).argmax()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RecordedCase:
-    """One person, the calibration of his decoder, and the sessions that followed.
+    """One person, the calibration of the decoder, and the sessions that followed.
 
     Parameters
     ----------

@@ -111,15 +111,7 @@ class RecordedWorld:
         self._number += 1
         if self._number == len(self._asked):
             return None
-        one = self._asked[self._number][1]
-        return Trial(
-            number=self._number,
-            features=one.features,
-            under=one.under,
-            prior=np.full(len(one.under), 1 / len(one.under)),
-            decided=ABSTAINED,
-            at_s=self._now_s,
-        )
+        return self._asked[self._number][1].shown(self._number, self._now_s)
 
     def take(self, option: int) -> Told:
         """What the person would have thought of it."""

@@ -255,6 +255,31 @@ def test_weights_of_which_no_adapter_can_be_made_end_all_changes_and_are_on_reco
     assert kit.told == [entry.why]
 
 
+def test_a_person_is_not_told_that_weights_are_back_which_cannot_serve():
+    made = iter([open_adapter, refuse])
+    kit = Kit(adapter_of=lambda promotion: next(made)(promotion))
+    kit.watch(SPEC, turn(100, epoch=1), promotions=(box := Box()))
+    assert len(box) == 1
+    done, text = kit.adaptation.roll_back("c1")
+    assert not done
+    assert text.startswith("The weights of before cannot serve: its weights cannot be made")
+    assert len(box) == 1
+
+
+def test_nobody_thaws_while_other_weights_decide_than_are_judged():
+    kit = Kit()
+    kit.watch(SPEC, turn(100, epoch=1), promotions=(box := Box()))
+    text = "Weights of epoch 2 were refused: those of epoch 1 stay."
+    kit.watch(Event(kind=EventKind.PROMOTED, text=text), promotions=box)
+    done, said = kit.adaptation.thaw("c1")
+    assert not done
+    assert "the loop refused other weights" in said
+    assert kit.envelope.frozen
+    assert kit.adaptation.roll_back("c1")[0]
+    assert kit.adaptation.thaw("c1")[0]
+    assert not kit.envelope.frozen
+
+
 def test_without_permission_it_learns_beside_but_nothing_changes():
     kit = Kit()
     kit.why_not = "no clinician's permission runs"

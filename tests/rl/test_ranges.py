@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
 
-from diverloop.rl.ranges import require
+from diverloop.rl.ranges import changed, require
 from diverloop.runtime.errors import ConfigError
 
 
@@ -18,3 +19,15 @@ def test_what_is_out_of_range_is_named_with_what_is_allowed(value):
 
 def test_both_ends_are_allowed():
     assert require(SimpleNamespace(a=0.0, b=2.0), a=(0, 2), b=(0, 2)) is None
+
+
+@dataclass(frozen=True)
+class Config:
+    rate: float = 1.0
+    steps: int = 2
+
+
+def test_settings_are_replaced_by_name_and_an_unknown_one_is_told_with_those_there_are():
+    assert changed(Config(), {"steps": 3}, "A walk") == Config(steps=3)
+    with pytest.raises(ConfigError, match="A walk has no 'step'; known are rate, steps"):
+        changed(Config(), {"step": 3}, "A walk")

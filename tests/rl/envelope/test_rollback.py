@@ -8,8 +8,9 @@ import numpy as np
 
 from diverloop.rl.envelope.config import EnvelopeConfig
 from diverloop.rl.envelope.rollback import Baseline, baseline, why_back
-from diverloop.rl.envelope.shadow import ShadowLog
-from diverloop.rl.trial import Trial
+from diverloop.rl.envelope.shadow import Beside, ShadowLog
+from diverloop.rl.trial import ABSTAINED, Reward, Trial
+from diverloop.runtime.prototype_head import PrototypeHead
 
 from .streams import Detector, Person, World
 
@@ -85,6 +86,23 @@ def test_probabilities_that_are_surer_than_right_go_back():
     sharp = replace(person.head(), temperature=0.05)
     before = baseline(served(person, person.head(), n=30), CONFIG)
     told = why_back(served(person, sharp, n=30), before, person.head(), True, CONFIG)
+    assert "surer than right" in told
+
+
+def test_where_nothing_was_decided_the_head_before_is_not_taken_to_have_been_sure():
+    earlier = PrototypeHead(
+        classes=("a", "b"), mean=np.zeros(1), scale=np.ones(1), basis=np.eye(1), centre=np.zeros(1),
+        prototypes=np.array([[1.0], [-1.0]]), log_priors=np.log([0.5, 0.5]),
+    )  # fmt: skip
+    since = []
+    for t in range(20):
+        abstained = t % 2 == 1
+        features = np.array([-3.0 if abstained else 0.1])
+        trial = Trial.plain(t, features, 2, ABSTAINED if abstained else 0)
+        served = np.array([0.01, 0.99]) if abstained else np.array([0.99, 0.01])
+        since.append(Beside(trial, 1, served))
+        since[-1].settle(Reward(trial=t, meant=1 if abstained else t % 4 // 2))
+    told = why_back(since, Baseline(n_trials=30), earlier, True, CONFIG)
     assert "surer than right" in told
 
 

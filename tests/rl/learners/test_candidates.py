@@ -63,7 +63,7 @@ def test_the_true_posterior_has_the_best_score_and_neither_bolder_nor_milder_doe
     assert expected.argmax() == 0
 
 
-def test_a_head_that_was_right_more_often_leads_by_():
+def test_a_head_that_was_right_more_often_leads():
     rng = np.random.default_rng(1)
     good = in_its_space(head())
     candidates = Candidates(good, {"good": updates.keep, "bad": updates.keep}, window=2000)

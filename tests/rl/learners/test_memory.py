@@ -46,14 +46,6 @@ def test_rewards_go_to_the_option_that_was_decided_or_meant():
     assert bonus.tolist() == [[0, -1.5, 0, 0], [0, 0, 0, 0], [0, 0, 0, CERTAIN]]
 
 
-def test_after_forgetting_there_is_nothing():
-    memory = Memory(9)
-    memory.add(trial(1), HEAD)
-    memory.forget()
-    assert len(memory) == 0
-    assert memory.trials() == []
-
-
 def test_all_of_it_is_laid_out_in_order():
     memory = Memory(9)
     memory.add(trial(1), HEAD)

@@ -57,7 +57,7 @@ def test_sessions_without_a_probe_are_practice_all_the_same():
     assert BANDIT.suggest([replace(one, probe=None) for one in known]).reason.startswith("No probe")
 
 
-def test_where_somebody_began_says_nothing_of_how_he_learns():
+def test_where_somebody_began_says_nothing_of_how_they_learn():
     known = outcomes(8, best=0.7)
     higher = [replace(one, probe=one.probe + 3.0) for one in known]
     np.testing.assert_allclose(BANDIT.learn(known).mean, BANDIT.learn(higher).mean, atol=0.01)

@@ -53,6 +53,13 @@ def test_a_part_in_which_nothing_was_measured_counts_for_nothing():
     assert outcome_of(report, "neurofeedback", DOSE).probe == pytest.approx(0.75)
 
 
+@pytest.mark.parametrize("scale", [0.0, None])
+def test_without_a_spread_at_rest_nothing_is_put_in_figures(scale):
+    parts = [{**one, "scale": scale} for one in PARTS]
+    outcome = outcome_of({"course": {**REPORT["course"], "parts": parts}}, "neurofeedback", DOSE)
+    assert (outcome.probe, outcome.fatigue) == (None, 0.0)
+
+
 def test_parts_that_were_tampered_with_are_refused():
     for broken in ({"part": "block:1"}, 3, {"part": 7}, part("baseline:x:pre", "much")):
         report = {"course": {**REPORT["course"], "parts": [broken, *PARTS]}}
@@ -71,6 +78,8 @@ def test_imagery_is_probed_by_kappa_of_a_run_without_feedback():
     report = {"course": None, "accuracy": {"kappa": 0.4}}
     assert outcome_of(report, "motor_imagery", DOSE).probe == 0.4
     assert outcome_of({"accuracy": None}, "motor_imagery", DOSE).probe is None
+    with pytest.raises(ConfigError, match="no number, got 'good': name an unchanged"):
+        outcome_of({"accuracy": {"kappa": "good"}}, "motor_imagery", DOSE)
 
 
 def test_a_file_that_is_no_report_is_refused(tmp_path):

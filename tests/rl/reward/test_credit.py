@@ -1,4 +1,4 @@
-"""A reward is put to the decision that it names, or to the last that it can be about."""
+"""A reward is put to the last decision that it can be about."""
 
 from __future__ import annotations
 
@@ -31,11 +31,6 @@ def test_it_is_about_the_last_decision_that_is_neither_too_fresh_nor_too_old(at_
     assert shown().about(at_s) == trial
 
 
-def test_what_names_its_decision_is_believed_however_late():
-    assert shown().about(500.0, named=10) == 10
-    assert shown().about(105.3, named=11) is None
-
-
 def test_a_key_may_come_some_seconds_later():
     assert shown(KEY_PRESS).about(109.9) == 30
 
@@ -44,7 +39,7 @@ def test_old_decisions_are_forgotten():
     credit = Credit(CreditConfig(most=2))
     for trial in range(4):
         credit.decided(trial, 1.0 * trial)
-    assert credit.about(3.3, named=1) is None
+    assert credit.about(1.3) is None
     assert credit.about(3.3) == 3
 
 
