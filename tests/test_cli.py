@@ -17,7 +17,7 @@ from diverloop.runtime.bundle import load_bundle
 from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.doctor import Finding
 
-from .test_assembly import fitted, saved, write_npz
+from .modelled import fitted, saved, write_npz
 
 NOTICE = "investigational, not a medical device"
 COMMANDS = sorted(

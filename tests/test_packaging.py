@@ -185,6 +185,13 @@ def packed(folder: Path, names: list[str], mtime: int, mode: int) -> tuple[Path,
     return folder / "a.tar.gz", folder / "a.whl"
 
 
+def test_an_unpacked_sdist_has_a_time_without_git(dist, tmp_path, monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setattr(dist, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no git is
+    assert dist.epoch() == 0
+
+
 def test_who_built_it_and_when_leaves_no_trace_in_what_is_released(dist, tmp_path):
     names = ["a-1.dist-info/RECORD", "a/b.py"]
     one = packed(tmp_path / "one", names, 1_700_000_000, 0o644)
