@@ -36,8 +36,8 @@ class Machine:
         return {
             "seconds": round(wall_s, 2),
             "cpu_percent_of_a_core": cpu,
-            "stolen_percent": round(100 * stolen / total, 2),
-            "others_percent": round(100 * busy / total - known / cores, 2),
+            "stolen_percent": round(100 * stolen / max(1, total), 2),
+            "others_percent": round(100 * busy / max(1, total) - known / cores, 2),
             "written_mb": round(written / 1e6, 2),
             "written_mb_per_s": round(written / 1e6 / wall_s, 3),
         }
