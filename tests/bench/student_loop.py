@@ -193,8 +193,10 @@ def run(stream: Stream, bundle: Any, engine: str, seconds: float) -> dict[str, A
         grants = stack.enter_context(realtime(session.realtime))
         report = loop.run()
         spent = machine.spent()
-    acted, arrived, due = np.array(times.rows).T
-    warm = acted > acted[0] + WARM_UP_S * 1e9
+    acted, arrived, due = np.array(times.rows, np.int64).reshape(-1, 3).T
+    warm = acted > acted[:1] + WARM_UP_S * 1e9
+    if not warm.any():
+        raise SystemExit(f"No window was decided after {WARM_UP_S:g} s: give more --minutes.")
     late = report.missed_deadlines + report.skipped_late
     return {
         "n_channels": stream.n_channels,
