@@ -61,9 +61,11 @@ def epoch() -> int:
     """SOURCE_DATE_EPOCH, or the time of the last commit; 0 where there is neither."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
+    if not (ROOT / ".git").exists():
+        return 0
     asked = ["git", "log", "-1", "--format=%ct"]
     told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
-    return int(told.stdout.strip() or 0) if (ROOT / ".git").exists() else 0
+    return int(told.stdout.strip() or 0)
 
 
 def copy_source(folder: Path) -> None:

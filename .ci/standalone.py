@@ -9,6 +9,7 @@ build/standalone/diverloop, a folder that can be copied to a machine with the sa
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
@@ -58,7 +59,7 @@ def tried(program: Path) -> dict[str, Any]:
         empty = Path(made) / "empty"
         empty.mkdir()
         row = {"works": False, "steps": {}}
-        asked = type("Asked", (), {"live_s": "5", "quick": False})
+        asked = argparse.Namespace(live_s="5", quick=False)
         return dict(bare.run_steps(bare.commands(str(program), empty, asked), empty, row))
 
 

@@ -105,7 +105,7 @@ def _one_run(
         adapter=idle,
         feedback=EvidenceFeedback(),
     )
-    # A lead as long as a step: all of its samples are taken in at once, and all work is counted.
+    # A lead longer than a step: all of its samples are taken in at once, and all work is counted.
     config = LoopConfig(deadline_s=60.0, lead_s=1.0)
     loop = Loop(stages, clock=clock, window=window, config=config)
     with realtime(RealtimeConfig()):

@@ -233,35 +233,6 @@ def versions_now() -> dict[str, str]:
     return found
 
 
-def check_input(card: Card, spec: StreamSpec) -> None:
-    """Refuse a stream that is not, row for row, the one the model was fitted on.
-
-    Parameters
-    ----------
-    card : Card
-        The model's card.
-    spec : StreamSpec
-        The raw stream.
-
-    Raises
-    ------
-    SchemaMismatch
-        Saying how the stream differs: rate, missing and extra channels, order, kinds.
-    """
-    if spec.schema == card.input.schema:
-        return
-    wanted = [row.name for row in card.input.channels]
-    got = list(spec.channel_names)
-    differences = _differences(card, spec)
-    if extra := [name for name in got if name not in wanted]:
-        differences.append(f"extra channels {', '.join(extra)}")
-    if sorted(got) == sorted(wanted) and got != wanted:
-        row = next(i for i, pair in enumerate(zip(got, wanted, strict=True)) if pair[0] != pair[1])
-        differences.append(f"order differs, first in row {row} ({got[row]} for {wanted[row]})")
-    if differences:
-        raise _mismatch(spec, differences)
-
-
 def pick_rows(card: Card, spec: StreamSpec) -> list[int]:
     """Find the model's channels in a stream that may order them otherwise or have more.
 

@@ -41,13 +41,15 @@ class Claim:
             return  # a folder that cannot be written is no reason to refuse a session
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             self.release()
             raise ConfigError(
                 refusal
                 or f"Another session on this machine sends under the name {name!r} already, and "
                 f"who listens could take one for the other: end it, or choose another name."
             ) from error
+        except OSError:
+            self.release()  # nor is a disk without locks, as some shared over a network
 
     def release(self) -> None:
         """Let others have it. Calling it twice is harmless."""

@@ -248,7 +248,7 @@ def collect(
     """
     keeper = _Keeper(span, every_s, make_encoder)
     stages = Stages(
-        source=keeper.listening_to(source),
+        source=_Overheard(source, keeper),
         conditioner=conditioner,
         encoder=keeper,
         adapter=keeper,
@@ -317,9 +317,6 @@ class _Keeper:
         self.usable: list[NDArray[np.bool_]] = []
         self.n_samples = 0
         self.rate_hz = 0.0
-
-    def listening_to(self, source: Source) -> Source:
-        return _Overheard(source, self)
 
     def open(self, spec: StreamSpec, n_times: int) -> None:
         self.conditioned = spec

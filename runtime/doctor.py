@@ -25,7 +25,7 @@ _N_DEADLINES, _DEADLINE_NS = 200, 1_000_000
 _LATE_MS = 5.0  # a window is due every 50 ms or so: a tenth of it
 _FREE_GB = 5.0  # 64 channels at 1 kHz write 0.9 GB an hour
 # Extras that nobody lacks who only uses diverloop.
-_DEVELOPERS = frozenset({"test", "fuzz", "lint", "docs", "supply"})
+_DEVELOPERS = frozenset({"test", "fuzz", "lint", "docs", "supply", "dist"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,9 @@ def _wanted(needed: list[str]) -> dict[str, tuple[str, ...]]:
         name = re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]
         extra = re.search(r"extra\s*==\s*['\"]([^'\"]+)", line)
         if name == "diverloop":  # an extra made of other extras
+            continue
+        system = re.search(r"sys_platform\s*==\s*['\"]([^'\"]+)", line)
+        if system is not None and system.group(1) != sys.platform:
             continue
         if extra is None:
             wanted[name] = ()

@@ -72,11 +72,6 @@ class Histogram:
         """The longest, exactly; 0 when empty."""
         return self._max_ns
 
-    @property
-    def mean_ns(self) -> float:
-        """The mean, exactly; NaN when empty."""
-        return self._sum_ns / self._count if self._count else math.nan
-
     def quantile_ns(self, q: float) -> float:
         """The smallest duration that at least a fraction `q` does not exceed.
 
@@ -103,20 +98,6 @@ class Histogram:
         rank = max(1, math.ceil(q * self._count - 1e-9))
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
         return float(min(max(_middle_ns(bucket), self._min_ns), self._max_ns))
-
-    def merge(self, other: Histogram) -> None:
-        """Add what another histogram has counted.
-
-        Parameters
-        ----------
-        other : Histogram
-            Left as it is.
-        """
-        self._counts += other._counts
-        self._count += other._count
-        self._sum_ns += other._sum_ns
-        self._min_ns = min(self._min_ns, other._min_ns)
-        self._max_ns = max(self._max_ns, other._max_ns)
 
     def to_json(self) -> dict[str, Any]:
         """Everything it knows, ready for ``json.dumps``; empty buckets are left out."""

@@ -76,6 +76,8 @@ class Plug:
     ----------
     sent : SentLog
         What was really done with each command, and when.
+    restarts : int
+        How many times a lost watchdog was replaced.
     """
 
     def __init__(
@@ -154,6 +156,7 @@ class Plug:
             self._child.finish()
             self._hear()
             self._child.kill()
+            self._child.gone(_LEAVE_LIMIT_S)
             self._child = None
             if text := self.sent.sentence():
                 self._tell(Event(kind=EventKind.SENT, text=text, at_ns=time.monotonic_ns()))
@@ -189,18 +192,23 @@ class Plug:
 
     def _lose(self, why: str) -> None:
         assert self._child is not None
-        self._child.kill()
+        lost = self._child
+        lost.kill()
         self._child = None
         self._disarm()
         self._report(
             f"The watchdog was lost ({why}); another is being started, and nothing passes until a "
             f"person arms again."
         )
-        self._starting = threading.Thread(target=self._start_again, name="watchdog", daemon=True)
+        self._starting = threading.Thread(
+            target=self._start_again, args=(lost,), name="watchdog", daemon=True
+        )
         self._starting.start()
 
-    def _start_again(self) -> None:
+    def _start_again(self, lost: _Child) -> None:
         assert self._opening is not None
+        while not lost.gone(1.0) and not self._closed:
+            pass  # it holds the outputs as long as it is there
         while not self._closed:
             try:
                 child = _Child(self._opening, self._config)
@@ -254,6 +262,7 @@ class _Child:
         self._link.setblocking(False)
         if not isinstance(answer, Opened) or answer.refusal:
             self.kill()
+            self.gone(_LEAVE_LIMIT_S)
             refusal = answer.refusal if isinstance(answer, Opened) else ""
             raise ConfigError(
                 refusal
@@ -296,10 +305,15 @@ class _Child:
             self._process.wait(_LEAVE_LIMIT_S)
 
     def kill(self) -> None:
-        """Make an end of it; its own outputs go with it."""
+        """Make an end of it, without waiting for the end; its own outputs go with it."""
         self._process.kill()
-        self._process.wait()
         self._link.close()
+
+    def gone(self, limit_s: float) -> bool:
+        """Wait for its end, but not for longer; a process that waits for a disk may take long."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(limit_s)
+        return self._process.returncode is not None
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

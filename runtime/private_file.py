@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -84,8 +85,8 @@ def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -
         try:
             if durable:
                 write_through(handle, data)
-            else:
-                os.write(handle, data)
+            elif os.write(handle, data) < len(data):  # a full disk takes part of it
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
         os.replace(draft, path)

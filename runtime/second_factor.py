@@ -193,7 +193,7 @@ class SecondFactors:
             return {}
         try:
             return msgspec.json.decode(data, type=dict[str, _Used])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"The {_WHAT} {self._path} is damaged ({error}): remove it once the codes of the "
                 f"last two minutes are over."

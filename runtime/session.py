@@ -72,12 +72,15 @@ def read_session(path: str | Path, overrides: Mapping[str, str] | None = None) -
     path = Path(path)
     content = read_file(path)
     tables = parse_toml(content, f"The session file {path}")
-    asks = tables.get("security")
-    signed = isinstance(asks, dict) and asks.get("signed") is True
+    signed = _asks_to_be_signed(tables)
     try:
-        standing = check_settings(path, content, signed, overrides or {})
         for key, text in (overrides or {}).items():
             override(tables, key, text)
+        changed = set(overrides or {})
+        if _asks_to_be_signed(tables):  # an override may ask for a signature, not ask one away
+            signed = True
+            changed.discard("security.signed")
+        standing = check_settings(path, content, signed, changed)
         session = parse_session(tables, path.parent)
         must = session.security.signed or (bool(session.montage.file) and house_signed())
         montage = session.montage.pinned(signed=must)
@@ -174,6 +177,11 @@ def parse_session(tables: Mapping[str, Any], folder: Path) -> SessionConfig:
         ),
         adaptation=_adaptation(tables.get("adaptation", {}), folder),
     )
+
+
+def _asks_to_be_signed(tables: Mapping[str, Any]) -> bool:
+    asks = tables.get("security")
+    return isinstance(asks, dict) and asks.get("signed") is True
 
 
 def session_bundle(session: SessionConfig) -> Bundle:

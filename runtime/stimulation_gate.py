@@ -203,7 +203,10 @@ class StimulationGate:
             self._said = said
             if wrong := self._wrong_with(train, said, now_ns):
                 self._fail(wrong, now_ns)
-                self.stop(now_ns, "the device cannot be trusted")
+                if train.ended_by:  # it was told already, and is told until it is at rest
+                    self._device.stop(now_ns)
+                else:
+                    self.stop(now_ns, "the device cannot be trusted")
             if not said.running:
                 self._settle(train, said.pulses, said.phase_pc, now_ns)
         elif now_ns > train.rest_by_ns:

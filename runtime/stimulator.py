@@ -58,7 +58,10 @@ class Stimulator(Protocol):
         """What was really delivered of the last train, up to now; None for no answer."""
 
     def stop(self, now_ns: int) -> None:
-        """End the train: no pulse may begin later than one period from now."""
+        """End the train: no pulse may begin later than one period from now.
+
+        It is asked again, later, of a device that did not heed it.
+        """
 
     def close(self) -> None:
         """Be at rest, then release the device. Calling it twice is harmless."""

@@ -106,7 +106,7 @@ class Masks:
         Parameters
         ----------
         at : int
-            Conditioned stream index, not before that of the last change.
+            Conditioned stream index. What was to change there or later no longer does.
         usable : ndarray of bool, shape (n_rows,)
             True where a row may be looked at.
         """

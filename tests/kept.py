@@ -26,7 +26,7 @@ from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.training_sources import TrainingSource
 
-from .test_assembly import fitted
+from .modelled import fitted
 
 SEED = 71
 RATE_HZ = 250.0

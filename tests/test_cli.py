@@ -18,7 +18,7 @@ from diverloop.runtime.decision_log import read_decisions
 from diverloop.runtime.doctor import Finding
 from diverloop.runtime.errors import ConfigError
 
-from .test_assembly import fitted, saved, write_npz
+from .modelled import fitted, saved, write_npz
 
 NOTICE = "investigational, not a medical device"
 COMMANDS = sorted(

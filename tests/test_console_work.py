@@ -14,7 +14,7 @@ from diverloop.gui.console.command import filled
 from diverloop.runtime.bundle import save_bundle
 from diverloop.runtime.guide_file import read_guide
 
-from .test_assembly import fitted
+from .modelled import fitted
 
 ROOT = Path(__file__).resolve().parents[1]
 SIMULATED = ROOT / "calibrations" / "simulated-motor-imagery.toml"

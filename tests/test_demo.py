@@ -9,7 +9,7 @@ from diverloop.running import RunReport
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.errors import DiverloopError
 
-from .test_assembly import fitted
+from .modelled import fitted
 
 SHORT = DemoPlan(long_s=60.0)
 

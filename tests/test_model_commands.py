@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch", reason="these commands need torch")
 
-from .test_assembly import write_npz
+from .modelled import write_npz
 from .test_cli import call, refused, told
 
 RECIPE = """

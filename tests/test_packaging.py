@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from zipfile import ZipFile
 
 import pytest
@@ -102,13 +103,18 @@ def test_what_make_installs_never_brings_torch(extra):
     assert names.isdisjoint({"torch", "pyside6", "pyside6-essentials", "tensorrt"})
 
 
-@pytest.fixture(scope="module")
-def supply():
-    """The script that makes the bill of materials and asks about vulnerabilities."""
-    spec = importlib.util.spec_from_file_location("supply", ROOT / ".ci" / "supply.py")
+def script(name: str) -> ModuleType:
+    """A program of .ci, as a module of its own."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / ".ci" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def supply():
+    """The script that makes the bill of materials and asks about vulnerabilities."""
+    return script("supply")
 
 
 def scanned(**vulns: list[str] | None) -> dict:
@@ -162,10 +168,7 @@ def test_what_is_cited_has_the_version_and_the_licence_that_is_installed():
 @pytest.fixture(scope="module")
 def dist():
     """The script that builds what is released."""
-    spec = importlib.util.spec_from_file_location("dist", ROOT / ".ci" / "dist.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("dist")
 
 
 def packed(folder: Path, names: list[str], mtime: int, mode: int) -> tuple[Path, Path]:
@@ -185,6 +188,13 @@ def packed(folder: Path, names: list[str], mtime: int, mode: int) -> tuple[Path,
     return folder / "a.tar.gz", folder / "a.whl"
 
 
+def test_an_unpacked_sdist_has_a_time_without_git(dist, tmp_path, monkeypatch):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setattr(dist, "ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # where no git is
+    assert dist.epoch() == 0
+
+
 def test_who_built_it_and_when_leaves_no_trace_in_what_is_released(dist, tmp_path):
     names = ["a-1.dist-info/RECORD", "a/b.py"]
     one = packed(tmp_path / "one", names, 1_700_000_000, 0o644)
@@ -200,9 +210,7 @@ def test_who_built_it_and_when_leaves_no_trace_in_what_is_released(dist, tmp_pat
 @pytest.fixture
 def suite(tmp_path, monkeypatch):
     """The script that runs the tests, over a folder that has three of them."""
-    spec = importlib.util.spec_from_file_location("suite", ROOT / ".ci" / "suite.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script("suite")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "CACHE", tmp_path / "build" / "cache")
     monkeypatch.setattr(module, "AGAIN", tmp_path / "build" / "again.xml")

@@ -20,7 +20,7 @@ from diverloop.runtime.record.reading import TapeReader
 from diverloop.runtime.record.signing import load_or_create_key
 
 from .kept import copy_of, folder_of, model_of, session
-from .test_assembly import saved, write_npz
+from .modelled import saved, write_npz
 from .test_cli import call, refused, strict, told
 
 SESSION = """

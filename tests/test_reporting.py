@@ -29,7 +29,7 @@ from diverloop.runtime.record.signing import load_or_create_key
 
 from .data import data_root, recording_path
 from .kept import LOST, SECRETS, copy_of, folder_of
-from .test_assembly import write_npz
+from .modelled import write_npz
 
 mne_bids = pytest.importorskip("mne_bids", reason="pip install 'diverloop[export]'")
 pynwb = pytest.importorskip("pynwb", reason="pip install 'diverloop[export]'")

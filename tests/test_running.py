@@ -28,7 +28,7 @@ from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig
 
-from .test_assembly import fitted, saved
+from .modelled import fitted, saved
 
 SESSION = """
 [session]

@@ -17,8 +17,8 @@ from diverloop.runtime.guide_file import read_guide
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import SessionConfig, read_session
 
+from .modelled import saved, write_npz
 from .mutations import cases, judge, subjects
-from .test_assembly import saved, write_npz
 
 FOLDER = Path(__file__).resolve().parents[1] / "sessions"
 FILES = sorted(FOLDER.glob("*.toml"))

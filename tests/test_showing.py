@@ -19,7 +19,7 @@ from diverloop.runtime.paradigms.speller import SpellerPlan
 from diverloop.runtime.session import PartConfig, SessionConfig
 from diverloop.showing import Asked, picture_for, picture_of
 
-from .test_assembly import fitted, saved
+from .modelled import fitted, saved
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -10,7 +10,7 @@ from diverloop.runtime.bundle import load_bundle, save_bundle
 from diverloop.runtime.record.audit import read_audit
 from diverloop.runtime.record.signing import fingerprint, load_or_create_key, new_key
 
-from .test_assembly import fitted
+from .modelled import fitted
 from .test_cli import SESSION, call, refused, told
 
 

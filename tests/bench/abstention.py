@@ -82,6 +82,7 @@ from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.collection import Collected, TrialSpan, collect
 from diverloop.runtime.errors import RecordingError
 from diverloop.runtime.messages import StreamSpec, Window
+from diverloop.runtime.prototype_head import softmax
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.training_sources import TrainingSource
 
@@ -192,12 +193,6 @@ class Judged:
     def later(self) -> Floats:
         """Probabilities of the judged trials."""
         return softmax(self.raw / self.temperature)
-
-
-def softmax(scores: Floats) -> Floats:
-    """Probabilities from scores."""
-    weight = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 def across_runs(model: Model) -> tuple[Floats, float]:

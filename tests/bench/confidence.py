@@ -66,12 +66,13 @@ from confidence_cases import (
     wrong_montage,
 )
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
+from diverloop.adapters import rates
 from diverloop.adapters.calibration import fit_temperature, log_loss
 from diverloop.adapters.folds import contiguous_folds
 from diverloop.adapters.reliability import calibration_error
 from diverloop.decoders.familiarity import Familiarity, FamiliarityConfig
+from diverloop.runtime.prototype_head import softmax
 
 Encode = Callable[[Floats, Take, str], Floats]
 COSTS = (1e-3, 1e-2, 1e-1, 1.0)
@@ -211,8 +212,8 @@ def spoilt(
 
 def auc(usual: Floats, odd: Floats) -> float:
     """Probability that an odd window is more surprising than a usual one."""
-    ranks, n = rankdata(np.concatenate([usual, odd])), len(odd)
-    return float((ranks[len(usual) :].sum() - n * (n + 1) / 2) / (n * len(usual)))
+    surprise = np.concatenate([usual, odd])
+    return rates.auc(surprise, np.arange(len(surprise)) >= len(usual))
 
 
 def interval(usual: Floats, odd: Floats, rng: np.random.Generator) -> tuple[float, float]:
@@ -320,12 +321,6 @@ def scores(values: Floats, rows: Any, unseen: Floats, costs: tuple[float, ...]) 
         raw = LogisticRegression(C=cost, max_iter=1000).fit(known, rows).decision_function(new)
         found.append(raw if raw.ndim == 2 else np.stack([np.zeros(len(raw)), raw], axis=1))
     return np.array(found)
-
-
-def softmax(raw: Floats) -> Floats:
-    """Probabilities from scores."""
-    weight = np.exp(raw - raw.max(axis=1, keepdims=True))
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 def calibration(data: Path, encode: Encode) -> dict[str, Any]:

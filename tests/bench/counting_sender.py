@@ -1,11 +1,14 @@
-"""The sending process of the recorder benchmark: rows and markers that tell their own number."""
+"""A sending process for the benchmarks over LSL: rows and markers that tell their own number."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
+import uuid
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,13 @@ SessionID = bench-{run}
 [log]
 level = -2
 """
+
+
+def speak_here_only(folder: Path) -> None:
+    """Keep LSL, which multicasts by default, to this machine and run; before its first call."""
+    path = folder / "lsl_api.cfg"
+    path.write_text(LSL_CONFIG.format(run=uuid.uuid4().hex), encoding="utf-8")
+    os.environ["LSLAPICFG"] = str(path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ never clicked; and there is one target at a time, so that nothing wrong can be s
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from dataclasses import replace
@@ -73,6 +74,7 @@ def interval(values: np.ndarray) -> list[float]:
 
 def main() -> None:
     """Print the JSON."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     steady = PersonConfig.steady()
     shown = CursorEnv(person=steady, target_shown=True)
     env = CursorEnv(person=steady, n_targets=TARGETS)

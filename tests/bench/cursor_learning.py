@@ -24,6 +24,7 @@ is paired.
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -31,6 +32,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from cursor_effects import interval
 
 from diverloop.rl.closed_loop.actor_critic import ActorCritic, ActorCriticConfig
 from diverloop.rl.closed_loop.intentions import IntentionConfig
@@ -67,13 +69,6 @@ ARMS: dict[str, Callable[[VelocityHead, int], VelocityLearner]] = {
 }
 
 
-def interval(values: np.ndarray) -> list[float]:
-    """Mean and 95 % interval by bootstrap over persons."""
-    picks = np.random.default_rng(0).integers(len(values), size=(2000, len(values)))
-    low, high = np.quantile(values[picks].mean(axis=1), [0.025, 0.975])
-    return [round(float(x), 3) for x in (values.mean(), low, high)]
-
-
 def person(seed: int, drift: TuningDriftConfig) -> dict[str, np.ndarray]:
     """Success and time of every target, shape (2, n_targets), by arm."""
     shown, hidden = CursorEnv(target_shown=True), CursorEnv()
@@ -91,6 +86,7 @@ def person(seed: int, drift: TuningDriftConfig) -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Print the JSON."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     told: dict[str, object] = {"persons": PERSONS, "first_seed": FIRST, "targets": TARGETS}
     spans = {"after": slice(ONSET, None), "last": slice(-(TARGETS // 3), None)}
     for name, drift in DRIFTS.items():

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from diverloop.adapters.calibration import fit_temperature, log_loss
 from diverloop.adapters.folds import contiguous_folds
+from diverloop.runtime.prototype_head import softmax
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -240,10 +241,7 @@ def by_trial(scores: Floats, groups: Ints, y: Ints) -> tuple[Floats, Ints]:
 
 def probabilities(scores: Floats, temperature: float) -> Floats:
     """Softmax of scores after the temperature."""
-    cold = scores / temperature
-    powers = np.exp(cold - cold.max(axis=1, keepdims=True))
-    found: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return found
+    return softmax(scores / temperature)
 
 
 # --- scores ------------------------------------------------------------------------------------

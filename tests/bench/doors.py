@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from counting_sender import speak_here_only
 from doors_heard import STEP_S, Heard, compared, hear, latency_ms
 
 from diverloop.calibration import fit_model
@@ -45,20 +46,6 @@ from diverloop.training_sources import TrainingSource
 RECORDING = "p300/gtec_S1.npz"  # 8 channels at 250 Hz: what OpenBCI's Cyton sends, too
 CHUNK_S = 0.02
 PATIENCE_S = 20.0
-
-# liblsl multicasts on every interface by default; read before the first LSL call, by children too.
-LSL = """\
-[multicast]
-ResolveScope = machine
-ListenAddress = 127.0.0.1
-[ports]
-IPv6 = disable
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = doors-{run}
-[log]
-level = -2
-"""
 
 Sent = Callable[[], list[tuple[int, int]]]
 """How many samples had left by when, in nanoseconds of the machine's clock; asked at the end."""
@@ -342,8 +329,7 @@ def main() -> None:
     asked = parser.parse_args()
     path = Path(os.environ["DIVERLOOP_DATA"]) / RECORDING
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "lsl_api.cfg").write_text(LSL.format(run=uuid.uuid4().hex))
-        os.environ["LSLAPICFG"] = str(Path(folder) / "lsl_api.cfg")
+        speak_here_only(Path(folder))
         given = Given(
             path=path, recording=read_recording(path).excerpt(0.0, asked.seconds),
             seconds=asked.seconds, folder=Path(folder), clock=MonotonicClock(),

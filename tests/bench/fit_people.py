@@ -9,6 +9,7 @@ is kept. One person, few trials: the numbers are rough, and of a single data set
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -57,12 +58,23 @@ def traits(plan, case) -> dict:
     return dataclasses.asdict(fitted)
 
 
-if __name__ == "__main__":
-    root, only = Path(os.environ["DIVERLOOP_DATA"]), sys.argv[1:]
-    plans = [p for p in read_study() if allowed(p) and (not only or p.person in only)]
-    people = []
+def main() -> None:
+    """Read, fit, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("people", nargs="*", help="as the study names them; all, if none is given")
+    only = parser.parse_args().people
+    plans = [plan for plan in read_study() if allowed(plan)]
+    names = sorted({plan.person for plan in plans})
+    if unknown := [name for name in only if name not in names]:
+        parser.error(f"{', '.join(unknown)}: not among those that may be used, {', '.join(names)}")
+    root, people = Path(os.environ["DIVERLOOP_DATA"]), []
     for plan in plans:
-        sys.stderr.write(f"{plan.person}: {plan.name}\n")
-        people.append(traits(plan, recorded_case(root, plan)))
+        if not only or plan.person in only:
+            sys.stderr.write(f"{plan.person}: {plan.name}\n")
+            people.append(traits(plan, recorded_case(root, plan)))
     json.dump({"people": people}, sys.stdout, indent=1)
     sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """What the research guards find and miss, on simulated signal and on real recordings, as JSON.
 
-    DIVERLOOP_DATA=/path/to/recordings python tests/bench/guards.py [--minutes 40] [--first 100]
+    DIVERLOOP_DATA=/path/to/recordings python tests/bench/guards.py [--minutes 60] [--first 100]
 
 Simulated signal (`ictal.py`): seeds from 100 on; those below 100 were used to choose thresholds.
 Real recordings: all that can be read, apart from EEGMMIDB runs 1 to 6, which were used to choose

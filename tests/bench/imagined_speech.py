@@ -25,6 +25,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import argparse
 import json
 import sys
 from dataclasses import replace
@@ -128,6 +129,7 @@ def judged(recording: Recording) -> dict[str, Any]:
 
 def main() -> None:
     """Print both controls."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     data = Path(os.environ["DIVERLOOP_DATA"]) / "speech"
     recording = read_recording(data / "feis_F01_articulators.npz")
     as_recorded, planted = judged(recording), judged(with_a_trace(recording))

@@ -40,9 +40,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from diverloop.adapters.motor_imagery import MU_BETA
+from diverloop.adapters.rates import auc
 from diverloop.assembly import Model, open_model
 from diverloop.calibration import fit_model
 from diverloop.decoders.missing import shared_references, stand_in
@@ -352,13 +352,6 @@ def compare_auc(rounds: list[tuple[Floats, NDArray[np.bool_]]]) -> dict[str, Any
             again.append([auc(arm[rows], target[rows]) for arm in arms])
         draws.append(np.mean(again, axis=0))
     return compared(score, draws)
-
-
-def auc(score: Floats, target: NDArray[np.bool_]) -> float:
-    """Probability that a target scores higher than another flash (Hanley and McNeil 1982)."""
-    n_targets, n_others = int(target.sum()), int((~target).sum())
-    above = rankdata(score)[target].sum() - n_targets * (n_targets + 1) / 2
-    return float(above / (n_targets * n_others))
 
 
 def _referenced(signal: Floats, average: bool) -> Floats:

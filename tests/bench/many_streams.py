@@ -44,7 +44,7 @@ from diverloop.runtime.record.manifest import Manifest, utc_now
 from diverloop.runtime.record.xdf_read import NumericSamples, XdfReader
 from diverloop.runtime.signal.conditioning import StreamConditioner
 from diverloop.runtime.windows import WindowConfig
-from diverloop.tests.bench.counting_sender import LSL_CONFIG
+from diverloop.tests.bench.counting_sender import speak_here_only
 
 CLASSES = ("left", "right")
 FLUSH_S = 1.0
@@ -313,9 +313,8 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if "LSLAPICFG" not in os.environ:  # speak to this machine only
-            (folder / "lsl_api.cfg").write_text(LSL_CONFIG.format(run=uuid.uuid4().hex))
-            os.environ["LSLAPICFG"] = str(folder / "lsl_api.cfg")
+        if "LSLAPICFG" not in os.environ:
+            speak_here_only(folder)
         print(json.dumps(run(options.minutes, options.away, folder), indent=2))
 
 

@@ -60,6 +60,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=1.0)
     hours = parser.parse_args().hours
+    if hours < 0.3:
+        parser.error(f"--hours is {hours:g}: a slope needs 0.3 or more.")
     if not sys.platform.startswith("linux"):
         sys.exit("This benchmark reads /proc: run it on Linux.")
     model = open_model(calibrate(DemoPlan(), lambda *_: None))

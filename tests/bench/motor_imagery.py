@@ -272,6 +272,8 @@ def main() -> None:
     remember_collected()
     measured: dict[str, Any] = {}
     known = parts(Path(os.environ["DIVERLOOP_DATA"]), given.fast, given.encoder, ways)
+    if given.part and given.part not in known:
+        parser.error(f"there is no part {given.part!r}, only {', '.join(known)}")
     for name in [given.part] if given.part else known:
         began_s = time.monotonic()
         measured[name] = known[name]()

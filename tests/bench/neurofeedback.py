@@ -36,6 +36,7 @@ recordings of ``real_blocks`` alike, and was then chosen anew by other simulated
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sys
@@ -400,6 +401,8 @@ def say(text: str) -> None:
 
 
 def main() -> None:
+    """Measure and print."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     root = Path(os.environ["DIVERLOOP_DATA"]) if os.environ.get("DIVERLOOP_DATA") else None
     found: dict[str, Any] = {"age": age(), "learner": learner()}
     if root is not None:

@@ -52,7 +52,7 @@ class Case:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--tasks", nargs="+", default=sorted(CASES))
+    parser.add_argument("--tasks", nargs="+", choices=sorted(CASES), default=sorted(CASES))
     parser.add_argument("--seconds", type=float, default=60.0)
     chosen = parser.parse_args()
     data = Path(os.environ["DIVERLOOP_DATA"])

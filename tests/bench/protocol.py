@@ -12,7 +12,7 @@ without the noise of probes, and the mean of the signs of fatigue and frustratio
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -106,7 +106,10 @@ def _interval(differences: np.ndarray) -> list[float]:
 
 
 def main() -> None:
-    seeds = range(100, 200) if "--tune" in sys.argv[1:] else range(100)
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tune", action="store_true", help="the seeds that settings come from")
+    seeds = range(100, 200) if parser.parse_args().tune else range(100)
     told = {name: compared(people, ProgressConfig(), seeds) for name, people in PEOPLE.items()}
     print(json_text({"sessions": SESSIONS, "seeds": [seeds[0], seeds[-1]], "people": told}))
 

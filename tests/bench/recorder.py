@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from counting_sender import CHUNK, LSL_CONFIG, MARKERS, Sender, Stream
+from counting_sender import CHUNK, MARKERS, Sender, Stream, speak_here_only
 from machine_load import Machine
 from numpy.typing import NDArray
 
@@ -397,9 +397,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=asked.folder) as place:
         folder = Path(place)
         os.environ["DIVERLOOP_HOME"] = place  # a key of its own signs the logs
-        if "LSLAPICFG" not in os.environ:  # speak to this machine only
-            (folder / "lsl_api.cfg").write_text(LSL_CONFIG.format(run=uuid.uuid4().hex))
-            os.environ["LSLAPICFG"] = str(folder / "lsl_api.cfg")
+        if "LSLAPICFG" not in os.environ:
+            speak_here_only(folder)
         bundle = light_bundle(asked.rate)
         if asked.minutes:
             found["loss"] = measure_loss(stream, bundle, folder, asked.minutes)

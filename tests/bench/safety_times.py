@@ -35,20 +35,9 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from counting_sender import speak_here_only
 
 LIMITS_MS = {"freeze": 200, "kill": 200, "spin": 200, "block": 200, "press": 100, "cut": 300}
-CONFIG = """\
-[multicast]
-ResolveScope = machine
-ListenAddress = 127.0.0.1
-[ports]
-IPv6 = disable
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = safety-{run}
-[log]
-level = -2
-"""
 COMMANDED, NEUTRAL = 4, -1  # channel of the decision stream, and what it holds then
 
 
@@ -177,9 +166,7 @@ def main() -> None:
     parser.add_argument("--idle", action="store_true")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "lsl_api.cfg")
-        config.write_text(CONFIG.format(run=uuid.uuid4().hex), encoding="utf-8")
-        os.environ["LSLAPICFG"] = str(config)
+        speak_here_only(Path(folder))
         found = {}
         with load(not chosen.idle):
             for fault in chosen.only.split(","):

@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from counting_sender import speak_here_only
 
 from diverloop.hardware.command_listener import CommandListener
 from diverloop.hardware.osc_sink import OscSink, OscSinkConfig
@@ -51,18 +52,6 @@ DECISION = Decision(
 COMMANDS = [Command(label=label, strength=0.9, velocity=(0.5,)) for label in CLASSES]
 REST = Command(label=None, reason="at rest")
 APART_S, LIMIT_S = 0.005, 2.0
-LSL = """\
-[multicast]
-ResolveScope = machine
-ListenAddress = 127.0.0.1
-[ports]
-IPv6 = disable
-[lab]
-KnownPeers = {{127.0.0.1}}
-SessionID = bench-{run}
-[log]
-level = -2
-"""
 
 Came = Callable[[int], int]
 """Waits for so many arrivals; gives the time of the last in nanoseconds."""
@@ -250,9 +239,7 @@ def main() -> None:
     asked = parser.parse_args()
     wanted = [way for way in WAYS if way.startswith(tuple(asked.only.split(",")))]
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "lsl_api.cfg"
-        config.write_text(LSL.format(run=uuid.uuid4().hex[:8]), encoding="utf-8")
-        os.environ["LSLAPICFG"] = str(config)
+        speak_here_only(Path(folder))
         os.environ["XDG_CONFIG_HOME"] = folder
         found, left_out = {}, {}
         for way in wanted:

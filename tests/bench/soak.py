@@ -9,9 +9,9 @@ logged, and a live view is told. Every half minute the resident set of each of i
 from ``/proc`` (Linux). The figure that counts is the slope of a straight line through the readings
 after the first ten minutes, or the first third of a shorter run, in per cent of the mean per hour.
 
-``lost`` compares the rows that were sent with the rows that the session had: none may be missing
-between the first and the last one. ``missed_share`` is the share of windows that were decided late
-or skipped; ``counts`` also has those that were refused, as the first ones are while filters settle.
+``lost`` is how many rows the session itself found missing: none may be. ``missed_share`` is the
+share of windows that were decided late or skipped; ``counts`` also has those that were refused, as
+the first ones are while filters settle.
 ``machine`` says how busy everything else was. On a busy one, run it as a bedside runs it, with a
 real-time priority that all its processes inherit: ``chrt -f 10 python tests/bench/soak.py``.
 """
@@ -27,13 +27,14 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from counting_sender import LSL_CONFIG, Sender, Stream
+from counting_sender import Sender, Stream, speak_here_only
 from machine_load import Machine
 from student_loop import student_bundle
 
@@ -63,7 +64,10 @@ def processes_of(parent: int) -> dict[str, int]:
     found, frontier = {"loop": parent}, [parent]
     while frontier:
         for child in children_of(frontier.pop()):
-            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            except OSError:  # it has ended
+                continue
             name = next((w.rpartition(".")[2] for w in words if w.startswith("diverloop.")), "")
             found[name or ("view" if "watch" in words else f"process {child}")] = child
             frontier.append(child)
@@ -71,16 +75,21 @@ def processes_of(parent: int) -> dict[str, int]:
 
 
 def children_of(pid: int) -> list[int]:
-    """Numbers of the processes that a process has started."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(n) for task in tasks for n in (task / "children").read_text().split()]
+    """Numbers of the processes that a process has started; none of one that has ended."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def resident_mib(pid: int) -> float:
-    """Resident set of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
+    """Resident set of a process; NaN of one that has ended."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
     return float("nan")
 
 
@@ -157,7 +166,8 @@ def watch(
             spent = machine.spent() if machine else {}
             machine = machine or Machine({**pids, "sender": sender})
             for name, pid in pids.items():
-                readings.setdefault(name, []).append((at_s, resident_mib(pid)))
+                if (mib := resident_mib(pid)) > 0:
+                    readings.setdefault(name, []).append((at_s, mib))
         try:
             process.wait(EVERY_S)
         except subprocess.TimeoutExpired:
@@ -171,14 +181,11 @@ def main() -> None:
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--keep", type=Path, help="folder that is left behind")
     asked = parser.parse_args()
-    key = uuid.uuid4().hex[:8]
-    stream = Stream(name=f"soak-{key}", n_channels=128, rate_hz=1000.0)
+    stream = Stream(name=f"soak-{uuid.uuid4().hex[:8]}", n_channels=128, rate_hz=1000.0)
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "lsl.cfg"
-        config.write_text(LSL_CONFIG.format(run=key))
-        os.environ["LSLAPICFG"] = str(config)
+        speak_here_only(folder)
         print(json.dumps(soak(stream, folder, asked.minutes, asked.engine), indent=1))
 
 

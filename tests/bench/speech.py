@@ -40,7 +40,7 @@ from diverloop.adapters.speech.adapter import SpeechAdapter
 from diverloop.adapters.speech.config import SpeechConfig
 from diverloop.adapters.speech.cutting import SAY, cut_utterances
 from diverloop.adapters.speech.error_rates import edit_distance, error_rate
-from diverloop.adapters.speech.fitting import SpeechFitConfig, fit_speech, refit_today
+from diverloop.adapters.speech.fitting import fit_speech, refit_today
 from diverloop.adapters.speech.second_stage import RemoteSecondStage
 from diverloop.decoders.envelope_frames import EnvelopeFrames, EnvelopeFramesConfig
 from diverloop.hardware.simulated_speech import SimulatedSpeaker, SimulatedSpeakerConfig
@@ -67,7 +67,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument("--seconds", type=float, default=150.0)
     parser.add_argument("--noise", type=float, nargs="+", default=[0.5, 1.0, 1.5, 2.0])
-    parser.add_argument("--training", type=json.loads, default={})
     chosen = parser.parse_args()
     part = {"fit": fit, "sentences": unseen_sentences, "keywords": keywords, "stage": stage}
     print(json.dumps(part[chosen.part](chosen), indent=1))
@@ -104,7 +103,6 @@ def fit(chosen) -> dict:
         utterances,
         config,
         sentences=[one.split() for one in sentences("train")],
-        fit=SpeechFitConfig(training=chosen.training),
     )
     np.savez(
         chosen.model,

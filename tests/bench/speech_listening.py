@@ -59,9 +59,6 @@ class _Keeper:
     def close(self):
         pass
 
-    def put(self, message):
-        self.markers += getattr(message, "markers", ())
-
 
 class _Overheard:
     def __init__(self, source, keeper):

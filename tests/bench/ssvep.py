@@ -75,6 +75,7 @@ from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.runtime.clock import VirtualClock
 from diverloop.runtime.messages import Channel, Chunk, Marker, StreamSpec, Window
 from diverloop.runtime.paradigms.flicker import frequency_of
+from diverloop.runtime.prototype_head import softmax
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
 
@@ -355,8 +356,8 @@ def _calibrated(cuts: dict[str, Cut], length_s: float, n_test_runs: int, rest: b
             found["untrained_fbcca"] = _largest(summed[judge], judged)
         for method, one in found.items():
             right.setdefault(method, {})[subject] = one
-        shares.append(_softmax(ways[place].scores / ways[place].temperature))
-        bolder.append(_softmax(ways[place].scores / ways[place].bolder))
+        shares.append(softmax(ways[place].scores / ways[place].temperature))
+        bolder.append(softmax(ways[place].scores / ways[place].bolder))
         targets.append(own)
         taken[subject] = ways[place].name
     n_classes = len(next(iter(cuts.values())).frequencies_hz) + rest
@@ -420,7 +421,7 @@ def _way(candidate: Candidate, cut: Cut, judge: NDArray[np.intp], *, rehearse: b
     scores, own = np.concatenate(held_out), cut.labels[np.concatenate(rows)]
     targets = np.searchsorted(np.array(trials.classes), own)
     temperature = fit_temperature(scores, targets)
-    shares = _softmax(scores / temperature)
+    shares = softmax(scores / temperature)
     # In the same order for every way, whose losses are compared trial by trial.
     losses = -(soften(targets, shares.shape[1]) * np.log(shares)).sum(axis=1)
     return _Way(
@@ -438,14 +439,8 @@ def _bolder_temperature(scores: Floats, targets: NDArray[np.integer]) -> float:
     wanted = np.full((n, n_classes), 1 / (n + 1) / (n_classes - 1))
     wanted[np.arange(n), targets] = n / (n + 1)
     tried = np.geomspace(0.05, 50, 200)
-    losses = [-(wanted * np.log(_softmax(scores / t) + 1e-300)).sum() for t in tried]
+    losses = [-(wanted * np.log(softmax(scores / t) + 1e-300)).sum() for t in tried]
     return float(tried[int(np.argmin(losses))])
-
-
-def _softmax(scores: Floats) -> Floats:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _untrained_head(by_length: dict[float, dict[str, Cut]]) -> Any:
@@ -477,7 +472,7 @@ def _untrained_head(by_length: dict[float, dict[str, Cut]]) -> Any:
 
 
 def _calibration(scores: Floats, own: NDArray[np.intp], temperature: float) -> dict[str, float]:
-    error = calibration_error(_softmax(scores / temperature), own, n_bins=10)
+    error = calibration_error(softmax(scores / temperature), own, n_bins=10)
     return {
         "temperature": round(temperature, 3),
         "calibration_error": round(error.error, 3),

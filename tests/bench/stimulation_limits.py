@@ -21,17 +21,12 @@ import time
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
-from sys import path as search_path
-
-search_path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from stimulating import CLEAR, CONTACTS, DOSE_NS, LIMITS, LOOP_NS, PERMISSION
 
 from diverloop.runtime.stimulation import PastTrain, Situation, StimulationRequest
 from diverloop.runtime.stimulation_check import broken_rules, shannon_charge_pc
 from diverloop.runtime.stimulation_limits import StimulationLimits
 from diverloop.runtime.stimulation_second import denied_by
+from diverloop.tests.stimulating import CLEAR, CONTACTS, DOSE_NS, LIMITS, LOOP_NS, PERMISSION
 
 NS = 10**9
 NAMES = tuple(CONTACTS)

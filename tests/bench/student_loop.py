@@ -8,8 +8,9 @@ electrodes, runs the shipped EEG student every 100 ms on 1 s windows, and decide
 
 - ``compute``: from the moment at which a window's last samples are in the process to the act;
   ``due``: from the moment at which they were produced, as arrival times can tell. Milliseconds.
-- ``missed``: decisions that came later than one step after they were due, skipped windows and
-  windows that lost samples; ``missed_share`` is all of them among those due.
+- ``missed``: decisions that came later than one step after they were due; ``skipped``: windows that
+  were left out so as to catch up; ``missed_share`` is both among those due. ``samples_lost`` are
+  samples that never came.
 - ``held_up``: of conditioning, encoding and deciding, how often the loop's thread gave the
   processor up of its own accord, which is what waiting for the interpreter's lock, or any other,
   looks like; and how much longer they took than the thread's own processor time, which holds
@@ -35,7 +36,7 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from counting_sender import CHUNK, LSL_CONFIG, Sender, Stream, load_names
+from counting_sender import CHUNK, Sender, Stream, load_names, speak_here_only
 from machine_load import Machine
 
 STREAMS = ((64, 1000.0), (128, 2000.0))
@@ -192,9 +193,11 @@ def run(stream: Stream, bundle: Any, engine: str, seconds: float) -> dict[str, A
         grants = stack.enter_context(realtime(session.realtime))
         report = loop.run()
         spent = machine.spent()
-    acted, arrived, due = np.array(times.rows).T
-    warm = acted > acted[0] + WARM_UP_S * 1e9
-    lost = report.missed_deadlines + report.skipped_late + report.samples_lost
+    acted, arrived, due = np.array(times.rows, np.int64).reshape(-1, 3).T
+    warm = acted > acted[:1] + WARM_UP_S * 1e9
+    if not warm.any():
+        raise SystemExit(f"No window was decided after {WARM_UP_S:g} s: give more --minutes.")
+    late = report.missed_deadlines + report.skipped_late
     return {
         "n_channels": stream.n_channels,
         "rate_hz": stream.rate_hz,
@@ -205,7 +208,7 @@ def run(stream: Stream, bundle: Any, engine: str, seconds: float) -> dict[str, A
         "missed": report.missed_deadlines,
         "skipped": report.skipped_late,
         "samples_lost": report.samples_lost,
-        "missed_share": lost / max(1, report.windows_due),
+        "missed_share": late / max(1, report.windows_due),
         **quantiles("compute_ms", (acted - arrived)[warm]),
         **quantiles("due_ms", (acted - due)[warm]),
         "held_up": {
@@ -231,9 +234,7 @@ def main() -> None:
     key = uuid.uuid4().hex[:8]
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "lsl.cfg"
-        config.write_text(LSL_CONFIG.format(run=key))
-        os.environ["LSLAPICFG"] = str(config)
+        speak_here_only(Path(folder))
         for n_channels, rate_hz in STREAMS:
             if asked.only in (0, n_channels):
                 name = f"student-{key}-{n_channels}"

@@ -9,7 +9,6 @@ from diverloop.runtime.card import (
     CardData,
     CardInput,
     CardWindow,
-    check_input,
     pick_rows,
     versions_now,
 )
@@ -50,7 +49,6 @@ def card() -> Card:
 def test_the_input_of_a_card_is_the_stream_it_was_made_of(card):
     assert card.input.schema == FITTED_ON.schema
     assert [row.name for row in card.input.channels] == ["C3", "Cz", "C4"]
-    check_input(card, FITTED_ON)
     assert pick_rows(card, FITTED_ON) == [0, 1, 2]
 
 
@@ -76,21 +74,19 @@ def test_a_card_refuses_what_json_cannot_hold(card, value):
     ("spec", "words"),
     [
         (stream("C3", "Cz", "C4", rate_hz=250.0), "rate is 250 Hz, expected 160 Hz"),
-        (stream("Cz", "Pz"), "missing channels C3, C4; extra channels Pz"),
-        (stream("C3", "Cz", "C4", "Oz"), "extra channels Oz"),
-        (stream("C3", "C4", "Cz"), r"order differs, first in row 1 \(C4 for Cz\)"),
+        (stream("Cz", "Pz"), "missing channels C3, C4"),
         (stream("C3", "Cz", "C4", kind="emg"), r"kinds differ \(C3 is emg, expected eeg;"),
         (stream("C3", "C3", "Cz", "C4"), "more than once C3"),
     ],
 )
 def test_a_stream_that_differs_is_refused_with_the_difference(card, spec, words):
     with pytest.raises(SchemaMismatch, match=words):
-        check_input(card, spec)
+        pick_rows(card, spec)
 
 
 def test_all_differences_are_told_at_once(card):
-    with pytest.raises(SchemaMismatch, match=r"rate is .*; missing .*; extra .*"):
-        check_input(card, stream("C3", "Oz", rate_hz=500.0))
+    with pytest.raises(SchemaMismatch, match=r"rate is .*; missing .*; kinds .*"):
+        pick_rows(card, stream("C3", "Oz", rate_hz=500.0, kind="emg"))
 
 
 def test_rows_are_picked_from_another_order_and_from_among_others(card):

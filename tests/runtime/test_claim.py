@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -40,6 +42,17 @@ def test_a_holder_that_is_killed_holds_nothing(tmp_path):
     claim = Claim("arm", tmp_path)
     assert claim._file >= 0
     claim.release()
+
+
+def test_a_disk_without_locks_refuses_nobody(tmp_path, monkeypatch):
+    import fcntl
+
+    def flock(file, how):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert Claim("arm", tmp_path)._file == -1
+    assert Claim("arm", tmp_path)._file == -1
 
 
 def test_a_folder_that_cannot_be_made_refuses_nobody(tmp_path):

@@ -20,6 +20,9 @@ NEEDED = [
     "diverloop[fit]; extra == 'test'",
     'pytest>=8 ; python_version > "3" and extra == "test"',
     'never-heard-of>=1; extra == "lint"',
+    'nor-of-this>=1; extra == "dist"',
+    f'only-here>=1; sys_platform == "{sys.platform}" and extra == "fit"',
+    'only-elsewhere>=1; sys_platform == "elsewhere" and extra == "fit"',
 ]
 
 
@@ -65,6 +68,7 @@ def test_packages_are_told_apart_into_needed_and_optional(monkeypatch):
     assert found.keys() == {
         "diverloop", "package numpy", "package nowhere-to-be-found",
         "package unicorn-reader (extra fit)", "package pytest (extra test)",
+        "package only-here (extra fit)",
     }  # fmt: skip
     missing = found["package nowhere-to-be-found"]
     assert (missing.ok, missing.advice) == (False, "Run pip install nowhere-to-be-found.")

@@ -35,7 +35,7 @@ def test_a_quantile_is_within_one_percent_of_the_sorted_duration(durations_ns, p
 @example(100_000_000_000)
 def test_a_duration_alone_comes_back_exactly(duration_ns):
     histogram = filled([duration_ns])
-    assert histogram.quantile_ns(0.5) == histogram.max_ns == histogram.mean_ns == duration_ns
+    assert histogram.quantile_ns(0.5) == histogram.max_ns == duration_ns
 
 
 @given(st.integers(0, 37), st.integers(-2, 2))
@@ -44,13 +44,6 @@ def test_octave_borders_are_within_one_percent(bits, off):
     # Company below and above, so that neither the minimum nor the maximum gives the answer away.
     histogram = filled([0, duration_ns, 2**40])
     assert histogram.quantile_ns(0.5) == pytest.approx(min(duration_ns, 2**37), rel=0.01)
-
-
-@given(st.lists(DURATIONS_NS), st.lists(DURATIONS_NS))
-def test_merging_is_the_same_as_recording_both(ours_ns, theirs_ns):
-    merged = filled(ours_ns)
-    merged.merge(filled(theirs_ns))
-    assert merged.to_json() == filled(ours_ns + theirs_ns).to_json()
 
 
 @given(st.lists(DURATIONS_NS))
@@ -72,10 +65,9 @@ def test_a_negative_duration_counts_as_none():
     assert (histogram.count, histogram.max_ns, histogram.quantile_ns(0.5)) == (1, 0, 0.0)
 
 
-def test_an_empty_histogram_has_no_quantile_and_no_mean():
+def test_an_empty_histogram_has_no_quantile():
     histogram = Histogram()
     assert math.isnan(histogram.quantile_ns(0.5))
-    assert math.isnan(histogram.mean_ns)
     assert (histogram.count, histogram.max_ns) == (0, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import closing
@@ -86,6 +87,30 @@ def test_a_watchdog_that_dies_or_hangs_is_replaced_and_nothing_passes_meanwhile(
         assert rig.told("The watchdog was lost")
         assert {event.kind for event in rig.events} == {EventKind.WATCHDOG}
     assert rig.plug.pid == 0
+
+
+def test_the_loop_does_not_wait_for_the_end_of_a_lost_watchdog(monkeypatch):
+    rig = Rig()
+    with rig.opened():
+        ends = threading.Event()
+        waited_by, wait = [], subprocess.Popen.wait
+
+        def slow_wait(process, timeout=None):
+            waited_by.append(threading.current_thread())
+            if not ends.is_set():
+                raise subprocess.TimeoutExpired("watchdog", timeout)
+            return wait(process, timeout)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess.Popen, "wait", slow_wait)
+            os.kill(rig.plug.pid, signal.SIGSTOP)
+            rig.until(rig.disarmed.is_set)
+            rig.until(lambda: waited_by)
+            assert rig.plug.pid == 0, "another must not open the outputs yet"
+            assert rig.plug.act(DECISION, GO).reason == LOST
+            ends.set()
+            rig.until(lambda: rig.told("The watchdog is back"))
+        assert threading.main_thread() not in waited_by
 
 
 @pytest.mark.parametrize(("forgive_s", "disarms"), [(0.2, True), (10.0, False)])

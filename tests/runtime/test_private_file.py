@@ -36,6 +36,19 @@ def test_a_file_that_is_too_long_is_none_of_ours(tmp_path):
         read_private(path, "secret", 4)
 
 
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_disk_that_takes_only_a_part_leaves_the_old_file(tmp_path, monkeypatch, durable):
+    path = tmp_path / "secret"
+    write_private(path, b"one", "secret")
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda handle, data: write(handle, bytes(data)[:2]))
+        with pytest.raises(ConfigError, match=r"No space left.*free space"):
+            write_private(path, b"three", "secret", durable=durable)
+    assert read_private(path, "secret") == b"one"
+    assert [one.name for one in path.parent.iterdir()] == ["secret"]
+
+
 def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"secret .* cannot be"):

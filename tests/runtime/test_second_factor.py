@@ -133,13 +133,13 @@ def test_a_clock_set_back_makes_no_old_code_good(codes, wall):
     assert codes.check("p1", SECRET, wall.code()) is Why.CODE_USED
 
 
-@pytest.mark.parametrize("damage", ["text", "rights"])
+@pytest.mark.parametrize("damage", [b'{"p1": 3}', b'{"p\xff": {"step": 1}}', "rights"])
 def test_without_its_memory_no_code_counts(codes, tmp_path, wall, damage):
     assert codes.check("p1", SECRET, wall.code()) is None
     path = tmp_path / "used"
-    if damage == "text":
-        path.write_text('{"p1": 3}')
-    else:
+    if damage == "rights":
         path.chmod(0o644)
+    else:
+        path.write_bytes(damage)
     assert codes.check("p1", SECRET, wall.code(1)) is Why.UNCHECKED
     assert codes.locked_out("p1") is Why.UNCHECKED

@@ -134,6 +134,15 @@ def test_a_file_that_asks_for_a_signature_needs_one_that_is_trusted(file, by):
     assert read_session(file).security.signed
 
 
+def test_a_signature_can_be_asked_for_on_the_command_line(file):
+    with pytest.raises(ConfigError, match="signed by nobody"):
+        read_session(file, {"security.signed": "true"})
+    sign_settings(file)
+    assert read_session(file, {"security.signed": "true"}).security.signed
+    with pytest.raises(ConfigError, match=r"command line, got source\.name"):
+        read_session(file, {"security.signed": "true", "source.name": "other"})
+
+
 def test_what_is_signed_is_not_changed_on_the_command_line(file):
     file.write_text(SESSION + "[security]\nsigned = true\n")
     sign_settings(file)

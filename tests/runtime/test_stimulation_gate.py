@@ -221,6 +221,20 @@ def test_a_device_that_ignores_a_stop_is_found_out_one_period_later(bench):
     assert bench.gate.fault == "The stimulator does not stop."
 
 
+def test_a_device_that_ignores_a_stop_is_told_again_until_it_is_at_rest(bench, monkeypatch):
+    told_ns, stop = [], bench.device.stop
+    monkeypatch.setattr(bench.device, "stop", told_ns.append)  # it does not hear
+    assert bench.ask().allowed
+    bench.run(100)
+    bench.gate.follow(bench.now_ns, State.STOPPED)
+    bench.run(60, State.STOPPED)
+    assert len(told_ns) == 4
+    assert bench.gate.busy
+    monkeypatch.setattr(bench.device, "stop", stop)
+    bench.run(60, State.STOPPED)
+    assert not bench.gate.busy
+
+
 def test_a_lead_that_is_off_at_the_opening_is_found_before_anything_is_asked(tmp_path):
     bench = Bench(tmp_path, Failure.OPEN_CIRCUIT)
     assert "Contact LA1 has inf ohm" in bench.gate.fault
