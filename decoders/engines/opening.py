@@ -281,7 +281,11 @@ class _Opening:
         engine = self._made(name, precision)
         if name in ("torch", "torch-compiled") and self._probe is None:
             return engine  # its own reference
-        error = self._known_probe().error_of(engine)
+        try:
+            error = self._known_probe().error_of(engine)
+        except BaseException:
+            engine.close()
+            raise
         if not error <= TOLERANCE[precision]:
             engine.close()
             raise EngineError(
