@@ -26,9 +26,9 @@ from .corpus import RATE_HZ, Batch
 from .corpus_drawing import DrawPlan
 from .masking import MaskedBatch
 from .reconstruction import PretrainConfig, Reconstruction
+from .spectral_targets import FFT_BINS, STFT_BINS
 from .student import Student
 from .student_config import StudentConfig
-from .spectral_targets import FFT_BINS, STFT_BINS
 from .teacher import Teacher, TeacherConfig, flops
 
 TRAINING_FACTOR = 3
