@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .adapters.choosing import Candidate, choose, shared_trials
+from .adapters.choosing import Candidate, Fitted, choose, shared_trials
 from .adapters.cross_validation import FitConfig
 from .adapters.folds import Trials
 from .adapters.task import Finished, Heard, Task
@@ -86,11 +86,30 @@ def fit_best(
     taken = gathered[names.index(choice.name)]
     finish = taken.plan.finish or task.finish
     finished = finish(choice.fitted, taken.parts)
-    finished = replace(finished, report={**choice.fitted.report, **finished.report})
+    finished = replace(finished, report=_told(choice.fitted, finished))
     bundle = _bundle(taken, sources, task, choice.fitted.encoder, finished)
     if not plans[0].false_per_min:
         return bundle
     return with_working_point(bundle, sources, plans[names.index(choice.name)], fit_model, progress)
+
+
+def _told(fitted: Fitted[Any], finished: Finished) -> dict[str, Any]:
+    """What the card says; plainly, where what serves is not the reader that was judged."""
+    report = {**fitted.report, **finished.report}
+    if finished.adapter is fitted.adapter:
+        return report
+    report.setdefault(
+        "served",
+        f"These figures are the linear reader's, trial by trial. What serves is made from it (the "
+        f"adapter {finished.kind}) and was not judged here: replay a recording that it was not "
+        f"fitted on.",
+    )
+    if "promise" in report:
+        report["promise"] = (
+            "No share of errors is promised: what serves decides by a rule of its own, not by the "
+            "linear reader's."
+        )
+    return report
 
 
 def _learnt(

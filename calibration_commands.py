@@ -53,7 +53,7 @@ def calibrate(
         overrides = overrides_of(settings)
         for key, pseudonym in (("participant", participant), ("operator", operator)):
             if pseudonym:
-                overrides[f"session.{key}"] = f"'{pseudonym}'"
+                overrides[f"session.{key}"] = json_text(pseudonym)  # quoted as TOML quotes
         checked = read_guide(guide, overrides)
         drawn = np.random.SeedSequence().generate_state(1)[0] if seed is None else seed
         with _screen(checked.name, wanted=view and not json) as show:
@@ -110,8 +110,9 @@ def recentre(
         told = {"bundle": str(bundle), "sha256": sha256, "epoch": moved.card.epoch}
         print_json({**told, "recentred": said})
         return
-    out.print(said, highlight=False)
-    out.print(f"Saved {bundle} ({sha256[:12]}), epoch {moved.card.epoch}.", highlight=False)
+    out.print(said, highlight=False, markup=False)
+    saved = f"Saved {bundle} ({sha256[:12]}), epoch {moved.card.epoch}."
+    out.print(saved, highlight=False, markup=False)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from .runtime.bundle import Arrays
 from .runtime.clock import VirtualClock
-from .runtime.errors import RecordingError
+from .runtime.errors import BundleError, RecordingError
 from .runtime.messages import Samples, StreamSpec
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import rows_to_keep
@@ -90,20 +90,37 @@ def raw_signal(
     ------
     RecordingError
         If there is no signal.
+    BundleError
+        If the recordings' channels or rates differ.
     """
-    parts, spec = [], None
-    for one in sources:
-        source = one.make(VirtualClock())
-        source.open()
+    found = [_picked(one, pick) for one in sources]
+    parts = [part for blocks, _ in found for part in blocks]
+    if not parts:
+        raise RecordingError("There is no signal to learn from: name a recording.")
+    spec = found[0][1]
+    for one, (_, other) in zip(sources, found, strict=True):
+        if other.schema != spec.schema:
+            raise BundleError(
+                f"{one.name} has other channels, kinds or another rate than {sources[0].name} "
+                f"({other.n_channels} channels at {other.rate_hz:g} Hz, and {spec.n_channels} at "
+                f"{spec.rate_hz:g}): learn from recordings of one device."
+            )
+    return np.concatenate(parts, axis=1).astype(np.float64), spec
+
+
+def _picked(one: TrainingSource, pick: tuple[str, ...]) -> tuple[list[Samples], StreamSpec]:
+    """Blocks of the picked rows of one recording, without samples that one of them lacks."""
+    source = one.make(VirtualClock())
+    source.open()
+    try:
         rows = rows_to_keep(pick, source.spec)
-        channels = tuple(source.spec.channels[row] for row in rows)
-        spec = replace(source.spec, channels=channels)
+        spec = replace(source.spec, channels=tuple(source.spec.channels[row] for row in rows))
+        parts = []
         while not source.ended:
             chunk = source.read(round(spec.rate_hz), 2**62)
             if chunk is not None and chunk.samples.shape[1]:
                 picked = chunk.samples[rows]
                 parts.append(picked[:, np.isfinite(picked).all(axis=0)])
+    finally:
         source.close()
-    if spec is None or not parts:
-        raise RecordingError("There is no signal to learn from: name a recording.")
-    return np.concatenate(parts, axis=1).astype(np.float64), spec
+    return parts, spec

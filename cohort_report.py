@@ -148,13 +148,17 @@ def subject_rows(scores: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def failure_groups(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Each reason with the items that failed for it, the most frequent first."""
+    reasons: Mapping[str, str] = summary["failures"]
     groups: dict[str, list[str]] = {}
-    for name, reason in summary["failures"].items():
+    for name, reason in reasons.items():
         path = Path(name)
         named = path.name if path.suffix else "\0"  # a short name stands in other words, too
         same = reason.replace(named, "FILE").replace(f"'{path.stem}'", "FILE")
         groups.setdefault(same, []).append(name)
-    return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    told = [
+        (same if len(names) > 1 else reasons[names[0]], names) for same, names in groups.items()
+    ]
+    return sorted(told, key=lambda group: (-len(group[1]), group[0]))
 
 
 def markdown_of(summary: Mapping[str, Any]) -> str:

@@ -148,12 +148,18 @@ def compared_table(compared: Iterable[dict[str, Any]], chosen: str) -> Table:
         "way",
         "accuracy",
         "95 % interval",
-        "nats a trial, less is better",
+        "loss",
         "",
         title="Ways to decode",
     )
     for column in table.columns[1:4]:
         column.justify = "right"
+    compared = list(compared)
+    table.caption = (
+        f"Of left-out trials. Always saying the commonest class: accuracy "
+        f"{compared[0]['accuracy']['chance']:.2f}. Loss: how far the probabilities were from the "
+        f"truth, less is better; by it they are chosen."
+    )
     for one in compared:
         low, high = one["accuracy"]["interval"]
         table.add_row(
@@ -242,31 +248,34 @@ def course_sentence(course: Mapping[str, Any]) -> str:
 def score_text(score: dict[str, Any]) -> str:
     """A cross-validated score of a card, in words."""
     low, high = score["interval"]
-    return f"accuracy {score['accuracy']:.2f} ({low:.2f} to {high:.2f}), {score['n']} trials."
+    return (
+        f"accuracy {score['accuracy']:.2f} (95 % interval {low:.2f} to {high:.2f}; chance "
+        f"{score['chance']:.2f}), {score['n']} trials."
+    )
 
 
 def tell_scores(scores: dict[str, Any]) -> None:
     """How good a fit is, and why it was made in this way."""
     if "compared" in scores:
         out.print(compared_table(scores["compared"], scores["chosen"]))
-        out.print(scores["chosen_because"], highlight=False)
+        out.print(scores["chosen_because"], highlight=False, markup=False)
     for key, words in (
         ("nested_choice", "Choosing and decoding, left-out trials"),
         ("cross_validation", "The model, left-out trials"),
         ("leave_one_recording_out", "Left-out recordings"),
     ):
         if key in scores:
-            out.print(f"{words}: {score_text(scores[key])}")
-    for key in ("rhythm", "alignment", "verdict", "promise"):
+            out.print(f"{words}: {score_text(scores[key])}", highlight=False)
+    for key in ("rhythm", "alignment", "verdict", "served", "promise"):
         if key in scores:
-            out.print(scores[key], highlight=False)
+            out.print(scores[key], highlight=False, markup=False)
     for key in ("confounded", "working_point"):
         if key in scores:
-            out.print(scores[key]["sentence"], highlight=False)
+            out.print(scores[key]["sentence"], highlight=False, markup=False)
     if scores.get("adaptive"):
         out.print("Adaptive: its prototypes can be moved while it serves.")
     if left_out := scores.get("electrodes_left_out"):
-        out.print(f"Left out, bad too often: {', '.join(left_out)}.")
+        out.print(f"Left out, bad too often: {', '.join(left_out)}.", markup=False)
 
 
 def _tell_error(kind: str, text: str, json_wanted: bool) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,10 +30,10 @@ from .decoders.corpus import (
 from .hardware.montage import scalp_position_m
 from .runtime.clock import VirtualClock
 from .runtime.errors import ConfigError, RecordingError, UnitError, UnknownName
-from .runtime.messages import Channel, Chunk, StreamSpec
+from .runtime.messages import Channel, StreamSpec
 from .runtime.signal.condition_config import ConditionConfig
 from .runtime.signal.conditioning import StreamConditioner
-from .training_sources import Progress
+from .training_sources import Progress, settled
 
 __all__ = [
     "CONDITIONING",
@@ -56,7 +55,6 @@ UNCALIBRATED_UV = 10.0
 
 _SHORTEST_S = 1.0  # of a stretch that is worth keeping
 _SMALLEST_GRID = 16  # contacts; strips have 4 to 12
-_OLD_NAMES = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}  # of the 10-20 system of 1958
 _NOWHERE = (float("nan"),) * 3
 _LONGEST_M = 1.0  # a place further out than this was written in millimetres
 
@@ -208,10 +206,9 @@ def _position_mm(channel: Channel) -> tuple[float, float, float]:
 
 
 def _by_name(name: str) -> tuple[float, float, float] | None:
-    """Place of a scalp electrode, however its label is spelt: Cz, CZ or the old T3."""
-    label = _OLD_NAMES.get(name.upper(), name.upper()).replace("Z", "z").replace("FP", "Fp")
+    """Place of a scalp electrode, however its label is spelt; None if it has none."""
     try:
-        return scalp_position_m(label)
+        return scalp_position_m(name)
     except UnknownName:
         return None
 
@@ -249,20 +246,16 @@ def _conditioned(
     live = source.source.make(VirtualClock())
     conditioner = StreamConditioner(config)
     shortest = round(_SHORTEST_S * RATE_HZ)
-    stop, skip, begun, any_kept = -1, 0, False, False
+    begun, any_kept = False, False
     held: list[Signal] = []
     live.open()
     try:
         conditioner.open(live.spec)
         rows = [live.spec.channel_names.index(name) for name in spec.channel_names]
-        for chunk in _finite_chunks(live, rows):
-            done = conditioner.process(chunk)
-            if done.first_sample != stop:
-                skip, begun, held = conditioner.settle_samples, False, []
-            stop = done.stop_sample
-            kept = done.samples[:, skip:].astype(np.float32)
-            skip -= min(skip, done.samples.shape[1])
-            held.append(kept)
+        for starts, kept in settled(live, conditioner, rows):
+            if starts:
+                begun, held = False, []
+            held.append(kept.astype(np.float32))
             if begun or sum(part.shape[1] for part in held) >= shortest:
                 yield not begun, np.concatenate(held, axis=1)
                 begun, any_kept, held = True, True, []
@@ -276,23 +269,6 @@ def _conditioned(
         )
 
 
-def _finite_chunks(live: Any, rows: list[int]) -> Iterator[Chunk]:
-    """What a source delivers, cut so that no sample is missing: a NaN would stay in the filters."""
-    while not live.ended:
-        chunk = live.read(round(live.spec.rate_hz), 2**62)
-        if chunk is None or not chunk.samples.shape[1]:
-            continue
-        finite = np.isfinite(chunk.samples[rows]).all(axis=0)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
-        for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            yield replace(
-                chunk,
-                samples=chunk.samples[:, first:stop],
-                first_sample=chunk.first_sample + first,
-                markers=(),
-            )
-
-
 def _rescaled(
     source: CorpusSource, spec: StreamSpec, config: ConditionConfig
 ) -> Iterator[tuple[bool, Signal]]:
@@ -303,6 +279,8 @@ def _rescaled(
         n_times += block.shape[1]
     rms = float(np.median(np.sqrt(squares / n_times)))
     if not rms:
-        raise RecordingError("A recording in unknown units holds zeros alone: leave it out.")
+        raise RecordingError(
+            f"{source.source.name}, in unknown units, holds zeros alone: leave it out."
+        )
     for starts, block in _conditioned(source, spec, config):
         yield starts, np.asarray(block * (UNCALIBRATED_UV / rms), np.float32)

@@ -240,8 +240,8 @@ def read_recipe(
             f"The recipe {path} has {', '.join(unknown)}; it may have [[recordings]] and "
             f"[[simulated]] and nothing else."
         )
-    files = [_table(path, row, RecipeRecordings) for row in content.get("recordings", [])]
-    made = [_table(path, row, RecipeSimulated) for row in content.get("simulated", [])]
+    files = [_table(path, row, RecipeRecordings) for row in _rows(path, content, "recordings")]
+    made = [_table(path, row, RecipeSimulated) for row in _rows(path, content, "simulated")]
     return [
         *(s for t in files if modality in ("", t.modality) for s in t.sources(Path(data_root))),
         *(s for t in made if modality in ("", _modality_of(t)) for s in t.sources()),
@@ -250,6 +250,15 @@ def read_recipe(
 
 def _modality_of(table: RecipeSimulated) -> str:
     return MODALITY_OF_KIND[montage(table.montage)[0].kind]
+
+
+def _rows(path: Path, content: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found = content.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise ConfigError(
+            f"{name} of the recipe {path} must be tables, each below a line [[{name}]]."
+        )
+    return found
 
 
 _Table = TypeVar("_Table", RecipeRecordings, RecipeSimulated)

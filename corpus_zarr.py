@@ -116,9 +116,7 @@ def _source(
             f"{where} names no licence: say what allows a model to be trained on it with --licence."
         )
     return CorpusSource(
-        source=TrainingSource(
-            name=where, data_id=_data_id(path / name, spec), make=lambda clock: stream(clock)
-        ),
+        source=TrainingSource(name=where, data_id=_data_id(path / name, spec), make=stream),
         licence=licence,
         credit=str(told.get("credit") or path.name),
         line_hz=float(line_hz),
@@ -229,7 +227,7 @@ def _spec(name: str, array: Any, told: Mapping[str, Any]) -> StreamSpec:
             f"{names!r}."
         )
     rows = [str(one) for one in names]
-    kinds = [str(one) for one in told.get("kinds", ["eeg"] * len(rows))]
+    kinds = [str(one) for one in told.get("kinds") or ["eeg"] * len(rows)]
     places = list(told.get("positions_m") or [None] * len(rows))
     lengths = {len(rows), len(kinds), len(places)}
     if len(lengths) != 1 or len(rows) not in array.shape or len(set(rows)) != len(rows):

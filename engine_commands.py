@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from .decoders.engines.compiled import Compiled, CompiledFile
     from .decoders.engines.engine import Bools, Hop
     from .runtime.bundle import Bundle
+    from .runtime.messages import Samples
+    from .training_sources import TrainingSource
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Said = Callable[[str, int, int], None]
@@ -67,7 +68,8 @@ def compile_model(
             ],
         )
     )
-    out.print(f"All of it lies in {bundle}/engines; sessions find it there.", highlight=False)
+    told = f"All of it lies in {bundle}/engines; sessions find it there."
+    out.print(told, highlight=False, markup=False)
 
 
 def bench_loop(
@@ -185,7 +187,8 @@ def _compile(
     bundle = load_bundle(folder)
     encoder = open_encoder(bundle)
     precisions = list(dict.fromkeys(_PRECISIONS.get(one, "fp16") for one in targets))
-    hops = _calibration(bundle, paths, assume_unit) if paths else None
+    wanted = paths and "int8" in precisions  # the others are compiled without signal
+    hops = _calibration(bundle, paths, assume_unit) if wanted else None
     rows = []
     made = compile_bundle(encoder, bundle, precisions, hops, step)
     compiled = Compiled.of(folder, bundle.card.sha256)
@@ -218,32 +221,41 @@ def _calibration(
     bundle: Bundle, paths: tuple[Path, ...], assume_unit: str | None
 ) -> Iterator[tuple[Hop, Bools]]:
     """Conditioned signal of the model's rows, with artefacts and absent rows mixed in."""
-    from .assembly import open_conditioner
     from .decoders.engines.calibration_hops import calibration_hops
+    from .training_sources import recordings
+
+    windows = [cut for one in recordings(paths, assume_unit) for cut in _stretches(bundle, one)]
+    if not windows:
+        raise ConfigError(
+            f"--on: {', '.join(path.name for path in paths)} holds no {_CALIBRATION_S:g} s without "
+            f"a hole once the filters have settled: name a longer recording."
+        )
+    return calibration_hops(np.stack(windows), _hop_of(bundle))
+
+
+def _stretches(bundle: Bundle, source: TrainingSource) -> Iterator[Samples]:
+    """Stretches of one length, none of them across a hole."""
+    from .assembly import open_conditioner
     from .decoders.student_config import RATE_HZ
     from .runtime.card import pick_rows
     from .runtime.clock import VirtualClock
-    from .training_sources import recordings
+    from .training_sources import settled
 
     length = round(_CALIBRATION_S * RATE_HZ)
-    windows = []
-    for source in recordings(paths, assume_unit):
-        stream = source.make(VirtualClock())
-        stream.open()
-        pick_rows(bundle.card, stream.spec)
-        conditioner = open_conditioner(bundle)
+    stream, conditioner = source.make(VirtualClock()), open_conditioner(bundle)
+    stream.open()
+    try:
+        rows = pick_rows(bundle.card, stream.spec)
         conditioner.open(stream.spec)
-        parts = []
-        while not stream.ended:
-            chunk = stream.read(round(stream.spec.rate_hz), 2**62)
-            if chunk is not None and chunk.samples.shape[1] and np.isfinite(chunk.samples).all():
-                parts.append(conditioner.process(replace(chunk, markers=(), events=())).samples)
+        held: list[Samples] = []
+        for starts, samples in settled(stream, conditioner, rows):
+            held = [samples] if starts else [*held, samples]
+            while sum(part.shape[1] for part in held) >= length:
+                whole = np.concatenate(held, axis=1)
+                yield whole[:, :length]
+                held = [whole[:, length:]]
+    finally:
         stream.close()
-        signal = np.concatenate(parts, axis=1)[:, conditioner.settle_samples :]
-        n = signal.shape[1] // length
-        cut = signal[:, : n * length].reshape(len(signal), n, length).transpose(1, 0, 2)
-        windows.append(cut)
-    return calibration_hops(np.concatenate(windows), _hop_of(bundle))
 
 
 def _hop_of(bundle: Bundle) -> int:

@@ -94,6 +94,16 @@ class FitPlan:
                 f"false_per_min must be 0 or more, got {self.false_per_min}: 2 allows two false "
                 f"activations in a minute of rest, 0 asks for nothing."
             )
+        if not 0 <= self.promised_error <= 0.5:
+            raise ConfigError(
+                f"promised_error must be in [0, 0.5], got {self.promised_error}: 0.1 allows one "
+                f"decision in ten to be wrong, 0 promises nothing."
+            )
+        if self.promised_error and self.learn is not None:
+            raise ConfigError(
+                f"The way {self.name or self.encoder} of {self.task} cannot promise a share of "
+                f"errors, because it is not judged on left-out trials: leave promised_error at 0."
+            )
         length_s = self.window.length_s
         within_s = self.span.stop_s - self.span.start_s
         slides = not self.window.lock_to and not isinstance(self.span, WholeRecording)
@@ -246,8 +256,8 @@ def plans_for(
     )
     window = replace(
         known.window,
-        length_s=window_s or known.window.length_s,
-        step_s=step_s or known.window.step_s,
+        length_s=known.window.length_s if window_s is None else window_s,
+        step_s=known.window.step_s if step_s is None else step_s,
     )
     ways = _ways(known, span.classes, encoder)
     return [

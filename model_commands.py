@@ -269,13 +269,15 @@ def fit(
         print_json({"bundle": str(bundle), "sha256": sha256, "scores": scores})
         return
     tell_scores(scores)
-    out.print(f"Saved {bundle} ({sha256[:12]}).")
+    out.print(f"Saved {bundle} ({sha256[:12]}).", markup=False)
 
 
 def refuse_overwriting(bundle: Path) -> None:
-    """Raise `ConfigError` if there is such a bundle already, or it could not be signed."""
+    """Raise `ConfigError` if no such bundle could be written: a wrong name, one there, no key."""
     from .runtime.record.signing import load_or_create_key
 
+    if bundle.suffix != ".bundle":
+        raise ConfigError(f"A bundle is a folder called NAME.bundle, got {bundle.name!r}: rename.")
     if bundle.exists():
         raise ConfigError(f"{bundle} exists; a bundle is never overwritten: take a new name.")
     load_or_create_key()

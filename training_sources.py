@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
+from .runtime.messages import Chunk, Samples
+from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Clock, Source
 
 Progress = Callable[[str, int, int], None]
@@ -60,3 +64,53 @@ def recordings(paths: Sequence[Path], assume_unit: str | None = None) -> list[Tr
         )
 
     return [source(path) for path in paths]
+
+
+def settled(
+    source: Source, conditioner: StreamConditioner, rows: Sequence[int]
+) -> Iterator[tuple[bool, Samples]]:
+    """Conditioned signal, without what the filters need to settle after the start and each hole.
+
+    Parameters
+    ----------
+    source : Source
+        Open; what it has left is read.
+    conditioner : StreamConditioner
+        Open on it.
+    rows : sequence of int
+        Of the source: a sample that one of them lacks is a hole.
+
+    Yields
+    ------
+    starts : bool
+        Whether a stretch without a hole begins with this block.
+    samples : ndarray, shape (n_rows, n_times)
+        The next of it; may be empty.
+    """
+    stop, skip = -1, 0
+    for chunk in _finite_chunks(source, rows):
+        done = conditioner.process(chunk)
+        starts = done.first_sample != stop
+        if starts:
+            skip = conditioner.settle_samples
+        stop = done.stop_sample
+        yield starts, done.samples[:, skip:]
+        skip -= min(skip, done.samples.shape[1])
+
+
+def _finite_chunks(source: Source, rows: Sequence[int]) -> Iterator[Chunk]:
+    """What a source delivers, cut so that no sample is missing: a NaN would stay in the filters."""
+    while not source.ended:
+        chunk = source.read(round(source.spec.rate_hz), 2**62)
+        if chunk is None or not chunk.samples.shape[1]:
+            continue
+        finite = np.isfinite(chunk.samples[list(rows)]).all(axis=0)
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
+        for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+            yield replace(
+                chunk,
+                samples=chunk.samples[:, first:stop],
+                first_sample=chunk.first_sample + first,
+                markers=(),
+                events=(),
+            )

@@ -329,12 +329,12 @@ def _reason(comparisons: Sequence[Comparison], taken: int) -> str:
     if chosen is best:
         second = min((each for each in comparisons if each is not best), key=lambda e: e.loss)
         return (
-            f"{chosen.name} made the left-out trials most probable: {chosen.loss:.2f} nats a trial "
-            f"against {second.loss:.2f} for {second.name}."
+            f"{chosen.name} made the left-out trials most probable: its loss is "
+            f"{chosen.loss:.2f}, that of {second.name} {second.loss:.2f}."
         )
     return (
-        f"{chosen.name} is preferred, and {best.name} was better by only {chosen.behind:.2f} nats "
-        f"a trial, less than its uncertainty of {chosen.uncertainty:.2f}."
+        f"{chosen.name} is preferred: the loss of {best.name} is less by only {chosen.behind:.2f}, "
+        f"which is within the uncertainty of {chosen.uncertainty:.2f}."
     )
 
 

@@ -88,7 +88,9 @@ class OutliersConfig:
             ("n_folds", self.n_folds >= 2, "at least 2"),
         ):
             if not fits:
-                raise ConfigError(f"{name} must be {allowed}, got {getattr(self, name)}: change it")
+                raise ConfigError(
+                    f"{name} must be {allowed}, got {getattr(self, name)}: change it."
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -207,6 +207,11 @@ def _report(
     """In shares of `per`."""
     if not 0 < alpha <= 0.5:
         raise ValueError(f"alpha must be in (0, 0.5], got {alpha}.")
+    if alpha * (len(drawn) + 1) < 1:
+        raise ValueError(
+            f"{len(drawn)} permutations cannot tell a chance of {alpha:g}: take at least "
+            f"{math.ceil(1 / alpha) - 1}."
+        )
     # Rounding must not make equal results differ.
     drawn, reached = np.sort(np.round(drawn, 6)), round(reached, 6)
     least_doubtful = int(alpha * (len(drawn) + 1) + 1e-9) - 1  # so many may be as good

@@ -278,12 +278,6 @@ class CoverageCurve:
             raise ValueError(f"coverage must be in (0, 1], got {coverage}.")
         return float(self.accuracy[np.searchsorted(self.coverage, coverage - 1e-9)])
 
-    @property
-    def gain_area(self) -> float:
-        """Mean over coverages of what abstaining gains in accuracy over deciding always."""
-        widths = np.diff(self.coverage, prepend=0.0)
-        return float((self.accuracy * widths).sum() - self.accuracy[-1])
-
 
 def coverage_curve(confidence: ArrayLike, right: ArrayLike) -> CoverageCurve:
     """How accuracy grows when only the surest trials are decided.

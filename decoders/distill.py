@@ -45,7 +45,7 @@ from .distill_losses import (
 from .hop_level import N_LEVELS, HopLevel
 from .hop_spectrum import HopSpectrum
 from .quantise import empty_like, rounding_note, strip
-from .ranks import joined
+from .ranks import join
 from .student import Heard, Student
 from .student_card import student_card
 from .student_config import StudentConfig
@@ -300,14 +300,14 @@ def distill(
         "distillation": asdict(config),
     }
     identity = {"sha256": hashlib.sha256(json.dumps(facts).encode()).hexdigest()}
-    with joined(plan.device) as ranks:
-        report = train(
-            module, loss_of, draw, groups_of(module), plan, progress, checker.validate, identity
-        )
-        path = plan.out / STUDENT_FILE
-        if ranks.rank == 0:
-            _write_student(path, student, report, {**facts, **(note or {})})
-        ranks.wait()
+    ranks = join(plan.device)
+    report = train(
+        module, loss_of, draw, groups_of(module), plan, progress, checker.validate, identity
+    )
+    path = plan.out / STUDENT_FILE
+    if ranks.rank == 0:
+        _write_student(path, student, report, {**facts, **(note or {})})
+    ranks.wait()
     return path
 
 

@@ -35,7 +35,7 @@ from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Samples
 from .bands import Floats
-from .missing import FEWEST, LEAST_SHARE, Usable, shared_references
+from .missing import FEWEST, LEAST_SHARE, Usable, shared_references, what_is_left
 from .tails import largest_with, log_tails, own_surprises, surprise
 from .window_statistics import Measured, WindowStatistics
 from .yardsticks import Yardsticks, ways
@@ -330,21 +330,16 @@ class Familiarity:
         """For these channels; made when the mask changes, and kept for the last few."""
         key = rows.tobytes()
         if key not in self._made:
-            yards = self._yards if rows.all() else self._yards.left(self._known(rows), rows)
+            yards = (
+                self._yards
+                if rows.all()
+                else self._yards.left(what_is_left(rows, self._groups), rows)
+            )
             self._made[key] = yards, yards.whiteners(self.config.shrinkage)
             if len(self._made) > _REMEMBERED:
                 self._made.popitem(last=False)
         self._made.move_to_end(key)
         return self._made[key]
-
-    def _known(self, rows: Usable) -> Floats:
-        """What is left of the signal: usable rows, less the average of those in their group."""
-        known = np.diag(rows.astype(np.float64))
-        for group in self._groups:
-            left = group[rows[group]]
-            if len(left):
-                known[np.ix_(left, left)] -= 1 / len(left)
-        return known
 
 
 def _ranks(

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
-from .bands import Floats, check_announced, check_stream, embed, encode_each
+from .bands import Floats, check_announced, check_rate, check_stream, embed, encode_each
 from .flicker_frequencies import check_frequencies, named_frequencies
 from .missing import LEAST_SHARE
 from .sub_bands import SubBandConfig, SubBands
@@ -213,7 +213,7 @@ class FilterBankCca:
             If the window is too short for the sub-bands.
         """
         check_stream(spec, self._n_channels)
-        self.config.check_rate(spec)
+        check_rate(spec, self.config.rate_hz)
         self._references = _References(self.config, self.frequencies_hz, n_times)
 
     def encode(self, window: Window) -> Embedding:

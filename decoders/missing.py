@@ -88,7 +88,7 @@ def stand_in(
         To be multiplied with a window. Columns of masked rows are zero. Usable rows pass
         unchanged, but for the reference.
     """
-    known = _known(usable, groups)
+    known = what_is_left(usable, groups)
     unknown = np.eye(len(usable)) - known
     seen = known @ covariance @ known
     power = np.trace(seen, axis1=-2, axis2=-1)[..., None, None] / usable.sum()
@@ -102,8 +102,21 @@ def stand_in(
     return matrix
 
 
-def _known(usable: Usable, groups: list[NDArray[np.intp]]) -> Floats:
-    """Projection onto what is left of the signal: usable rows, less their group's average."""
+def what_is_left(usable: Usable, groups: list[NDArray[np.intp]]) -> Floats:
+    """Projection onto what is left of the signal: usable rows, less their group's average.
+
+    Parameters
+    ----------
+    usable : ndarray of bool, shape (n_rows,)
+        False in masked rows.
+    groups : list of ndarray of int
+        Rows that share an average reference, from `shared_references`.
+
+    Returns
+    -------
+    known : ndarray, shape (n_rows, n_rows)
+        To be multiplied with a window; rows and columns of masked rows are zero.
+    """
     known = np.diag(usable.astype(np.float64))
     for rows in groups:
         left = rows[usable[rows]]

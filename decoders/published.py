@@ -27,7 +27,8 @@ from torch import Tensor
 
 from ..runtime.errors import BundleError, ConfigError
 from .fetching import PUBLISHED
-from .teacher import FFT_VALUES, STFT_VALUES, Teacher, TeacherConfig
+from .spectral_targets import FFT_BINS, STFT_BINS
+from .teacher import Teacher, TeacherConfig
 from .teacher_embedding import LAYOUTS, N_MODALITIES, N_SUBTYPES
 from .teacher_files import teacher_of
 from .weight_files import check_layout, check_sha256, read_safetensors
@@ -162,9 +163,9 @@ def published_layout(config: TeacherConfig) -> dict[str, tuple[int, ...]]:
     layout |= _blocks("encoder.encoder", config.n_layers, width, config.n_heads)
     for token in ("N", "C", "NC"):
         layout[f"token_manager.special_tokens.{token}_token.param"] = (1, 1, width)
-    heads = {"time": patch, "fft_amplitude": FFT_VALUES}
+    heads = {"time": patch, "fft_amplitude": FFT_BINS}
     if patch == 500:
-        heads["multiscale_stft_amplitude"] = STFT_VALUES
+        heads["multiscale_stft_amplitude"] = STFT_BINS
     for head, size in heads.items():
         layout |= _affine(f"heads.org.heads.{head}_head.module", (size, width))
     return layout

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -92,12 +92,6 @@ def join(device: str = "auto") -> Ranks:
         distributed.init_process_group("nccl" if here.type == "cuda" else "gloo")
         atexit.register(distributed.destroy_process_group)
     return Ranks(rank=rank, n=n, device=here)
-
-
-@contextmanager
-def joined(device: str = "auto") -> Iterator[Ranks]:
-    """Run a block with what `join` returns."""
-    yield join(device)
 
 
 class Together(nn.Module):

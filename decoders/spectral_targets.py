@@ -20,7 +20,6 @@ from torch import Tensor
 from ..runtime.errors import ConfigError
 
 RATE_HZ = 500.0
-TOP_HZ = 200.0
 FFT_POINTS = 500
 """Length of the transform: a shorter patch is filled up with zeros, so bins are always 1 Hz."""
 FFT_BINS = 200

@@ -103,7 +103,7 @@ class StudentConfig:
 
     @classmethod
     def named(cls, size: str, modality: str = "EEG") -> Self:
-        """Size ``"S"`` (1.2 million weights) or ``"M"`` (4.8 million), for EEG or iEEG."""
+        """Size ``"S"`` (1.2 million weights) or ``"M"`` (4.7 million), for EEG or iEEG."""
         if size not in ("S", "M") or modality not in ("EEG", "iEEG"):
             raise ConfigError(f"A student is S or M, for EEG or iEEG; got {size!r}, {modality!r}.")
         intracranial = modality == "iEEG"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Event, EventKind, Samples, StreamSpec, Window
-from .bands import Floats, check_stream, embed
+from .bands import Floats, check_announced, check_stream, embed
 from .engines.engine import Bools, Engine
 from .student_config import RATE_HZ, StudentConfig
 
@@ -236,10 +236,7 @@ class StudentEncoder:
         if not self._n_times:
             raise RuntimeError("encode was called before open: open the encoder first.")
         expected = (len(self.config.positions_mm), self._n_times)
-        if window.samples.shape != expected:
-            raise SchemaMismatch(
-                f"The window has shape {window.samples.shape}, announced was {expected}."
-            )
+        check_announced(window.samples, expected)
         usable = window.usable if window.usable is not None else np.ones(expected[0], bool)
         if not usable.any() or not np.isfinite(window.samples[usable]).all():
             self._forget()

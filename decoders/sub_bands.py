@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..runtime.errors import ConfigError, SchemaMismatch
-from ..runtime.messages import Samples, StreamSpec
+from ..runtime.errors import ConfigError
+from ..runtime.messages import Samples
 from .bands import Floats
 
 
@@ -75,14 +75,6 @@ class SubBandConfig:
         place = np.arange(1.0, self.n_sub_bands + 1)
         weights: Floats = place**-1.25 + 0.25
         return weights
-
-    def check_rate(self, spec: StreamSpec) -> None:
-        """Refuse a stream with another rate; raises `SchemaMismatch`."""
-        if abs(spec.rate_hz - self.rate_hz) > 1e-3 * self.rate_hz:
-            raise SchemaMismatch(
-                f"The conditioned stream {spec.name!r} has {spec.rate_hz:g} Hz, the model was "
-                f"fitted for {self.rate_hz:g} Hz: use the bundle's own conditioning."
-            )
 
 
 class SubBands:

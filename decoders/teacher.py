@@ -39,6 +39,7 @@ from torch import Tensor, nn
 
 from ..runtime.errors import ConfigError, UnknownName
 from .any_variate import AnyVariateBlock, AnyVariateEncoder, token_grid
+from .spectral_targets import FFT_BINS, STFT_BINS
 from .teacher_embedding import (
     LAYOUTS,
     WINDOW,
@@ -54,8 +55,6 @@ WIDTHS = {"tiny": 256, "small": 512, "base": 768, "large": 1024, "xl": 2048, "xx
 """Width of each published size; all have twelve layers and heads of 32."""
 HEAD_WIDTH = 32
 BASE_WIDTH = 256
-FFT_VALUES = 200
-STFT_VALUES = 700
 STARTING_GAIN, OWN_CHANNEL = 2.0, 3.0
 
 
@@ -338,9 +337,9 @@ def flops(config: TeacherConfig, n_channels: int, n_patches: int) -> int:
 
 def _readouts(config: TeacherConfig) -> nn.ModuleDict:
     """One linear readout per domain; the long patch has a third domain."""
-    sizes = {"time": config.patch, "fft": FFT_VALUES}
+    sizes = {"time": config.patch, "fft": FFT_BINS}
     if config.patch == 500:
-        sizes["stft"] = STFT_VALUES
+        sizes["stft"] = STFT_BINS
     return nn.ModuleDict({name: nn.Linear(config.width, size) for name, size in sizes.items()})
 
 

@@ -26,9 +26,10 @@ from .corpus import RATE_HZ, Batch
 from .corpus_drawing import DrawPlan
 from .masking import MaskedBatch
 from .reconstruction import PretrainConfig, Reconstruction
+from .spectral_targets import FFT_BINS, STFT_BINS
 from .student import Student
 from .student_config import StudentConfig
-from .teacher import FFT_VALUES, STFT_VALUES, Teacher, TeacherConfig, flops
+from .teacher import Teacher, TeacherConfig, flops
 
 TRAINING_FACTOR = 3
 """Operations of a training step over those of its forward pass."""
@@ -150,7 +151,7 @@ class Speed:
 
 def forward_flops(config: TeacherConfig, n_channels: int, n_patches: int) -> int:
     """Operations of a teacher's forward pass over a window, readouts included."""
-    values = config.patch + FFT_VALUES + (STFT_VALUES if config.patch == 500 else 0)
+    values = config.patch + FFT_BINS + (STFT_BINS if config.patch == 500 else 0)
     return flops(config, n_channels, n_patches) + 2 * n_channels * n_patches * config.width * values
 
 

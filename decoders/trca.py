@@ -27,7 +27,7 @@ from ..runtime.bundle import take
 from ..runtime.errors import BundleError, ConfigError, SchemaMismatch
 from ..runtime.messages import Embedding, Samples, StreamSpec, Window
 from ..runtime.paradigms.flicker import RESTING
-from .bands import Floats, check_announced, check_stream, embed, encode_each
+from .bands import Floats, check_announced, check_rate, check_stream, embed, encode_each
 from .missing import MaskedFilters, MissingChannels
 from .sub_bands import SubBandConfig, SubBands
 
@@ -206,7 +206,7 @@ class TaskRelatedComponents:
             length.
         """
         check_stream(spec, self._filters.shape[2])
-        self.config.check_rate(spec)
+        check_rate(spec, self.config.rate_hz)
         if n_times != self._n_times:
             raise SchemaMismatch(
                 f"A window would have {n_times} samples, the responses were learnt with "

@@ -270,7 +270,15 @@ def _differences(card: Card, spec: StreamSpec) -> list[str]:
     if spec.rate_hz != card.input.rate_hz:
         found.append(f"rate is {spec.rate_hz:g} Hz, expected {card.input.rate_hz:g} Hz")
     if missing := [row.name for row in wanted if row.name not in kinds]:
-        found.append(f"missing channels {', '.join(missing)}")
+        found.append(f"missing channels {_some(missing)}")
+    spelt = {_plain(name): name for name in kinds}
+    if otherwise := [
+        f"{spelt[_plain(name)]} for {name}" for name in missing if _plain(name) in spelt
+    ]:
+        found.append(
+            f"channels written otherwise ({_some(otherwise)}), which a mapping file for a session "
+            f"renames (diverloop montage make --standard-names)"
+        )
     if twice := sorted({name for name in kinds if spec.channel_names.count(name) > 1}):
         found.append(f"channels there more than once {', '.join(twice)}")
     if other := [
@@ -280,6 +288,20 @@ def _differences(card: Card, spec: StreamSpec) -> list[str]:
     ]:
         found.append(f"kinds differ ({'; '.join(other)})")
     return found
+
+
+_MOST_NAMED = 8  # channels in a sentence
+
+
+def _some(words: list[str]) -> str:
+    """The first few of them, and how many more there are."""
+    more = len(words) - _MOST_NAMED
+    return ", ".join(words[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _plain(name: str) -> str:
+    """A channel's name whatever its case, and without the dots that some files pad it with."""
+    return name.strip(" .").casefold()
 
 
 def _mismatch(spec: StreamSpec, differences: list[str]) -> SchemaMismatch:

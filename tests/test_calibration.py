@@ -110,6 +110,10 @@ def test_the_card_says_what_was_fitted():
     assert card.scores["span_s"] == [SPAN.start_s, SPAN.stop_s]
 
 
+def test_a_reader_that_serves_as_it_was_judged_says_nothing_of_it():
+    assert "served" not in fitted().card.scores
+
+
 def test_a_model_looks_only_at_the_channels_that_were_picked():
     picked = ("C3", "Cz", "C4")
     conditioning = replace(MU_BETA, pick=picked)

@@ -75,6 +75,8 @@ def test_failures_are_listed_by_reason_with_every_name():
     rows = [failed("x/a.npz", "a.npz is bad."), failed("x/b.npz", "b.npz is bad."), row("c")]
     summary = summary_of(RAN, rows, "replay")
     assert failure_groups(summary) == [("FILE is bad.", ["x/a.npz", "x/b.npz"])]
+    (alone,) = failure_groups(summary_of(RAN, rows[:1], "replay"))
+    assert alone == ("a.npz is bad.", ["x/a.npz"])
     assert counts_sentence(summary) == (
         "3 in the cohort: 1 done, 2 failed; 2 computed now, 1 reused."
     )

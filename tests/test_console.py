@@ -77,6 +77,41 @@ def test_json_has_no_nan(capsys):
     }
 
 
+def judged(accuracy: float, loss: float, name: str) -> dict:
+    told = {"accuracy": accuracy, "interval": (accuracy - 0.1, accuracy + 0.05), "chance": 0.8}
+    return {"name": name, "accuracy": {**told, "n": 50}, "loss": loss}
+
+
+def test_the_table_of_a_fit_fits_a_small_screen_and_says_what_guessing_would_give():
+    file = io.StringIO()
+    compared = (judged(0.86, 0.31, "xdawn"), judged(0.84, 0.35, "evoked_epoch"))
+    table = console.compared_table(compared, "xdawn")
+    Console(file=file, width=80).print(table)
+    lines = file.getvalue().splitlines()
+    assert any("xdawn" in line and "0.31" in line and "chosen" in line for line in lines)
+    text = " ".join(file.getvalue().split())
+    assert "Always saying the commonest class: accuracy 0.80." in text
+    assert "less is better" in text
+    assert "nats" not in text
+
+
+def test_what_is_printed_of_a_fit_says_what_will_serve(capsys, monkeypatch):
+    monkeypatch.setattr(console, "out", Console(width=200))
+    scores = {
+        "cross_validation": judged(0.86, 0.31, "xdawn")["accuracy"],
+        "verdict": "Go: [it] can be told.",
+        "served": "What serves was not judged here.",
+    }
+    console.tell_scores(scores)
+    told = capsys.readouterr().out.splitlines()
+    assert told == [
+        "The model, left-out trials: accuracy 0.86 (95 % interval 0.76 to 0.91; chance 0.80), 50 "
+        "trials.",
+        "Go: [it] can be told.",
+        "What serves was not judged here.",
+    ]
+
+
 def test_the_latency_table_ends_with_what_went_wrong(book):
     text = " ".join(drawn(console.latency_table(book.report())).split())
     assert "3 windows due: 0 decoded, 1 skipped as too late, 2 refused." in text

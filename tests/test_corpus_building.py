@@ -160,13 +160,13 @@ def test_a_mixed_recording_becomes_two_entries(tmp_path):
 
 def test_places_come_from_the_recording_or_from_the_label(tmp_path):
     known = rows("x1", place=(0.01, -0.02, 0.03))
-    channels = (*known, *rows("FP1", "CZ", "T3", "Fz", "nowhere"))
+    channels = (*known, *rows("FP1", "CZ", "T3", "Fz", "Fc5.", "nowhere"))
     corpus = build_corpus([replayed(recorded(channels))], tmp_path)
     places = np.array(corpus.entries[0].positions_mm)
-    labels = ("Fp1", "Cz", "T7", "Fz")
+    labels = ("Fp1", "Cz", "T7", "Fz", "FC5")
     assert places[0].tolist() == [10.0, -20.0, 30.0]
-    assert np.allclose(places[1:5], [1000 * np.array(scalp_position_m(n)) for n in labels], 0, 1e-3)
-    assert np.isnan(places[5]).all()
+    assert np.allclose(places[1:6], [1000 * np.array(scalp_position_m(n)) for n in labels], 0, 1e-3)
+    assert np.isnan(places[6]).all()
 
 
 def test_intracranial_places_are_never_guessed_and_may_be_written_in_millimetres(tmp_path):
@@ -298,6 +298,9 @@ def test_simulated_participants_come_from_a_recipe(tmp_path):
         (SIMULATED.replace("seeds = [3]", "seed = 3"), "unknown seed"),
         (SIMULATED.replace("seconds = 5", "seconds = 'six'"), "'grid' of the recipe"),
         ("[[recordings]]\nname = 'x'\n", "'x' of the recipe"),
+        ("recordings = 3", r"recordings of the recipe .* \[\[recordings\]\]"),
+        ("recordings = [1]", r"recordings of the recipe .* \[\[recordings\]\]"),
+        ("[simulated]\nname = 'x'\n", r"simulated of the recipe .* \[\[simulated\]\]"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_refused(tmp_path, text, says):

@@ -52,7 +52,7 @@ def test_every_array_at_any_depth_is_a_recording_with_its_own_rows(tmp_path):
     samples = recorded(rows("C3", "Cz")).samples
     path = stored(tmp_path / "s.zarr", samples, "sub-1/rest", kinds=["ecog", "ecog"],
                   positions_m=[[0.01, 0.02, 0.03], None])  # fmt: skip
-    stored(path, samples, "sub-2/rest", sfreq=250.0)
+    stored(path, samples, "sub-2/rest", sfreq=250.0, kinds=None)
     corpus = build_corpus(zarr_sources(path, TERMS), tmp_path / "corpus")
     assert [entry.name for entry in corpus.entries] == ["s.zarr/sub-1/rest", "s.zarr/sub-2/rest"]
     assert [entry.modality for entry in corpus.entries] == ["iEEG", "EEG"]

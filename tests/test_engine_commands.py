@@ -82,6 +82,12 @@ def test_eight_bit_integers_need_recordings(bundle, folder):
     assert {file["precision"] for file in files} == {"fp32", "int8"}
 
 
+def test_ranges_cannot_be_found_on_what_ends_before_the_filters_settle(bundle, folder):
+    short = write_npz(folder / "short.npz", seconds=3.0)
+    message = refused("compile", bundle, "--target", "cpu-int8", "--on", short)["message"]
+    assert "short.npz holds no 2 s without a hole" in message
+
+
 def test_a_plan_for_a_gpu_elsewhere_lies_beside_the_graph(bundle):
     pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt-rtx is not installed")
     files = told("compile", bundle, "--target", "rtx-8.9")["files"]

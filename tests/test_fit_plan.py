@@ -46,6 +46,20 @@ def test_what_somebody_asks_for_replaces_what_the_task_would_do():
     assert plan.window == WindowConfig(length_s=1.5, step_s=0.2)
 
 
+def test_windows_of_no_length_are_refused_and_not_taken_for_the_usual_ones():
+    for name in ("window_s", "step_s"):
+        with pytest.raises(ConfigError, match=name[:-2]):
+            plans_for("motor_imagery", encoder="csp", **{name: 0.0})
+
+
+def test_what_cannot_be_promised_is_refused_before_anything_is_fitted():
+    for share in (-0.1, 0.6, float("nan")):
+        with pytest.raises(ConfigError, match=r"promised_error must be in \[0, 0\.5\]"):
+            plans_for("motor_imagery", encoder="csp", promised_error=share)
+    with pytest.raises(ConfigError, match="neurofeedback cannot promise a share of errors"):
+        plans_for("neurofeedback", promised_error=0.1)
+
+
 def test_an_unknown_task_or_encoder_is_told_with_those_that_are():
     with pytest.raises(UnknownName, match="Did you mean 'motor_imagery'"):
         plans_for("motor imagery")

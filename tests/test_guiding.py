@@ -390,12 +390,12 @@ def test_the_command_records_sums_up_and_overwrites_nothing(tmp_path):
     file = tmp_path / "morning.toml"
     file.write_text(FILE)
     told = ["calibrate", str(file), "-o", str(tmp_path / "new" / "c.xdf"), "--fast", "--seed", "2"]
-    done = CliRunner().invoke(app, [*told, "--participant", "P09", "--json"])
+    done = CliRunner().invoke(app, [*told, "--participant", "P'09 #1", "--json"])
     assert done.exit_code == 0, done.output
     found = json.loads(done.output)
     assert found == json.loads((tmp_path / "new" / "c.json").read_text())
     assert found["kept"] == {"left": 2, "right": 2}
-    assert (found["ended"], found["participant"], found["seed"]) == ("complete", "P09", 2)
+    assert (found["ended"], found["participant"], found["seed"]) == ("complete", "P'09 #1", 2)
     assert "not a medical device" in found["notice"]
     again = CliRunner().invoke(app, [*told, "--json"])
     assert again.exit_code == 2

@@ -164,7 +164,7 @@ def test_the_command_says_of_another_model_why_not(tmp_path):
         str(tmp_path / "mi.bundle"),
         str(write_npz(tmp_path / "today.npz")),
         "-o",
-        str(tmp_path / "n"),
+        str(tmp_path / "n.bundle"),
     ]
     done = CliRunner().invoke(app, ["recentre", *told, "--json"])
     assert done.exit_code != 0

@@ -174,7 +174,7 @@ def listening_at(address: str, *, keyed: bool) -> Iterator[Any]:
     Raises
     ------
     ConfigError
-        If the address reaches beyond this machine without keys.
+        If the address reaches beyond this machine without keys, or is taken.
     """
     if not (keyed or stays_here(address, "address of the language model")):
         raise ConfigError(
@@ -189,11 +189,20 @@ def listening_at(address: str, *, keyed: bool) -> Iterator[Any]:
                 serve_curve(socket, server_key(), "second stage")
                 door.watch(socket)
             try:
-                socket.bind(address)
+                _bind(socket, address)
                 yield socket
             finally:
                 if door is not None:
                     door.close()
+
+
+def _bind(socket: Any, address: str) -> None:
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        raise ConfigError(
+            f"Nobody can be listened to at {address!r} ({error}): take another port."
+        ) from error
 
 
 def _admission() -> Admission:
@@ -215,6 +224,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stall-after", type=int, default=-1)
     parser.add_argument("--stall-s", type=float, default=5.0)
     chosen = parser.parse_args(arguments)
+    try:
+        _serve_as(chosen)
+    except (ConfigError, OSError, UnicodeDecodeError) as error:
+        parser.error(str(error))
+
+
+def _serve_as(chosen: argparse.Namespace) -> None:
     lines = [line.strip() for line in chosen.text.read_text(encoding="utf-8").splitlines()]
     sentences = [line for line in lines if line and not line.startswith("#")]
     rescorer = Rescorer(sentences, order=chosen.order, weight=chosen.weight)

@@ -113,7 +113,12 @@ def score_words(card: Card) -> Scorer:
     if config["mode"] != "phonemes":
         return WordScorer(str(config["mode"]))
     spoken = dict(zip(config["words"], config["pronunciations"], strict=True))
-    return WordScorer("phonemes", lambda text: " ".join(spoken[w] for w in text.split()).split())
+
+    def spell(text: str) -> list[str]:
+        # A word that the model has no pronunciation of counts as one that was not understood.
+        return " ".join(spoken.get(word, word) for word in text.split()).split()
+
+    return WordScorer("phonemes", spell)
 
 
 SPEECH = Task(

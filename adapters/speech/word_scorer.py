@@ -133,8 +133,9 @@ class WordScorer:
             self._hear(message)
 
     def _note(self, marker: Marker) -> None:
-        if marker.label.startswith(SAY):
-            self._asked.append(_Asked(marker.label.removeprefix(SAY), marker.sample))
+        text = marker.label.removeprefix(SAY)
+        if text != marker.label and self._spell(text):  # nothing to say is nothing to judge
+            self._asked.append(_Asked(text, marker.sample))
         elif marker.label == OFFSET and self._asked and self._asked[-1].offset < 0:
             self._asked[-1].offset = marker.sample
 

@@ -137,27 +137,6 @@ def products(config: StudentConfig, n_channels: int) -> list[Product]:
     ]
 
 
-def flops_by_part(config: StudentConfig, n_channels: int) -> dict[str, int]:
-    """Operations of one hop, part by part.
-
-    Parameters
-    ----------
-    config : StudentConfig
-        Of the student.
-    n_channels : int
-        Rows of the stream.
-
-    Returns
-    -------
-    parts : dict of str to int
-        Of the matrix products; what depends on places alone is left out.
-    """
-    parts: dict[str, int] = {}
-    for one in products(config, n_channels):
-        parts[one.part] = parts.get(one.part, 0) + one.flops
-    return parts
-
-
 def bytes_of_hop(config: StudentConfig, n_channels: int, weight_bytes: int = 4) -> int:
     """Bytes that one hop has to move.
 

@@ -89,7 +89,7 @@ class Shelf:
             If what the engine reads cannot be made on this machine.
         """
         graph, weights = "", ""
-        if engine in ("torch", "torch-compiled", "torch-cuda"):
+        if engine in _IN_TORCH:
             weights = str(self._weights())
         elif engine != TEACHER:
             graph = str(self._graph(_GRAPH_OF[precision]))

@@ -99,6 +99,8 @@ class OnnxEngine:
                 f"{self.about} was given a hop of shape {hop_uv.shape}, a step reads {expected}: "
                 f"cut the stream as the model says."
             )
+        if self._session is None:
+            raise EngineError(f"{self.about} is closed: open it again.")
         self._hop.update_inplace(np.ascontiguousarray(hop_uv, dtype=np.float32))
         self._usable.update_inplace(np.ascontiguousarray(usable))
         try:

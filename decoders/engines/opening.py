@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -281,14 +282,16 @@ class _Opening:
         engine = self._made(name, precision)
         if name in ("torch", "torch-compiled") and self._probe is None:
             return engine  # its own reference
-        error = self._known_probe().error_of(engine)
-        if not error <= TOLERANCE[precision]:
-            engine.close()
-            raise EngineError(
-                f"{engine.about} fails its self-test: it is {error:.2g} away from the stored "
-                f"output, allowed is {TOLERANCE[precision]:g}; compile the model again, or choose "
-                f"another engine."
-            )
+        with ExitStack() as unless_it_passes:
+            unless_it_passes.callback(engine.close)
+            error = self._known_probe().error_of(engine)
+            if not error <= TOLERANCE[precision]:
+                raise EngineError(
+                    f"{engine.about} fails its self-test: it is {error:.2g} away from the stored "
+                    f"output, allowed is {TOLERANCE[precision]:g}; compile the model again, or "
+                    f"choose another engine."
+                )
+            unless_it_passes.pop_all()
         return engine
 
     def _known_probe(self) -> Probe:

@@ -169,7 +169,7 @@ def _dims(port: Any) -> tuple[int, ...]:
 
 
 def _reason(error: Exception) -> str:
-    """The last line that says something: those before it are where in OpenVINO it arose."""
+    """The first line that says something: those before it are where in OpenVINO it arose."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith("Exception from ")]
     return (said or lines or [type(error).__name__])[0][:200].rstrip(".")

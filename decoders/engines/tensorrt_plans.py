@@ -49,9 +49,9 @@ def open_tensorrt(compiled: Compiled, shape: StepShape, precision: str) -> Engin
     file = compiled.find(precision, key) or _for_this_capability(compiled, precision)
     if file is not None:
         return TensorRtEngine(compiled.read(file), shape, precision=precision)
-    cache = compiled.folder / _CACHE
+    cache, known = compiled.folder / _CACHE, b""
     with suppress(OSError):  # only speed is lost without it
-        known = cache.read_bytes() if cache.exists() else b""
+        known = cache.read_bytes()
     plan = build_plan(_graph(compiled, precision), timing_cache=known)
     with suppress(EngineError, OSError):  # a bundle that cannot be written runs all the same
         compiled.add(plan.plan, precision, key)

@@ -130,6 +130,7 @@ def test_the_card_says_how_often_errors_are_found_and_how_often_seen_in_vain(bun
     assert scores["auc"] > 0.8
     assert scores["sensitivity"] + scores["specificity"] > 1.4
     assert 0.25 < scores["error_share"] < 0.55
+    assert f"found {scores['sensitivity']:.0%} of the errors" in scores["served"]
 
 
 def test_the_calibrated_reader_is_served_as_it_was_fitted(bundle):

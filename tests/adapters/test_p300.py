@@ -170,8 +170,17 @@ def test_a_menu_of_words_is_fitted_saved_and_selected_from(tmp_path):
     )
     # Nothing breaks off here, and watching for bad electrodes takes most of the time.
     watched = replace(SLOW, bad_channels=None)
-    plans = plans_for("p300_speller", encoder="evoked_epoch", conditioning=watched, options=options)
-    save_bundle(fit_best([source], plans), tmp_path / "menu.bundle")
+    plans = plans_for(
+        "p300_speller",
+        encoder="evoked_epoch",
+        conditioning=watched,
+        options=options,
+        promised_error=0.2,
+    )
+    fitted = fit_best([source], plans)
+    assert "(the adapter speller) and was not judged here" in fitted.card.scores["served"]
+    assert fitted.card.scores["promise"].startswith("No share of errors is promised")
+    save_bundle(fitted, tmp_path / "menu.bundle")
     model = open_model(load_bundle(tmp_path / "menu.bundle"))
     assert model.card.classes == ("yes", "no", "help", "pain")
     assert model.adapter.config == options.config

@@ -167,6 +167,7 @@ def test_the_verdict_on_an_area_speaks_of_an_area():
         (lambda: permute_accuracy(["a", "b"], ["a", "b"], [1]), "one block for each of 2"),
         (lambda: permute_accuracy(["a"], ["a"], n_permutations=10), "at least 1000, got 10"),
         (lambda: permute_accuracy(["a"], ["a"], alpha=0.0), "alpha must be"),
+        (lambda: permute_accuracy(["a"], ["a"], alpha=1e-4), "take at least 9999"),
         (lambda: permute_auc([True, True], [0.1, 0.2]), "2 targets among 2"),
     ],
 )

@@ -143,7 +143,6 @@ def test_accuracy_against_coverage_is_a_hand_count():
     assert curve.accuracy_at(0.4) == 1.0
     assert curve.accuracy_at(0.41) == pytest.approx(2 / 3)
     assert curve.accuracy_at(1.0) == pytest.approx(0.6)
-    assert curve.gain_area == pytest.approx(0.4 * 1 + 0.2 * 2 / 3 + 0.4 * 0.6 - 0.6)
 
 
 def test_confidence_that_knows_something_gains_and_one_that_does_not_gains_nothing():

@@ -75,6 +75,10 @@ def test_a_card_refuses_what_json_cannot_hold(card, value):
     [
         (stream("C3", "Cz", "C4", rate_hz=250.0), "rate is 250 Hz, expected 160 Hz"),
         (stream("Cz", "Pz"), "missing channels C3, C4"),
+        (
+            stream("C3..", "CZ", "C4"),
+            r"missing channels C3, Cz; channels written otherwise \(C3\.\. for C3, CZ for Cz\)",
+        ),
         (stream("C3", "Cz", "C4", kind="emg"), r"kinds differ \(C3 is emg, expected eeg;"),
         (stream("C3", "C3", "Cz", "C4"), "more than once C3"),
     ],

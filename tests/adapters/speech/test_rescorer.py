@@ -8,7 +8,7 @@ import sys
 import pytest
 import zmq
 
-from diverloop.adapters.speech.rescorer import Rescorer, listening_at, newest
+from diverloop.adapters.speech.rescorer import Rescorer, listening_at, main, newest
 from diverloop.adapters.speech.second_stage import RemoteSecondStage, Request
 from diverloop.runtime.access import Role
 from diverloop.runtime.errors import ConfigError
@@ -127,3 +127,19 @@ def test_as_a_process_it_corrects_and_while_it_is_stopped_nobody_waits(tmp_path)
         process.kill()
         process.wait()
         stage.close()
+
+
+def test_a_stand_in_that_cannot_serve_says_why_in_a_sentence(tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(TEXT), encoding="utf-8")
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as taken:
+        port = taken.bind_to_random_port("tcp://127.0.0.1")
+        for address, path, why in (
+            (f"tcp://127.0.0.1:{port}", text, "take another port"),
+            ("tcp://0.0.0.0:5599", text, "reaches beyond this machine"),
+            ("tcp://127.0.0.1:*", tmp_path / "gone.txt", "gone.txt"),
+        ):
+            with pytest.raises(SystemExit) as ended:
+                main(["--address", address, "--text", str(path)])
+            assert ended.value.code == 2
+            assert why in capsys.readouterr().err

@@ -124,3 +124,4 @@ def test_a_decoder_of_phonemes_is_judged_by_pronunciations(bundle):
     words = bundle.card.adapter_config["words"]
     spoken = bundle.card.adapter_config["pronunciations"][words.index("left")]
     assert scorer._spell("left") == spoken.split()
+    assert scorer._spell("left somewhere") == [*spoken.split(), "somewhere"]

@@ -111,3 +111,10 @@ def test_whoever_shows_it_hears_of_every_word():
         scorer.watch(message)
     assert [report.error_rate for report in heard] == [0.0]
     assert heard[0].n_correct == pytest.approx(1)
+
+
+def test_what_asks_for_nothing_is_not_judged():
+    silent = scored(asked("", 100, 300), asked(" ", 400, 500), word(450, "open"))
+    assert silent.report() is None
+    both = scored(asked("", 100, 300), asked("open", 500, 600), word(560, "open")).report()
+    assert (both.n, both.n_utterances, both.error_rate) == (1, 1, 0.0)

@@ -16,7 +16,6 @@ from diverloop.decoders.engines.measuring_floor import (
     Peaks,
     bytes_of_hop,
     floor_of,
-    flops_by_part,
     measure_peaks,
     products,
     time_at_shapes,
@@ -48,9 +47,9 @@ def counted(config: StudentConfig, n_channels: int) -> int:
 @pytest.mark.parametrize("n_channels", [1, 5, 64])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_arithmetic_is_what_torch_counts(config, n_channels):
-    parts = flops_by_part(config, n_channels)
-    assert sum(parts.values()) == counted(config, n_channels)
-    assert set(parts) == {"tokens", "mix", "gather", "blocks", "read back"}
+    found = products(config, n_channels)
+    assert sum(one.flops for one in found) == counted(config, n_channels)
+    assert {one.part for one in found} == {"tokens", "mix", "gather", "blocks", "read back"}
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)

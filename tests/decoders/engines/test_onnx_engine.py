@@ -53,6 +53,13 @@ def test_a_hop_of_another_shape_is_an_engine_error_and_the_stream_goes_on():
     np.testing.assert_array_equal([other.hear(*hop) for hop in hops[:2]][1], said)
 
 
+def test_a_closed_engine_says_so():
+    engine = OnnxEngine(graph(), shape())
+    engine.close()
+    with pytest.raises(EngineError, match="is closed: open it again"):
+        engine.hear(*stream(1)[0])
+
+
 def test_it_runs_one_thread_that_does_not_spin():
     import threading
 

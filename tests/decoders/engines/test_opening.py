@@ -141,6 +141,24 @@ def test_behind_a_gpu_stands_a_processor(bundle, monkeypatch):
     assert not isinstance(alone.engine, StandbyEngine)
 
 
+def test_an_engine_that_fails_its_self_test_midway_is_closed(bundle, monkeypatch):
+    real, closed = opening._in_torch, []
+
+    def breaks(hop, usable):
+        raise EngineError("The device is lost.")
+
+    def made_up(encoder, name, precision):
+        engine = real(encoder, "torch", precision)
+        if name == "torch-cuda":
+            engine.hear, engine.close = breaks, lambda: closed.append(name)
+        return engine
+
+    monkeypatch.setattr(opening, "_in_torch", made_up)
+    with pytest.raises(EngineError, match="device is lost"):
+        run(bundle, "torch-cuda", fallback=False)
+    assert closed == ["torch-cuda"]
+
+
 def test_a_gpu_is_taken_of_itself_where_there_is_one(bundle, monkeypatch):
     monkeypatch.setattr(opening, "gpu_here", lambda: True)
     if torch.cuda.is_available():

@@ -72,6 +72,13 @@ def test_a_bundle_that_cannot_be_written_runs_all_the_same(compiled, monkeypatch
     assert machine.opened == [(b"plan 1", "fp32")]
 
 
+def test_a_timing_cache_that_cannot_be_read_costs_only_time(compiled, monkeypatch):
+    machine = Machine(monkeypatch)
+    (compiled.folder / "timing.cache").mkdir()
+    assert open_tensorrt(compiled, made.shape(), "fp32") == "an engine"
+    assert [cache for _, cache in machine.built] == [b""]
+
+
 def test_a_precision_without_a_graph_is_named(compiled, monkeypatch):
     Machine(monkeypatch)
     with pytest.raises(EngineError, match="not compiled for fp16"):
