@@ -361,9 +361,7 @@ def test_heavy_packages_are_imported_only_where_they_belong():
 def imported_at_once(path: Path) -> tuple[tuple[ast.AST, tuple[str, ...]], ...]:
     """What importing a file imports: each statement, and every name it brings in."""
     return tuple(
-        (node, parts)
-        for node in at_import_time(tree_of(path))
-        for parts in imported(path, node)
+        (node, parts) for node in at_import_time(tree_of(path)) for parts in imported(path, node)
     )
 
 
