@@ -89,7 +89,8 @@ class LslSink:
         """Send one decision; the command passes through as it is."""
         if self._decisions is None:
             return command
-        self._decisions.push_sample(self._row.fill(decision, command))
+        # A list: pylsl takes numbers one by one, and those of numpy take half as long again.
+        self._decisions.push_sample(self._row.fill(decision, command).tolist())
         self._say(command)
         return command
 

@@ -192,10 +192,14 @@ def entered(memory: Memory, state: State) -> Memory:
         In that state. Disarmed or stopped it is at rest: whoever arms again, even before the next
         look, starts from there.
     """
-    memory = replace(memory, state=state)
+    if state is not memory.state:
+        memory = replace(memory, state=state)
     if memory.on:
         return memory
-    return replace(memory, velocity=_STILL, place=_STILL, since_break_ns=0, led=None)
+    memory = _at_rest(memory)
+    if memory.place == _STILL and not memory.since_break_ns:
+        return memory
+    return replace(memory, place=_STILL, since_break_ns=0)
 
 
 def judge(memory: Memory, look: Look, config: GuardConfig) -> tuple[Memory, Command]:
@@ -229,7 +233,7 @@ def judge(memory: Memory, look: Look, config: GuardConfig) -> tuple[Memory, Comm
         fault = f"guard is {memory.state}"
     if fault is None:
         return _limited(memory, look, config, min(since_ns / 1e9, _LONGEST_LOOK_S))
-    return replace(memory, velocity=_STILL, led=None), _neutral(look.command, fault)
+    return _at_rest(memory), _neutral(look.command, fault)
 
 
 def _whole_ns(seconds: float) -> int:
@@ -238,16 +242,34 @@ def _whole_ns(seconds: float) -> int:
 
 def _later(memory: Memory, look: Look, since_ns: int) -> Memory:
     """What time has changed since the last look."""
-    passed = zip(memory.place, memory.velocity, strict=True)
-    return replace(
-        memory,
+    place, selections_ns = memory.place, memory.selections_ns
+    # Most looks find nothing that moves and nothing selected: they come after a sleep, in which
+    # the processor's caches were emptied, and whatever is not run need not be fetched.
+    if memory.velocity != _STILL:
+        passed = zip(place, memory.velocity, strict=True)
+        place = tuple(at + v * since_ns / 1e9 for at, v in passed)
+    if selections_ns:
+        selections_ns = tuple(at for at in selections_ns if look.now_ns - at < _MINUTE_NS)
+    passing_ns = since_ns if memory.on else 0
+    return Memory(
+        state=memory.state,
         looked_ns=look.now_ns,
-        place=tuple(at + v * since_ns / 1e9 for at, v in passed),
+        velocity=memory.velocity,
+        place=place,
         late=memory.late + 1 if look.late else 0,
-        armed_ns=memory.armed_ns + since_ns * memory.on,
-        since_break_ns=memory.since_break_ns + since_ns * memory.on,
-        selections_ns=tuple(at for at in memory.selections_ns if look.now_ns - at < _MINUTE_NS),
+        armed_ns=memory.armed_ns + passing_ns,
+        since_break_ns=memory.since_break_ns + passing_ns,
+        led=memory.led,
+        led_since_ns=memory.led_since_ns,
+        selections_ns=selections_ns,
     )
+
+
+def _at_rest(memory: Memory) -> Memory:
+    """The memory of a guard that lets nothing pass; itself, if it is at rest already."""
+    if memory.velocity == _STILL and memory.led is None:
+        return memory
+    return replace(memory, velocity=_STILL, led=None)
 
 
 def _fault(memory: Memory, look: Look, config: GuardConfig) -> str | None:
@@ -292,15 +314,17 @@ def _limited(
     command, now_ns, dwell_ns = look.command, look.now_ns, _whole_ns(config.min_dwell_s)
     if command.label != memory.led:
         memory = replace(memory, led=command.label, led_since_ns=now_ns)
-    grown = config.slew_per_s * since_s
-    velocity = tuple(
-        _speed(wanted, before, at, grown, config)
-        for wanted, before, at in zip(command.velocity, memory.velocity, memory.place, strict=False)
-    )
+    velocity = command.velocity
+    if velocity:
+        grown = config.slew_per_s * since_s
+        asked = zip(velocity, memory.velocity, memory.place, strict=False)
+        velocity = tuple(_speed(*each, grown, config) for each in asked)
     selected = command.selected and now_ns - memory.led_since_ns >= dwell_ns
     if selected:
         memory = replace(memory, selections_ns=(*memory.selections_ns, now_ns))
-    memory = replace(memory, velocity=(*velocity, *_STILL)[:3])
+    moving = (*velocity, *_STILL)[:3]
+    if moving != memory.velocity:
+        memory = replace(memory, velocity=moving)
     if velocity == command.velocity and selected == command.selected:
         return memory, command
     return memory, replace(command, velocity=velocity, selected=selected)

@@ -40,7 +40,7 @@ from .promotion import Promotions
 from .ring import Ring
 from .shield import shielded
 from .stages import Clock
-from .trust import LOST, Damage, Trust, finite_parts
+from .trust import LOST, Damage, Trust, all_finite, finite_parts
 from .windows import Slot, WindowConfig
 
 
@@ -160,7 +160,7 @@ class Loop:
                 self._trust.forbid(event.text)
         if chunk.samples.shape[1]:
             self._at.came = chunk.stop_sample
-            if np.isfinite(chunk.samples).all():
+            if all_finite(chunk.samples):
                 self._store(self._stages.conditioner.process(chunk), chunk.arrived_ns)
             else:
                 self._store_finite(chunk)

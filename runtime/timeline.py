@@ -153,12 +153,13 @@ class Timeline:
             return []
         if self._next == 0 and not self._held and math.isnan(self._clock.phase_s):
             self._clock.start(-1, float(stamps_s[0]) - self._clock.period_s)
-        if self._is_next(stamps_s):
+        last_s = float(stamps_s[-1])
+        if self._is_next(stamps_s, last_s):
             placed = [self._accept(_Run(samples, stamps_s, first_row))]
         else:
             runs = _split(samples, stamps_s, self._clock, first_row)
             placed = [item for run in runs for item in self._judge(run, arrived_s)]
-        self._follow_arrival(float(stamps_s[-1]), arrived_s)
+        self._follow_arrival(last_s, arrived_s)
         self._check_rate()
         return placed
 
@@ -194,15 +195,15 @@ class Timeline:
         self._jump(late_s)
         self._clock.start(self._next - 1, stamp_s - self._clock.period_s)
 
-    def _is_next(self, stamps: Stamps) -> bool:
+    def _is_next(self, stamps: Stamps, last_s: float) -> bool:
         clock = self._clock
         last = self._next + len(stamps) - 1
-        if self._held or abs(stamps[-1] - clock.predict(last)) > clock.tolerance_s:
+        if self._held or abs(last_s - clock.predict(last)) > clock.tolerance_s:
             return False
         least, most = 0.5 * clock.period_s, 1.5 * clock.period_s
         if len(stamps) <= 16:  # plain numbers, which after a sleep take less time than numpy does
             return all(least <= b - a <= most for a, b in pairwise(stamps.tolist()))
-        steps = stamps[1:] - stamps[:-1]
+        steps = np.diff(stamps)
         return bool(steps.max() <= most and steps.min() >= least)
 
     def _judge(self, run: _Run, arrived_s: float) -> list[Placed]:
@@ -272,9 +273,7 @@ class Timeline:
     def _restore_order(self, run: _Run) -> list[Placed]:
         n_held = sum(held.size for held in self._held)
         if told := self._swaps.admit(self._next, run.size):
-            text = (
-                f"{told} samples came after {n_held} later ones and were put back in their place."
-            )
+            text = f"{told} samples came after {n_held} later ones and were put back in place."
             self._tell(EventKind.REORDERED, text, told)
         return [self._accept(run), *self._release()]
 
@@ -297,9 +296,8 @@ class Timeline:
         self._next += run.size
         self._clock.update(self._next - 1, placed.last_stamp_s)
         self._history.append(placed)
-        while len(self._history) > 1 and self._next - self._history[1].first_sample > (
-            2 * self._rate_hz
-        ):
+        old = self._next - 2 * self._rate_hz
+        while len(self._history) > 1 and self._history[1].first_sample < old:
             self._history.popleft()
         self._check_jitter()
         return placed
@@ -372,8 +370,10 @@ class Timeline:
     def _check_rate(self) -> None:
         clock, config = self._clock, self._config
         off = clock.nominal_s / clock.period_s - 1
-        unsure = 4 * clock.period_error_s / clock.period_s
         worst = (config.rate_tolerance, config.rate_limit)
+        if abs(off) <= min(worst):
+            return
+        unsure = 4 * clock.period_error_s / clock.period_s
         grade = sum(abs(off) > limit + unsure for limit in worst)
         if grade > self._rate_grade:
             self._rate_grade = grade

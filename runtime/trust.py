@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conditioned import Conditioned
-from .messages import Chunk, StreamSpec
+from .messages import Chunk, Samples, StreamSpec
 from .swarm import Swarm
 from .windows import Slot
 
@@ -177,6 +178,18 @@ def describe_damage(chunk: Chunk, channel_names: Sequence[str]) -> tuple[int, st
         f"{count} samples hold NaN or infinity in {names} and are treated as lost: check the "
         f"cable and the amplifier."
     )
+
+
+def all_finite(samples: Samples) -> bool:
+    """Whether every sample is a number, asked of all at once.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_channels, n_times)
+        Signal.
+    """
+    # A sum of squares is finite only if every term is. One that overflows proves nothing.
+    return math.isfinite(np.vdot(samples, samples)) or bool(np.isfinite(samples).all())
 
 
 def finite_parts(chunk: Chunk) -> Iterator[Chunk]:

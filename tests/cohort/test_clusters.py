@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
 import warnings
 
@@ -74,6 +76,41 @@ def test_slurm_is_asked_for_what_was_typed_over_encrypted_connections(tmp_path):
     assert "--nworkers 4" in script
     assert "tls://" in script
     assert str(tmp_path) in script
+
+
+SBATCH = """#!/bin/sh
+# Takes a script and runs it in the background, in a session of its own, as a node would.
+[ -r "$1" ] || { echo "sbatch: error: Unable to open file $1" >&2; exit 1; }
+cp "$1" "{folder}/submitted" && setsid sh "{folder}/submitted" >"{folder}/job.log" 2>&1 &
+echo $! >"{folder}/$!.job"
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+[ -e "{folder}/$1.job" ] || { echo "scancel: error: Invalid job id $1" >&2; exit 1; }
+mv "{folder}/$1.job" "{folder}/$1.cancelled"
+kill -TERM -- "-$1"
+"""
+
+
+# dask-jobqueue leaves the files of its certificates to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_jobs_of_a_stand_in_for_slurm_do_the_work_and_are_cancelled_at_the_end(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("dask_jobqueue")
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (tmp_path / name).write_text(text.replace("{folder}", str(tmp_path)))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    slurm = SlurmConfig.parse(["queue=cpu", "memory=1GB", "interface=lo", f"shared={tmp_path}"])
+    with open_client(ClusterConfig(slurm=slurm, workers=1)) as client:
+        worker = client.submit(os.getpid).result(timeout=60)
+        assert client.submit(abs, -2).result(timeout=10) == 2
+    assert worker != os.getpid()
+    assert "#SBATCH -p cpu\n" in (tmp_path / "submitted").read_text()
+    assert [path.suffix for path in tmp_path.glob("[0-9]*")] == [".cancelled"]
+    del client
+    gc.collect()
 
 
 def test_a_scheduler_that_does_not_answer_is_told_in_one_sentence(monkeypatch):

@@ -8,6 +8,7 @@ nor is what is neutral before the first decoded window.
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 
@@ -53,13 +54,13 @@ class TaskAdapter:
 
     def decide(self, embedding: Embedding, window: Window) -> Decision:
         self.numbers = embedding.values
-        scores = embedding.values[:N_SCORES]
-        probabilities = np.exp(scores - scores.max())
-        probabilities /= probabilities.sum()
+        scores = self.numbers[:N_SCORES].tolist()
+        most = max(scores)
+        weights = [math.exp(score - most) for score in scores]
         return Decision(
             classes=self.classes,
-            probabilities=probabilities,
-            label=self.classes[int(probabilities.argmax())],
+            probabilities=np.array(weights) / sum(weights),
+            label=self.classes[scores.index(most)],
             first_sample=window.first_sample,
             stop_sample=window.stop_sample,
         )
@@ -81,7 +82,7 @@ class TaskSink:
         if decision.label is not None:
             numbers = self._adapter.numbers
             self._offset = numbers[N_SCORES + 1] - decision.stop_sample
-            self._outlet.push_sample(numbers)
+            self._outlet.push_sample(numbers.tolist())
         elif self._offset is not None and decision.first_sample < decision.stop_sample:
             now_s, last = time.monotonic(), decision.stop_sample + self._offset
             first = last - (decision.stop_sample - decision.first_sample) + 1

@@ -26,7 +26,7 @@ def main() -> None:
         behind = (n_seen - task.n_window) % task.n_step
         wanted = task.n_step - behind
         if n_seen >= task.n_window and behind == 0:
-            outlet.push_sample(decode(newest.window()))
+            outlet.push_sample(decode(newest.window()).tolist())
 
 
 if __name__ == "__main__":
