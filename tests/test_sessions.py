@@ -142,7 +142,7 @@ def test_lsl_motor_imagery_runs_on_a_played_recording(tmp_path):
     )
     player.start()
     try:
-        report = run(config, live=True, seconds=6.0)
+        report = run(config, live=True, seconds=10.0)
     finally:
         stop.set()
         player.join(30)
