@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .signal.resampling import simple_ratio
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -41,6 +39,9 @@ class Pace:
         ConfigError
             If no ratio of small whole numbers comes near enough.
         """
+        # Here, for it brings scipy.signal: the recorder reads messages, and must be there at once.
+        from .signal.resampling import simple_ratio
+
         ratio = simple_ratio(source_hz, conditioned_hz)
         return cls(ratio.numerator, ratio.denominator)
 

@@ -18,9 +18,13 @@ from diverloop.training_sources import TrainingSource
 SEED = 70
 
 
-@functools.cache
 def fitted(montage: str = "eeg16") -> Bundle:
     """The demonstration's model after a short calibration block, made once; do not change it."""
+    return _fitted(montage)  # the cache would take `fitted()` and `fitted("eeg16")` for two
+
+
+@functools.cache
+def _fitted(montage: str) -> Bundle:
     plan = DemoPlan(calibration_s=100.0, montage=montage)
     return calibrate(plan, lambda what, done, of: None)
 

@@ -9,8 +9,6 @@ from diverloop.running import RunReport
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.errors import DiverloopError
 
-from .modelled import fitted
-
 SHORT = DemoPlan(long_s=60.0)
 
 
@@ -53,7 +51,8 @@ def test_the_calibration_tells_how_far_it_is():
 
 
 def test_another_participant_can_be_simulated():
-    card = fitted("ecog8x8").card
+    plan = DemoPlan(calibration_s=40.0, montage="ecog8x8", encoder="csp")
+    card = calibrate(plan, lambda what, done, of: None).card
     assert {row.kind for row in card.input.channels} == {"ecog"}
     assert card.classes == CLASSES
     assert "ecog8x8" in card.trained_on[0].data_id

@@ -17,7 +17,7 @@ from diverloop.runtime.guide_file import read_guide
 from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import SessionConfig, read_session
 
-from .modelled import saved, write_npz
+from .modelled import quickly_saved, saved, write_npz
 from .mutations import cases, judge, subjects
 
 FOLDER = Path(__file__).resolve().parents[1] / "sessions"
@@ -106,7 +106,7 @@ def test_a_cursor_whose_guard_is_not_armed_never_moves(tmp_path):
 
 
 def test_simulated_ecog_runs_and_decodes_nothing_across_its_gap(tmp_path):
-    bundle = saved(tmp_path, "ecog8x8")
+    bundle = quickly_saved(tmp_path, "ecog8x8")
     config = session("simulated-ecog.toml", model__bundle=bundle, source__duration_s=16)
     report = run(config, armed=True)
     assert report.latency.samples_lost == 125

@@ -16,7 +16,7 @@ PROGRAM = Path(__file__).with_name("sessions.py")
 def record(tmp_path: Path, data: str, *arguments: str) -> dict:
     """Run the program; what it says."""
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), "--jobs", "1", *arguments],
+        [sys.executable, str(PROGRAM), "--jobs", "2", *arguments],
         capture_output=True,
         text=True,
         check=False,

@@ -120,7 +120,8 @@ def test_a_model_is_fitted_on_a_session(tmp_path):
 @pytest.mark.live
 def test_a_session_is_played_over_lsl_as_it_was(tmp_path):
     name, seconds = f"test-{uuid.uuid4().hex}", 1.0
-    command = [sys.executable, "-m", "diverloop", "play", folder_of() / "recording.xdf"]
+    short = folder_of(seconds=10.0)
+    command = [sys.executable, "-m", "diverloop", "play", short / "recording.xdf"]
     command += ["--name", name, "--stop-s", str(seconds), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as player:
         try:
@@ -129,7 +130,7 @@ def test_a_session_is_played_over_lsl_as_it_was(tmp_path):
         finally:
             player.kill()
     assert said["samples_sent"] == len(rows)
-    ours = open_record(folder_of()).samples()[:, : len(rows)]
+    ours = open_record(short).samples()[:, : len(rows)]
     assert np.array_equal(np.array(rows, np.float32).T, ours)
 
 

@@ -28,16 +28,16 @@ from diverloop.runtime.record.reading import open_record
 from diverloop.runtime.session import PartConfig, SessionConfig, read_session
 from diverloop.training_sources import TrainingSource
 
-SECONDS = 20.0
+SECONDS = 12.0
 USUAL = {"person": 7, "say": "keywords", "pause_s": 1.0, "noise": 0.4}
 
 
 @pytest.fixture(scope="module")
 def bundle():
-    """A decoder of six commands, from two quiet minutes of calibration."""
+    """A decoder of six commands, from a quiet minute and a half of calibration."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    made = fit_best([training(speaker(seed=8, duration_s=120.0))], plans_for("speech"))
+    made = fit_best([training(speaker(seed=8, duration_s=90.0))], plans_for("speech"))
     torch.set_num_threads(before)
     return made
 

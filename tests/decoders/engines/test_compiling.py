@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="compiling needs torch")
 pytest.importorskip("onnx", reason="compiling needs onnx")
 pytest.importorskip("onnxscript", reason="compiling needs onnxscript")
 
-from diverloop.decoders.engines import compiling
+from diverloop.decoders.engines import compiling, step_export
 from diverloop.decoders.engines.compiled import Compiled
 from diverloop.decoders.engines.compiling import compile_bundle, make_probe
 from diverloop.decoders.engines.engine import TOLERANCE
@@ -63,8 +63,7 @@ def test_what_was_compiled_with_other_libraries_is_made_anew(tmp_path, monkeypat
 
 def test_a_student_that_compiles_to_something_else_is_not_kept(tmp_path, monkeypatch):
     bundle = made.save(tmp_path / "one.bundle")
-    other = made.graph(4)
-    monkeypatch.setattr(compiling, "_in_precision", lambda *given: other)
+    monkeypatch.setattr(step_export, "export_step", lambda *given: made.graph(4))
     with pytest.raises(EngineError, match=r"away from torch, allowed is 0\.0001"):
         compile_bundle(made.encoder(4, seed=9), replace(bundle, card=bundle.card))
     assert opened(bundle).find("fp32") is None

@@ -56,7 +56,9 @@ def build_on(model: bytes, capability: tuple[int, int]) -> Plan:
 
 @needs_rtx
 def test_a_real_plan_is_built_for_a_named_gpu_without_any(model, single):
-    for plan in (single, build_on(to_half(model), ADA)):
+    half = build_on(to_half(model), ADA)
+    assert half.plan != single.plan
+    for plan in (single, half):
         assert (plan.flavour, plan.compute_capability) == ("tensorrt_rtx", ADA)
         assert plan.version == trt_module("tensorrt_rtx").__version__
         assert plan.timing_cache == b""
@@ -64,6 +66,7 @@ def test_a_real_plan_is_built_for_a_named_gpu_without_any(model, single):
 
 
 @needs_rtx
+@pytest.mark.long
 def test_the_shipped_student_is_built_and_takes_less_room_in_half_precision():
     torch.manual_seed(0)
     student, _ = open_student("eeg-s")

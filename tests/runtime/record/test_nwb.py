@@ -26,14 +26,21 @@ def exported(path, channels=SCALP, **more):
     return export_nwb(recording(channels), path, options)
 
 
-@pytest.fixture(params=SETS)
-def written(request, tmp_path):
-    """An open file, and the channels it was made from."""
-    channels = SETS[request.param]
-    exported(tmp_path / "x.nwb", channels, bads={channels[1].name: "loose"})
+@pytest.fixture(scope="module", params=SETS)
+def kept(request, tmp_path_factory):
+    """A file for those who only read, and the channels it was made from."""
+    path, channels = tmp_path_factory.mktemp("nwb") / "x.nwb", SETS[request.param]
+    exported(path, channels, bads={channels[1].name: "loose"})
+    return path, channels
+
+
+@pytest.fixture
+def written(kept):
+    """The same, opened."""
+    path, channels = kept
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*session_start_time.*")
-        with pynwb.NWBHDF5IO(tmp_path / "x.nwb", "r") as io:
+        with pynwb.NWBHDF5IO(path, "r") as io:
             yield io.read(), channels
 
 
