@@ -45,7 +45,8 @@ from .console import (
     score_text,
 )
 from .faults import commands as fault_commands
-from .running import RunOptions, RunReport, run_session
+from .run_report import RunReport
+from .running import RunOptions, run_session
 from .runtime.errors import ConfigError
 from .screening import telemetry_at
 from .viewing import press
@@ -150,8 +151,9 @@ def replay(
             engine_fallback=engine == "auto",
         )
         options = RunOptions(
-            live=False, armed=True, listen=listen, decisions=decisions, reports=reports
-        )
+            live=False, armed=True, listen=listen, decisions=decisions, reports=reports,
+            fitted_on=record_commands.was_fitted_on(model, recording, assume_unit),
+        )  # fmt: skip
         _tell_run(run_session(session, options), json)
 
 
@@ -307,6 +309,7 @@ for command in (
     model_commands.fetch_teacher,
     model_commands.student,
     protocol_commands.plan,
+    record_commands.look,
     record_commands.verify,
     record_commands.note,
     record_commands.listen,
@@ -368,6 +371,10 @@ def _print_run(report: RunReport) -> None:
     else:
         out.print(pace_sentence(report.latency, report.signal_s, report.wall_s))
     out.print(_achieved(report), highlight=False)
+    if report.fitted_on:
+        out.print(
+            "The model was fitted on this recording: how it does here says nothing of others."
+        )
     if report.engine:
         out.print(f"The student ran on {report.engine.replace(':', ', ')}.", highlight=False)
     for grant in report.grants:

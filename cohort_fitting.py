@@ -98,7 +98,7 @@ def fit_recipe(settings: FitSettings) -> Recipe:
             "calibration.py", "cleaning.py", "cohort_fitting.py", "fit_plan.py", "gathering.py",
             "training_sources.py", "adapters", "decoders", "hardware", "runtime",
         ),
-        libraries=("numpy", "scipy", "scikit-learn", "pyriemann", "python-picard", "torch"),
+        libraries=("numpy", "scipy", "scikit-learn", "python-picard", "torch"),
         readers=READ_BY,
         leaves=(MODELS,),
     )  # fmt: skip

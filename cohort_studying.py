@@ -67,7 +67,7 @@ def study_recipe(settings: StudySettings) -> Recipe:
             "study_sources.py", "studying.py", "training_sources.py", "adapters", "decoders",
             "hardware", "rl", "runtime",
         ),
-        libraries=("numpy", "scipy", "scikit-learn", "pyriemann", "gymnasium", "torch"),
+        libraries=("numpy", "scipy", "scikit-learn", "gymnasium", "torch"),
         readers=READ_BY,
     )  # fmt: skip
 

@@ -15,7 +15,8 @@ from .adapters.task import Task
 from .assembly import Model, open_model
 from .calibration import fit_best
 from .fit_plan import plans_for
-from .running import RunOptions, RunReport, run_session
+from .run_report import RunReport
+from .running import RunOptions, run_session
 from .runtime.bundle import Bundle
 from .runtime.catalog import CATALOG, find
 from .runtime.collection import TrialSpan

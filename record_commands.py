@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,17 @@ Several = Annotated[
     list[Path], typer.Argument(help="Folders of sessions, or their recording.xdf; one or more.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
+
+
+def was_fitted_on(model: Path, recording: Path, assume_unit: str | None) -> bool:
+    """Whether a model's card names this very recording among those that it was fitted on."""
+    from .hardware.recordings import read_recording
+    from .runtime.bundle import load_bundle
+
+    learnt = {part.data_id for part in load_bundle(model).card.trained_on}
+    return bool(learnt) and (
+        read_recording(str(recording), assume_unit=assume_unit).data_id in learnt
+    )
 
 
 def replay_exactly(recording: Path, json: bool) -> None:
@@ -49,6 +61,39 @@ def replay_exactly(recording: Path, json: bool) -> None:
         out.print(pace_sentence(latency, signal_s, wall_s))
         _say(comparison.sentence())
     raise typer.Exit(0 if comparison.ok else 1)
+
+
+def look(
+    recording: Annotated[Path, typer.Argument(help="Recording of any kind that is read.")],
+    assume_unit: Annotated[
+        str, typer.Option(help="Unit where the file names none, for example uV.")
+    ] = "",
+    json: AsJson = False,
+) -> None:
+    """Say what a recording holds: rate, length, channels, labels, holes."""
+    from .hardware.recordings import describe, read_recording
+
+    with plain_errors(json):
+        found = describe(read_recording(str(recording), assume_unit=assume_unit or None))
+    if json:
+        print_json(found)
+        return
+    for sentence in _contents(found):
+        _say(sentence)
+
+
+def _contents(found: dict[str, Any]) -> Iterator[str]:
+    """What a recording holds, one line after the other."""
+    minutes, seconds = divmod(round(found["duration_s"]), 60)
+    yield f"Rate: {found['rate_hz']:g} Hz. Length: {minutes} min {seconds} s."
+    for kind in dict.fromkeys(channel["kind"] for channel in found["channels"]):
+        names = [one["name"] for one in found["channels"] if one["kind"] == kind]
+        yield f"Channels, {kind} ({len(names)}): {', '.join(names)}"
+    labels = [f"{label or '(empty)'} {times} x" for label, times in found["markers"].items()]
+    yield f"Labels: {', '.join(labels) or 'none'}."
+    holes = len(found["gaps"])
+    yield f"Lost: {found['lost_samples']} samples in {holes} holes." if holes else "Lost: nothing."
+    yield from found["notes"]
 
 
 def verify(

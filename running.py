@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,17 @@ from .flicker_lock import allow, look
 from .keeping import Keeping, file_name, keep
 from .listening import hearing
 from .rl.adaptation import Adaptation
+from .run_report import RunReport
 from .runtime.card import Card
 from .runtime.catalog import find
 from .runtime.clock import MonotonicClock, VirtualClock
 from .runtime.decision_log import DecisionLog
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
-from .runtime.latency import LatencyReport
 from .runtime.loop import Loop
 from .runtime.messages import Event, EventKind
 from .runtime.paradigms.flicker import Unlock
-from .runtime.realtime import Grant, realtime
+from .runtime.realtime import realtime
 from .runtime.record.audit import AuditKind
 from .runtime.security import whose
 from .runtime.session import SessionConfig
@@ -64,6 +64,8 @@ class RunOptions:
     unlock_flicker : str
         Why the session's operator lets flicker pass that the participant's profile refuses; empty
         if nobody does. It goes on record, so there must be one.
+    fitted_on : bool
+        What is replayed is among what the model was fitted on; the report says so.
     """
 
     seconds: float = 0.0
@@ -75,93 +77,7 @@ class RunOptions:
     reports: Path | None = None
     recordings: Path | None = None
     unlock_flicker: str = ""
-
-
-_COUNTS = (
-    "windows_due", "decoded", "skipped_late", "refused", "missed_deadlines", "samples_lost",
-    "events",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunReport:
-    """What a run leaves.
-
-    Parameters
-    ----------
-    session : str
-        Its name.
-    model : str
-        SHA-256 of the bundle that decoded.
-    live : bool
-        Whether it ran in real time: only then do its latencies mean anything.
-    signal_s, wall_s : float
-        How long the run lasted on the loop's clock, which for a replay is the length of the
-        signal, and how long on the machine's.
-    first_decision_s : float
-        From the opening of the loop to the first decision, on the loop's clock.
-    latency : LatencyReport
-        Latencies, misses, losses.
-    score : Judgement, optional
-        Against the cues in the stream; None if nothing could be judged.
-    unscored : str
-        Why not, in one sentence.
-    grants : tuple of Grant
-        What the operating system granted.
-    path : Path, optional
-        Where the report lies.
-    kept : Path, optional
-        The session's folder, if it was recorded.
-    engine : str
-        What ran the student, ``"NAME:PRECISION"``; empty without one.
-    notes : tuple of str
-        Why it was that engine and no other.
-    course : mapping
-        What the adapter itself keeps of the session, such as the blocks of neurofeedback.
-    """
-
-    session: str
-    model: str
-    live: bool
-    signal_s: float
-    wall_s: float
-    first_decision_s: float
-    latency: LatencyReport
-    score: Judgement | None = None
-    unscored: str = ""
-    grants: tuple[Grant, ...] = ()
-    path: Path | None = None
-    kept: Path | None = None
-    engine: str = ""
-    notes: tuple[str, ...] = ()
-    course: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """All that means something, ready for JSON: counts always, latencies of a live run."""
-        latency = self.latency.to_json()
-        return {
-            "notice": "Investigational, not a medical device.",
-            "session": self.session,
-            "model": self.model,
-            "engine": self.engine or None,
-            "engine_notes": list(self.notes),
-            "live": self.live,
-            "signal_s": self.signal_s,
-            "wall_s": self.wall_s,
-            "first_decision_s": self.first_decision_s,
-            **_scored(self.score),
-            "course": dict(self.course) or None,
-            "counts": {key: latency[key] for key in _COUNTS},
-            "latency": latency if self.live else None,
-            "real_time": [asdict(grant) for grant in self.grants],
-            "report": str(self.path) if self.path else None,
-            "recording": str(self.kept) if self.kept else None,
-        }
-
-
-def _scored(score: Judgement | None) -> dict[str, Any]:
-    """Under its own name: an accuracy is no error rate."""
-    return {score.measure: score.as_dict()} if score else {"accuracy": None}
+    fitted_on: bool = False
 
 
 def run_session(
@@ -237,6 +153,7 @@ def run_session(
         engine=model.engine,
         notes=model.notes,
         course=_course(model.adapter),
+        fitted_on=options.fitted_on,
     )
     return _kept(report, options)
 

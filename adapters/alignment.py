@@ -1,10 +1,9 @@
 """Windows of several recordings, or people, made alike before anything is learnt from them.
 
 Each recording has a reference: the mean covariance of its windows, band by band, without labels.
-Its inverse root makes the recording white on average, as in Euclidean alignment [1]_ (arithmetic
-mean) and recentring [2]_ (Riemannian mean). What is white has lost its units and its loud
-directions, though, which a decoder may choose by. So windows can be coloured again, all in the
-same way: as the mean of the recordings is.
+Its inverse root makes the recording white on average, as in Euclidean alignment [1]_. What is white
+has lost its units and its loud directions, though, which a decoder may choose by. So windows can be
+coloured again, all in the same way: as the mean of the recordings is.
 
 A new session gets its reference from its first windows (`SessionReference`): causal, without
 labels, and pulled towards the common one while there are few. As only good windows with every
@@ -15,15 +14,13 @@ References
 ----------
 .. [1] He, Wu. Transfer learning for brain-computer interfaces: a Euclidean space data alignment
    approach. IEEE Trans. Biomed. Eng., 2020.
-.. [2] Zanini, Congedo, Jutten, Said, Berthoumieu. Transfer learning: a Riemannian geometry
-   framework with applications to brain-computer interfaces. IEEE Trans. Biomed. Eng., 2018.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +41,6 @@ class AlignmentConfig:
     ----------
     n_bands : int
         Bands of the conditioned stream.
-    mean : str
-        ``"euclidean"``: arithmetic mean of covariances; exact and cheap. ``"riemannian"``: for few
-        channels; a covariance of many from a short window is nearly singular.
     coloured : bool
         Give all recordings the common colour, and thereby units; False leaves them white.
     ridge : float
@@ -57,7 +51,6 @@ class AlignmentConfig:
     """
 
     n_bands: int = 1
-    mean: Literal["euclidean", "riemannian"] = "euclidean"
     coloured: bool = True
     ridge: float = 1e-3
     prior_windows: float = 20.0
@@ -65,10 +58,6 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         if self.n_bands < 1:
             raise ConfigError(f"n_bands must be at least 1, got {self.n_bands}: count the bands.")
-        if self.mean not in ("euclidean", "riemannian"):
-            raise ConfigError(
-                f'mean must be "euclidean" or "riemannian", got {self.mean!r}: choose one.'
-            )
         if not 0 <= self.ridge < 1:
             raise ConfigError(f"ridge must be in [0, 1), got {self.ridge}: 0.001 is usual.")
         if not self.prior_windows >= 0:
@@ -165,12 +154,8 @@ def reference_of(windows: Samples, config: AlignmentConfig) -> Floats:
         )
     shapes = covariances / power[:, :, None, None]
     middle = np.median(power, axis=0)[:, None, None]
-    if config.mean == "euclidean":
-        found: Floats = middle * shapes.mean(axis=0)
-        return found
-    means = np.stack([_riemannian(shapes[:, band], config) for band in range(config.n_bands)])
-    scaled: Floats = middle * means
-    return scaled
+    found: Floats = middle * shapes.mean(axis=0)
+    return found
 
 
 def transport(
@@ -228,7 +213,7 @@ class SessionReference:
     common : ndarray, shape (n_bands, n_channels, n_channels)
         What earlier sessions or other people had, in square microvolts.
     config : AlignmentConfig
-        With which they were aligned. Arithmetic mean only.
+        With which they were aligned.
     n_windows : int
         How many windows it has seen already.
     mean : ndarray, shape (n_bands, n_channels, n_channels), optional
@@ -238,8 +223,6 @@ class SessionReference:
     ------
     BundleError
         If shapes do not fit each other.
-    ConfigError
-        If the mean is the Riemannian one, which needs all windows at once.
     """
 
     def __init__(
@@ -255,10 +238,6 @@ class SessionReference:
             raise BundleError(
                 f"References of shape {common.shape} and {mean.shape} do not fit each other and "
                 f"{config.n_bands} bands: align again."
-            )
-        if config.mean != "euclidean":
-            raise ConfigError(
-                f'A reference that grows needs mean "euclidean", got {config.mean!r}: use that.'
             )
         self._common, self._config = common.copy(), config
         self._mean, self.n_windows = mean.copy(), n_windows
@@ -352,20 +331,4 @@ def _power_of(matrices: Floats, exponent: float) -> Floats:
     there = powers > _SILENT * powers[:, -1:]
     raised = np.where(there, np.where(there, powers, 1.0) ** exponent, 0.0)
     found: Floats = (axes * raised[:, None, :]) @ axes.swapaxes(1, 2)
-    return found
-
-
-def _riemannian(shapes: Floats, config: AlignmentConfig) -> Floats:
-    """Riemannian mean over windows of one band, within the directions that have power."""
-    try:
-        from pyriemann.geometry.mean import mean_riemann
-    except ImportError:  # pyriemann before 0.12 keeps it elsewhere
-        from pyriemann.utils.mean import mean_riemann
-    powers, axes = np.linalg.eigh(shapes.mean(axis=0))
-    axes = axes[:, powers > _SILENT * powers[-1]]
-    inside = axes.T @ shapes @ axes
-    # Each window's covariance is regularised as a reference is, or it would have no logarithm.
-    inside = (1 - config.ridge) * inside
-    inside += config.ridge / inside.shape[1] * np.eye(inside.shape[1])
-    found: Floats = axes @ mean_riemann(inside) @ axes.T
     return found

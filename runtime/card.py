@@ -225,7 +225,7 @@ class Card:
 def versions_now() -> dict[str, str]:
     """Versions of Python and of the libraries that shape a fit, as far as installed."""
     found = {"python": platform.python_version()}
-    for name in ("diverloop", "numpy", "scipy", "scikit-learn", "pyriemann"):
+    for name in ("diverloop", "numpy", "scipy", "scikit-learn"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

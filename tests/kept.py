@@ -20,7 +20,8 @@ from diverloop.calibration import fit_model
 from diverloop.demo import CLASSES, SPAN
 from diverloop.fit_plan import FitPlan
 from diverloop.hardware.simulator import Fault, SimulatedParticipant, SimulatorConfig
-from diverloop.running import RunOptions, RunReport, run_session
+from diverloop.run_report import RunReport
+from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.record.note_server import send_note
 from diverloop.runtime.session import PartConfig, SessionConfig

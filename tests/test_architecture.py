@@ -36,9 +36,10 @@ DOORS = (
     "flicker_lock.py", "gathering.py", "guiding.py", "guiding_look.py", "guiding_report.py",
     "guiding_run.py", "keeping.py", "key_commands.py", "listening.py", "model_commands.py",
     "montage_commands.py", "protocol_commands.py", "proving.py", "recentring.py",
-    "record_commands.py", "registry_commands.py", "rehearsal.py", "reporting.py", "running.py",
-    "screen_commands.py", "screening.py", "showing.py", "study_commands.py", "study_sources.py",
-    "studying.py", "timing_commands.py", "training_sources.py", "trust_commands.py", "viewing.py",
+    "record_commands.py", "registry_commands.py", "rehearsal.py", "reporting.py", "run_report.py",
+    "running.py", "screen_commands.py", "screening.py", "showing.py", "study_commands.py",
+    "study_sources.py", "studying.py", "timing_commands.py", "training_sources.py",
+    "trust_commands.py", "viewing.py",
 )  # fmt: skip
 
 # Where each heavy or device-bound package may be imported.
@@ -63,7 +64,6 @@ HOMES = {
     "gymnasium": ("rl/",),
     "sklearn": ("decoders/", "adapters/"),
     "picard": ("decoders/",),
-    "pyriemann": ("decoders/", "adapters/"),
     "rich": ("gui/", "cli.py", "console.py"),
     "typer": (
         "calibration_commands.py",
@@ -125,7 +125,7 @@ LAZY = (
     "PySide6", "brainflow", "cryptography", "dask", "dask_jobqueue", "distributed", "evdev",
     "gymnasium", "h5py", "hdmf", "huggingface_hub", "matplotlib", "mne", "mne_bids", "mne_realtime",
     "onnx", "onnxruntime", "onnxscript", "openvino", "picard", "pyarrow", "pybv", "pycbsdk",
-    "pynwb", "pyqtgraph", "pyriemann", "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx",
+    "pynwb", "pyqtgraph", "pythonosc", "serial", "sklearn", "tensorrt", "tensorrt_rtx",
     "torch", "weasyprint", "zarr",
 )  # fmt: skip
 # What whole files may be made of; such a file is as heavy to whoever imports it.

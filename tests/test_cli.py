@@ -146,6 +146,7 @@ def test_fit_saves_a_bundle_that_replay_decodes_with(folder, tmp_path):
     )
     assert report["counts"]["windows_due"] == len(read_decisions(decisions))
     assert report["latency"] is None
+    assert report["fitted_on"] is True
     assert strict(Path(report["report"]).read_text(encoding="utf-8")) == report
     assert "a bundle is never overwritten" in refused(*fit)["message"]
 
@@ -157,6 +158,7 @@ def test_replay_says_how_fast_it_went_and_nothing_of_latency(folder, tmp_path):
     assert "times faster than real time" in text
     assert "trials right" in text
     assert "p99" not in text
+    assert "fitted on this recording" not in text
 
 
 def test_run_decodes_live_and_stores_its_report(folder, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from diverloop.demo import CLASSES, DemoPlan, calibrate, long_block
-from diverloop.running import RunReport
+from diverloop.run_report import RunReport
 from diverloop.runtime.bundle import Bundle
 from diverloop.runtime.errors import DiverloopError
 

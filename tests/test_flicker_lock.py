@@ -18,7 +18,8 @@ from diverloop.flicker_lock import allow, look
 from diverloop.hardware.lsl_inlet import LslConfig
 from diverloop.hardware.simulator import SimulatedParticipant, SimulatorConfig
 from diverloop.proving import verify
-from diverloop.running import RunOptions, RunReport, run_session
+from diverloop.run_report import RunReport
+from diverloop.running import RunOptions, run_session
 from diverloop.runtime.bundle import Bundle, save_bundle
 from diverloop.runtime.card import Card
 from diverloop.runtime.clock import VirtualClock

@@ -40,6 +40,25 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
+# --- what a recording holds --------------------------------------------------------------------
+
+
+def test_a_recording_is_looked_at_in_words_and_as_json(tmp_path):
+    recording = write_npz(tmp_path / "run.npz", seconds=12.0)
+    found = told("look", recording)
+    text = flat(call("look", recording).stdout)
+    assert found["duration_s"] == 12.0
+    assert "Length: 0 min 12 s." in text
+    for label, times in found["markers"].items():
+        assert f"{label} {times} x" in text
+    assert f"Channels, eeg ({found['n_channels']}): {found['channels'][0]['name']}, " in text
+    assert "Lost: nothing." in text
+
+
+def test_what_cannot_be_read_is_refused(tmp_path):
+    assert "nowhere.npz" in refused("look", tmp_path / "nowhere.npz")["message"]
+
+
 # --- verify and replay -------------------------------------------------------------------------
 
 

@@ -17,7 +17,8 @@ from diverloop.control_commands import person_key
 from diverloop.demo import CLASSES, SPAN
 from diverloop.hardware.simulator import SimulatorConfig
 from diverloop.proving import verify
-from diverloop.running import RunOptions, RunReport, run_session, scorer_for
+from diverloop.run_report import RunReport
+from diverloop.running import RunOptions, run_session, scorer_for
 from diverloop.runtime.access import Action
 from diverloop.runtime.control_client import DOOR, ControlClient, read_door
 from diverloop.runtime.decision_log import read_decisions

@@ -11,7 +11,8 @@ import pytest
 
 from diverloop.hardware.player import PlayerConfig, play
 from diverloop.proving import replay_exact
-from diverloop.running import RunOptions, RunReport, run_session
+from diverloop.run_report import RunReport
+from diverloop.running import RunOptions, run_session
 from diverloop.runtime.clock import MonotonicClock
 from diverloop.runtime.guide_file import read_guide
 from diverloop.runtime.record.reading import open_record

@@ -94,7 +94,7 @@ def test_a_file_is_a_calibration_or_a_session(tmp_path):
     text = (ROOT / "sessions" / "simulated-motor-imagery.toml").read_text(encoding="utf-8")
     bundle = saved(tmp_path)
     path = tmp_path / "session.toml"
-    path.write_text(text.replace("../models/demo-eeg16.bundle", bundle.as_posix()), "utf-8")
+    path.write_text(text.replace("../models/demo-motor_imagery.bundle", bundle.as_posix()), "utf-8")
     assert isinstance(picture_for(path, Asked()), Imagery)
     with pytest.raises(ConfigError):
         picture_for(tmp_path / "gone.toml", Asked())

@@ -42,12 +42,11 @@ def fed(windows: np.ndarray, common: np.ndarray, **fields) -> SessionReference:
     return session
 
 
-@pytest.mark.parametrize("mean", ["euclidean", "riemannian"])
-def test_every_recording_becomes_white_on_average(mean):
+def test_every_recording_becomes_white_on_average():
     windows, names = two_people()
-    found = align(windows, names, config(mean=mean, coloured=False))
+    found = align(windows, names, config(coloured=False))
     for name in ("a", "b"):
-        reference = reference_of(found.windows[names == name], config(mean=mean))
+        reference = reference_of(found.windows[names == name], config())
         shape = reference / np.trace(reference, axis1=1, axis2=2)[:, None, None] * N_CHANNELS
         np.testing.assert_allclose(shape, np.tile(np.eye(N_CHANNELS), (N_BANDS, 1, 1)), atol=0.35)
 
@@ -75,10 +74,9 @@ def test_bands_do_not_touch_each_other():
     np.testing.assert_allclose(first[:, :N_CHANNELS], second[:, :N_CHANNELS], atol=1e-8)
 
 
-@pytest.mark.parametrize("mean", ["euclidean", "riemannian"])
-def test_an_average_reference_stays_one_and_makes_nothing_infinite(mean):
+def test_an_average_reference_stays_one_and_makes_nothing_infinite():
     windows = referenced(np.concatenate([mixed(person=1), mixed(person=2)]))
-    found = align(windows, np.repeat([1, 2], 20), config(ridge=1e-3, mean=mean)).windows
+    found = align(windows, np.repeat([1, 2], 20), config(ridge=1e-3)).windows
     assert np.isfinite(found).all()
     by_band = found.reshape(40, N_BANDS, N_CHANNELS, N_TIMES)
     np.testing.assert_allclose(by_band.sum(axis=2), 0, atol=1e-6)
@@ -173,13 +171,9 @@ def test_what_cannot_be_aligned_is_refused():
         reference_of(mixed(), config(n_bands=3))
     with pytest.raises(BundleError, match="3 bands"):
         SessionReference(np.ones((N_BANDS, 2, 2)), config(n_bands=3))
-    with pytest.raises(ConfigError, match="euclidean"):
-        SessionReference(np.ones((N_BANDS, 2, 2)), config(mean="riemannian"))
 
 
-@pytest.mark.parametrize(
-    "fields", [{"n_bands": 0}, {"mean": "other"}, {"ridge": 1.0}, {"prior_windows": -1.0}]
-)
+@pytest.mark.parametrize("fields", [{"n_bands": 0}, {"ridge": 1.0}, {"prior_windows": -1.0}])
 def test_settings_outside_their_range_are_refused(fields):
     with pytest.raises(ConfigError, match=next(iter(fields))):
         config(**fields)

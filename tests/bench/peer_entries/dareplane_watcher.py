@@ -1,8 +1,8 @@
 """Dareplane: the ring buffer that its modules read streams with, asked every millisecond.
 
 A `StreamWatcher` is what a Dareplane module has for a signal; the window is what it holds whenever
-a step has come. It says how much is new since it was last asked, not where a window has to end: what
-came too much is decoded with it, and is off the grid.
+a step has come. It says how much is new since it was last asked, not where a window has to end:
+what came too much is decoded with it, and is off the grid.
 """
 
 from __future__ import annotations
