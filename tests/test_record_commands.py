@@ -212,7 +212,7 @@ def test_a_log_that_does_not_hold_is_not_gone_on_with(tmp_path):
 
 def test_the_log_tells_of_the_format_that_left_when_the_other_could_not_be_written(tmp_path):
     folder, root = copy_of(tmp_path), tmp_path / "bids"
-    refused("export", folder, "--bids", root, "--nwb", tmp_path / "wrong.name")
+    refused("export", folder, "--bids", root, "--overwrite", "--nwb", tmp_path / "wrong.name")
     assert read_audit(folder)[-1].details == {"bids": str(root)}
 
 
