@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .console import NOTICE, out, overrides_of, plain_errors, print_json, progress_bar
+from .console import NOTICE, out, overrides_of, plain_errors, print_json, progress_bar, pseudonyms
 from .model_commands import refuse_overwriting
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
@@ -50,10 +50,7 @@ def calibrate(
 
     with plain_errors(json):
         _refuse_recording(recording)
-        overrides = overrides_of(settings)
-        for key, pseudonym in (("participant", participant), ("operator", operator)):
-            if pseudonym:
-                overrides[f"session.{key}"] = json_text(pseudonym)  # quoted as TOML quotes
+        overrides = overrides_of(settings) | pseudonyms(participant, operator)
         checked = read_guide(guide, overrides)
         drawn = np.random.SeedSequence().generate_state(1)[0] if seed is None else seed
         with _screen(checked.name, wanted=view and not json) as show:

@@ -20,6 +20,7 @@ from .console import (
     progress_bar,
 )
 from .model_commands import need_torch
+from .runtime.catalog import CATALOG
 from .runtime.errors import ConfigError
 from .study_commands import Part, study_jobs, write_study
 
@@ -132,7 +133,9 @@ def fit(
     folder: Folder,
     results: Results,
     by: Annotated[By, typer.Option(help="One model for each.")] = By.RECORDING,
-    task: Annotated[str, typer.Option(help="What is decoded.")] = "motor_imagery",
+    task: Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")] = (
+        "motor_imagery"
+    ),
     encoder: Annotated[str, typer.Option(help="auto, or the name of a way.")] = "auto",
     classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")] = "",
     start_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,

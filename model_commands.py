@@ -20,6 +20,7 @@ from .console import (
     tell_scores,
 )
 from .corpus_commands import AsJson, Data, build_from_recipe
+from .runtime.catalog import CATALOG
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -216,7 +217,9 @@ def fit(
     classes: Annotated[
         str, typer.Option(help="Marker labels, with commas between; the task's own if not given.")
     ] = "",
-    task: Annotated[str, typer.Option(help="What is decoded.")] = "motor_imagery",
+    task: Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")] = (
+        "motor_imagery"
+    ),
     encoder: Annotated[
         str, typer.Option(help="auto: the way that does best; or the name of one.")
     ] = "auto",

@@ -126,7 +126,7 @@ def open_session(device: str) -> CerebusSession:
     except ImportError as error:
         raise ConfigError(
             "The source 'blackrock' needs the library 'pycbsdk', which is not installed: "
-            "pip install diverloop[blackrock]."
+            'pip install "diverloop[blackrock]".'
         ) from error
     try:
         session: CerebusSession = Session(device)

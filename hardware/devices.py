@@ -53,7 +53,7 @@ def devices_page() -> str:
         lines += ["| `kind` | what | tested with | not tested with | needs |"]
         lines += ["| --- | --- | --- | --- | --- |"]
         for _, name, one in (entry for entry in entries if entry[0] == kind):
-            needs = f"`pip install diverloop[{one.extra}]`" if one.extra else "nothing more"
+            needs = f'`pip install "diverloop[{one.extra}]"`' if one.extra else "nothing more"
             lines += [f"| `{name}` | {one.what} | {one.against} | {one.never or '-'} | {needs} |"]
         lines += ["", *_how_to_connect(kind, entries), ""]
     return "\n".join(lines).rstrip() + "\n"

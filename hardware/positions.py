@@ -190,7 +190,7 @@ def _read_with_mne(path: Path) -> Positions:
         import mne
     except ImportError as error:
         raise ConfigError(
-            f"{path} needs MNE-Python to be read; install it with: pip install diverloop[mne]"
+            f'{path} needs MNE-Python to be read; install it with: pip install "diverloop[mne]"'
         ) from error
     try:
         with warnings.catch_warnings():

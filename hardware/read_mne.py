@@ -124,7 +124,7 @@ def _open(path: Path) -> tuple[Any, tuple[str, ...]]:
         import mne
     except ImportError as error:
         raise RecordingError(
-            f"{path} needs MNE-Python to be read; install it with: pip install diverloop[mne]"
+            f'{path} needs MNE-Python to be read; install it with: pip install "diverloop[mne]"'
         ) from error
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")

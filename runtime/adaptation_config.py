@@ -41,8 +41,8 @@ class AdaptationConfig:
         How far back from a selection its windows reach at most, or how long after a cue they
         belong to it, 0.1 to 60 s.
     feedback_delay_s : float
-        From a command until the person can see what was selected, -1 to 1 s; a display's delay, as
-        somebody measured it.
+        From a command until the person can see what was selected, -1 to 1 s, as somebody measured
+        it, beyond what the session's ``[timing]`` holds already: nothing is counted twice.
     permission : str
         Out of `PERMISSIONS`. Of ``"clinician"`` the decoder changes only while a clinician's
         permission runs, see ``runtime.access``.
