@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -170,7 +171,8 @@ def test_a_note_to_a_session_that_is_over_is_refused():
 
 
 def test_an_export_says_what_it_wrote_and_what_it_kept_back(tmp_path):
-    command = ("export", folder_of(), "--bids", tmp_path / "bids", "--nwb", tmp_path / "one.nwb")
+    whole = shutil.copytree(folder_of(), tmp_path / "session")
+    command = ("export", whole, "--bids", tmp_path / "bids", "--nwb", tmp_path / "one.nwb")
     first, second = told(*command)["exports"]
     assert first["path"] == str(tmp_path / "bids")
     assert second["files"] == [str(tmp_path / "one.nwb")]
@@ -185,7 +187,7 @@ def test_an_export_says_what_it_wrote_and_what_it_kept_back(tmp_path):
 
 
 def test_an_identified_export_says_so_loudly(tmp_path):
-    command = ("export", folder_of(), "--nwb", tmp_path / "one.nwb", "--identified")
+    command = ("export", copy_of(tmp_path), "--nwb", tmp_path / "one.nwb", "--identified")
     assert "Not de-identified" in flat(call(*command).stdout)
     (report,) = told(*command, "--overwrite")["exports"]
     assert report["privacy"]["applied"] is False

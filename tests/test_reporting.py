@@ -97,7 +97,7 @@ def test_the_report_of_a_session_is_a_page_and_a_pdf(tmp_path):
     assert pdf.read_bytes().startswith(b"%PDF-")
     assert "Not a diagnosis" in page
     assert "whole and unaltered" in page
-    assert "trials 1 to" in page
+    assert "answered trials" in page
     assert re.search(r'(?:src|href)="(?!data:|#)', page) is None
 
 

@@ -56,6 +56,8 @@ def test_the_catalogue_is_complete():
     for folder in ("hardware", "decoders", "adapters", "rl", "runtime"):
         seams = [seam for seam in SEAMS.values() if (seam is Feedback) == (folder == "runtime")]
         for path in (ROOT / folder).rglob("*.py"):
+            if path.parent.name == "envs":  # its arms may know the truth: no session may name one
+                continue
             place = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if not isinstance(node, ast.ClassDef) or node.name.startswith("_"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -76,12 +77,19 @@ def test_more_than_was_reserved_is_not_covered(tmp_path):
     assert not ledger.covers({"A": 5})
 
 
+def crash(ledger):
+    """Do what the system does for a process that dies: close its file. Nothing more is written."""
+    os.close(ledger._log._file)
+    ledger._log._file = -1
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_after_a_crash_what_was_reserved_counts_as_given(tmp_path, begun):
     ledger = opened(tmp_path)
     ledger.reserve({"A": 70, "B": 7})
     if begun:  # it was delivered, and never reached the disk
         ledger.deliver(train(1, A=60))
+    crash(ledger)
     again = opened(tmp_path, UTC_NS + 100 * S)
     assert again.past == (
         PastTrain(start_ns=UTC_NS, end_ns=UTC_NS + 100 * S, charges_pc={"A": 70, "B": 7}),
