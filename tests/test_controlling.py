@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -132,6 +133,20 @@ def test_a_session_that_ends_while_one_is_looked_for_does_not_hide_the_other(tmp
     running.touch()
     monkeypatch.setattr(Path, "glob", lambda root, pattern: iter((running, ended)))
     assert newest_session(tmp_path) == running.parent
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks that die with their holder")
+def test_a_session_that_was_killed_does_not_hide_an_older_one_that_runs(tmp_path):
+    logs = []
+    for name, began_s in (("older", 1), ("killed", 2)):
+        logs.append(AuditLog.create(tmp_path / name, new_key(), MonotonicClock()))
+        (tmp_path / name / DOOR).touch()
+        os.utime(tmp_path / name / DOOR, (began_s, began_s))
+    older, killed = logs
+    killed.close()
+    assert newest_session(tmp_path) == tmp_path / "older"
+    older.close()
+    assert newest_session(tmp_path) == tmp_path / "killed"
 
 
 def test_a_flood_of_stops_leaves_one_with_a_loop_that_does_not_look(home, tmp_path):
