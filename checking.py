@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import (
+    AsJson,
     channels_table,
     findings_table,
     out,
@@ -30,9 +31,7 @@ _LOOK_AROUND_S = 4.0
 
 
 def doctor(
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, nothing else.")
-    ] = False,
+    json: AsJson = False,
     quick: Annotated[bool, typer.Option(help="Leave out what takes time.")] = False,
     stream: Annotated[
         str | None, typer.Option(help="Look at this live LSL stream instead of the machine.")
