@@ -16,6 +16,7 @@ from .console import (
     plain_errors,
     print_json,
     progress_bar,
+    tell_findings,
 )
 from .runtime.errors import ConfigError, DiverloopError
 
@@ -79,9 +80,13 @@ def doctor(
             _look_at_stream(config, seconds, line_hz, json)
         return
     from .hardware.lsl_check import check_lsl
-    from .runtime.doctor import examine
+    from .runtime.doctor import examine, summed_up
 
-    _tell([*examine(quick=quick), check_lsl()], "This machine", json)
+    findings = [*examine(quick=quick), check_lsl()]
+    if json:
+        _tell(findings, "This machine", json)
+    else:
+        tell_findings(summed_up(findings), "This machine")
 
 
 def _look_around(path: Path | None, peers: list[str], wait_s: float, json: bool) -> None:
