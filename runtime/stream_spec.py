@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 from .received import Sent
 
+INTRACRANIAL = ("ecog", "seeg", "lfp")
+"""Kinds of channel that lie inside the skull, with positions in MNI space; others: head frame."""
+
+BRAIN = ("eeg", *INTRACRANIAL)
+"""Kinds of channel that hold brain signal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
