@@ -234,6 +234,16 @@ class People:
         return by_key
 
 
+def own_person(people: People) -> Person | None:
+    """Who this user is on a list, if anybody yet; None also for somebody revoked."""
+    try:
+        key = read_person_key(people.folder / KEY_FOLDER / OWN_KEY).key
+    except ConfigError:  # made and told of when it is first needed
+        return None
+    person = people.by_key(key.public)
+    return None if person is None or person.revoked else person
+
+
 def own_key(folder: Path | None = None) -> tuple[PersonKey, bool]:
     """The key of whoever this user is; made and enrolled, as an operator, on first use.
 
