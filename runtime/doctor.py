@@ -88,9 +88,8 @@ def summed_up(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     alike: dict[str, list[Finding]] = {}
     for finding in findings:
         optional = finding.name.startswith(_PACKAGE) and finding.ok is not False
-        alike.setdefault(finding.advice if optional else f"alone: {finding.name}", []).append(
-            finding
-        )
+        key = finding.advice if optional else f"alone: {finding.name}"
+        alike.setdefault(key, []).append(finding)
     return tuple(_in_one(group) for group in alike.values())
 
 
@@ -102,7 +101,8 @@ def _in_one(alike: list[Finding]) -> Finding:
     if first.ok:
         return replace(first, name="packages", got=f"{len(alike)} that diverloop uses are here")
     names = ", ".join(finding.name.removeprefix(_PACKAGE).split(" (")[0] for finding in alike)
-    return replace(first, name="packages", got=f"not installed: {names}")
+    extra = first.name.partition("(extra ")[2].rstrip(")").split(", ")[0]
+    return replace(first, name=f"extra {extra}", got=f"not installed: {names}")
 
 
 def _python() -> Finding:

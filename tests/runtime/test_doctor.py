@@ -85,7 +85,7 @@ def test_for_people_packages_are_summed_up_and_a_needed_one_that_is_missing_stan
     assert rows[1:] == [
         (True, "packages", "2 that diverloop uses are here"),
         (False, "package nowhere-to-be-found", "not installed"),
-        (None, "packages", "not installed: unicorn-reader, only-here"),
+        (None, "extra fit", "not installed: unicorn-reader, only-here"),
     ]
 
 
