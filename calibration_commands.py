@@ -10,13 +10,20 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .console import NOTICE, out, overrides_of, plain_errors, print_json, progress_bar, pseudonyms
+from .console import (
+    NOTICE,
+    AsJson,
+    out,
+    overrides_of,
+    plain_errors,
+    print_json,
+    progress_bar,
+    pseudonyms,
+)
 from .model_commands import refuse_overwriting
 from .runtime.errors import ConfigError
 from .runtime.json_text import json_text
 from .runtime.paradigms.guided_course import Scene
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
 def calibrate(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import (
+    AsJson,
     channels_table,
     findings_table,
     out,
     plain_errors,
     print_json,
     progress_bar,
+    tell_findings,
 )
 from .runtime.errors import ConfigError, DiverloopError
 
@@ -30,9 +32,7 @@ _LOOK_AROUND_S = 4.0
 
 
 def doctor(
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, nothing else.")
-    ] = False,
+    json: AsJson = False,
     quick: Annotated[bool, typer.Option(help="Leave out what takes time.")] = False,
     stream: Annotated[
         str | None, typer.Option(help="Look at this live LSL stream instead of the machine.")
@@ -80,9 +80,13 @@ def doctor(
             _look_at_stream(config, seconds, line_hz, json)
         return
     from .hardware.lsl_check import check_lsl
-    from .runtime.doctor import examine
+    from .runtime.doctor import examine, summed_up
 
-    _tell([*examine(quick=quick), check_lsl()], "This machine", json)
+    findings = [*examine(quick=quick), check_lsl()]
+    if json:
+        _tell(findings, "This machine", json)
+    else:
+        tell_findings(summed_up(findings), "This machine")
 
 
 def _look_around(path: Path | None, peers: list[str], wait_s: float, json: bool) -> None:

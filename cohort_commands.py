@@ -12,6 +12,7 @@ import typer
 
 from .console import (
     NOTICE,
+    AsJson,
     err,
     figures_table,
     out,
@@ -65,7 +66,6 @@ Slurm = Annotated[
         rich_help_panel=_DASK,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

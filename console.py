@@ -189,14 +189,41 @@ def latency_table(report: LatencyReport) -> Table:
     return table
 
 
+_MARKS = {True: "[green]good[/]", False: "[red]bad[/]", None: "[yellow]note[/]"}
+
+
 def findings_table(findings: Iterable[Finding], title: str) -> Table:
     """What was looked at, one row each, with what to do about it."""
     table = Table("", "what", "found", "advice", title=title)
-    marks = {True: "[green]good[/]", False: "[red]bad[/]", None: "[yellow]note[/]"}
     for finding in findings:
         words = (finding.name, finding.got, finding.advice)
-        table.add_row(marks[finding.ok], *map(_escaped, words))
+        table.add_row(_MARKS[finding.ok], *map(_escaped, words))
     return table
+
+
+def tell_findings(findings: Sequence[Finding], title: str) -> None:
+    """Print what was looked at, and last, where it is seen, what there is to do."""
+    table = Table("", "what", "found", title=title)
+    for finding in findings:
+        if finding.ok:
+            table.add_row(_MARKS[True], _escaped(finding.name), _escaped(finding.got))
+    out.print(table)
+    _tell_advice("What you can do without", [one for one in findings if one.ok is None])
+    bad = [finding for finding in findings if finding.ok is False]
+    _tell_advice("To do before a session", bad)
+    if not bad:
+        out.print("\nNothing has to be done before a session.", highlight=False)
+
+
+def _tell_advice(heading: str, findings: Sequence[Finding]) -> None:
+    if not findings:
+        return
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        words = f"{finding.got.rstrip('.')}. {finding.advice}"
+        table.add_row(f"  {_MARKS[finding.ok]}", _escaped(finding.name), _escaped(words))
+    out.print(f"\n[bold]{heading}[/]", highlight=False)
+    out.print(table)
 
 
 def channels_table(check: SignalCheck, most: int = 40) -> Table:

@@ -18,6 +18,7 @@ from .runtime.control_wire import Reply
 from .runtime.errors import AccessError
 from .runtime.keys import PersonKey, read_person_key
 from .runtime.people import own_key
+from .runtime.record.holds import left_behind
 
 Folder = Annotated[
     Path | None,
@@ -190,17 +191,20 @@ def person_key(path: Path | None) -> PersonKey:
 def newest_session(root: Path = Path("recordings")) -> Path:
     """The folder of the session that began last, of those that can be controlled.
 
+    One that was killed comes after all that still hold their log.
+
     Raises
     ------
     AccessError
         If there is none.
     """
-    began_ns: dict[Path, int] = {}
+    order: dict[Path, tuple[bool, int]] = {}
     for door in root.glob(f"*/{DOOR}"):
         with suppress(OSError):  # one that ends meanwhile takes its door along
-            began_ns[door.parent] = door.stat().st_mtime_ns
-    if not began_ns:
+            began_ns = door.stat().st_mtime_ns
+            order[door.parent] = (not left_behind(door.parent), began_ns)
+    if not order:
         raise AccessError(
             f"No session that can be controlled runs in {root}: name the folder of one."
         )
-    return max(began_ns, key=began_ns.__getitem__)
+    return max(order, key=order.__getitem__)

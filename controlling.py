@@ -17,7 +17,7 @@ from pathlib import Path
 from .console import err
 from .keeping import Entrance, Keeping
 from .rl.adaptation import Adaptation
-from .runtime.access import SECOND_FACTOR, Action, Permissions, Role
+from .runtime.access import RIGHTS, SECOND_FACTOR, Action, Permissions, Role
 from .runtime.adaptation_config import AdaptationConfig
 from .runtime.control import ControlServer, Outcome
 from .runtime.control_client import DOOR
@@ -30,7 +30,7 @@ from .runtime.guard import Signal
 from .runtime.keys import server_key
 from .runtime.limits import State
 from .runtime.loop import Loop
-from .runtime.people import CODES, People
+from .runtime.people import CODES, People, own_person
 from .runtime.private_file import write_private
 from .runtime.record.access_log import AccessLog
 from .runtime.record.note_server import send_note
@@ -162,7 +162,22 @@ def controlled(
             permissions=doors.permissions,
         )
         with server, _word_left(keeping.folder, server, doors.publisher):
+            _remind_of_codes(doors.admission.people, codes, session.control.lock_s)
             yield server
+
+
+def _remind_of_codes(people: People, codes: SecondFactors, lock_s: float) -> None:
+    """Say while there is time that arming will want a code, to whoever may have no app for it."""
+    person = own_person(people)
+    if person is None or Action.ARM not in RIGHTS[person.role] or codes.ever_used(person.name):
+        return
+    err.print(
+        f"After {lock_s / 60:g} minutes without an act {person.name!r} arms with a one-time code "
+        f"only, and none was ever given here: unless an authenticator app shows yours, run "
+        f"diverloop keys renew {person.name} now.",
+        highlight=False,
+        markup=False,
+    )
 
 
 def adaptation_refusal(

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import out, plain_errors, print_json, progress_bar
+from .console import AsJson, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from .decoders.corpus import Corpus
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Data = Annotated[
     Path | None,
     typer.Option(help="Folder that a recipe's paths lie below; DIVERLOOP_DATA if not given."),

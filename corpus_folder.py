@@ -27,7 +27,7 @@ from .hardware.recordings import READERS, Recording, read_recording
 from .hardware.replay import ReplayConfig, ReplaySource
 from .runtime.errors import ConfigError, RecordingError
 from .runtime.json_text import parsed_json
-from .runtime.messages import Channel
+from .runtime.messages import BRAIN, Channel
 from .runtime.small_file import SETTINGS_BYTES, read_small
 from .training_sources import TrainingSource
 
@@ -117,7 +117,7 @@ def _source(
 
 
 def _useful(channel: Channel) -> bool:
-    return not channel.bad and channel.kind in ("eeg", "ecog", "seeg", "lfp")
+    return not channel.bad and channel.kind in BRAIN
 
 
 def _described(folder: Path, path: Path, recording: Recording) -> Recording:

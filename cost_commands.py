@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import facts_table, out, plain_errors, print_json
-from .corpus_commands import AsJson
+from .console import AsJson, facts_table, out, plain_errors, print_json
 from .model_commands import Modality, Precision, need_torch, patch_samples
 from .runtime.errors import ConfigError
 

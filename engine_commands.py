@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from .console import facts_table, figures_table, out, plain_errors, print_json, progress_bar
+from .console import AsJson, facts_table, figures_table, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from .runtime.messages import Samples
     from .training_sources import TrainingSource
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 Said = Callable[[str, int, int], None]
 
 _PRECISIONS = {"cpu": "fp32", "cpu-int8": "int8", "gpu": "fp16"}

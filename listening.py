@@ -62,7 +62,7 @@ def hearing(
     Raises
     ------
     ConfigError
-        If the model hears nothing, and somebody wants it to.
+        If the model hears nothing, and somebody wants it to; or takes no second stage.
     """
     if not isinstance(adapter, Hears):
         if listen or session.second_stage:
@@ -89,7 +89,11 @@ def _second_stage(
     from .adapters.speech.adapter import SpeechAdapter
     from .adapters.speech.second_stage import RemoteSecondStage
 
-    assert isinstance(adapter, SpeechAdapter)
+    if not isinstance(adapter, SpeechAdapter):
+        raise ConfigError(
+            "This model listens, but takes no corrections from a second stage: leave "
+            "model.second_stage out, or choose a model of the task speech."
+        )
     key = read_person_key(session.second_stage_key) if session.second_stage_key else None
     stage = RemoteSecondStage(session.second_stage, key, tell)
     adapter.second_stage = stage

@@ -12,6 +12,7 @@ import typer
 
 from .console import (
     NOTICE,
+    AsJson,
     facts_table,
     out,
     plain_errors,
@@ -19,7 +20,7 @@ from .console import (
     progress_bar,
     tell_scores,
 )
-from .corpus_commands import AsJson, Data, build_from_recipe
+from .corpus_commands import Data, build_from_recipe
 from .runtime.catalog import CATALOG
 from .runtime.errors import ConfigError
 

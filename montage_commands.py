@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import facts_table, figures_table, out, plain_errors, print_json, progress_bar
+from .console import AsJson, facts_table, figures_table, out, plain_errors, print_json, progress_bar
 from .runtime.errors import ConfigError, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from .hardware.montage_difference import Difference
     from .runtime.messages import StreamSpec
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 FromWhere = Annotated[
     str, typer.Option("--source", help="A session file, a recording, or the name of an LSL stream.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from .console import out, pace_sentence, plain_errors, print_json
+from .console import AsJson, out, pace_sentence, plain_errors, print_json
 from .runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Recorded = Annotated[Path, typer.Argument(help="Folder of a session, or its reco
 Several = Annotated[
     list[Path], typer.Argument(help="Folders of sessions, or their recording.xdf; one or more.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
 def was_fitted_on(model: Path, recording: Path, assume_unit: str | None) -> bool:

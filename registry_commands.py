@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import facts_table, out, plain_errors, print_json, progress_bar
+from .console import AsJson, facts_table, out, plain_errors, print_json, progress_bar
 from .runtime.errors import BundleError, ConfigError
 
 if TYPE_CHECKING:
     from .runtime.bundle import Bundle
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 At = Annotated[str, typer.Argument(help="folder:/path or hf://owner/name@revision.")]
 Wanted = Annotated[
     str, typer.Option("--sha256", help="The model's whole hash; any other model is refused.")

@@ -14,7 +14,7 @@ from .adapters.trial_scorer import TrialScorer
 from .hardware.recordings import Recording, read_recording
 from .running import scorer_for
 from .runtime.messages import Chunk
-from .runtime.record.audit import verify_audit
+from .runtime.record.audit import AuditVerdict, verify_audit
 from .runtime.record.contents import Record
 from .runtime.record.reading import holds_session, open_record
 from .runtime.record.report import write_pdf, write_report
@@ -80,8 +80,14 @@ def make_report(path: str | Path, html: Path | None = None, pdf: bool = True) ->
             performance = judge(record.spec, record.markers, record.turns, scorer.span)
         elif record.turns:
             judged = _in_words(scorer, record)
+    verdict = verify_audit(record.path.parent) if record.manifest is not None else None
     written = write_report(
-        record, html, performance=performance, judged=judged, audit=_audit_words(record)
+        record,
+        html,
+        performance=performance,
+        judged=judged,
+        audit=_audit_words(verdict),
+        alarm=_alarm(verdict),
     )
     return (written, write_pdf(written, written.with_suffix(".pdf"))) if pdf else (written,)
 
@@ -110,10 +116,19 @@ def house_secret() -> str:
     return hashlib.blake2b(b"pseudonyms", key=seed, digest_size=32).hexdigest()
 
 
-def _audit_words(record: Record) -> dict[str, str] | None:
-    if record.manifest is None:
+def _alarm(verdict: AuditVerdict | None) -> str:
+    """What a reader must not overlook; empty if the audit log holds."""
+    if verdict is None or verdict.ok:
+        return ""
+    return (
+        f"The audit log of this session, which says who did what and when, is not whole: "
+        f"{verdict.first_fault} Find out why before you rely on this report."
+    )
+
+
+def _audit_words(verdict: AuditVerdict | None) -> dict[str, str] | None:
+    if verdict is None:
         return None
-    verdict = verify_audit(record.path.parent)
     words = "whole and unaltered" if verdict.ok else f"NOT whole: {verdict.first_fault}"
     return {
         "Audit log": f"{words}; {verdict.n_entries} entries",

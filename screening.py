@@ -9,8 +9,9 @@ from pathlib import Path
 from .control_commands import linked, newest_session, person_key
 from .runtime.access import RIGHTS, Action, Role
 from .runtime.control_client import DOOR, ControlClient, Door, read_door
-from .runtime.errors import ConfigError
+from .runtime.errors import AccessError, ConfigError
 from .runtime.keys import PersonKey
+from .runtime.record.holds import left_behind
 from .runtime.telemetry import TelemetrySubscriber
 
 _SCHEMES = ("tcp://", "ipc://", "inproc://")
@@ -57,7 +58,8 @@ def watched(where: str = "", key: Path | None = None, control: str = "") -> Watc
     Returns
     -------
     found : Watched
-        Its session answers, if it runs; nothing is listened to yet.
+        Its session answers, if it runs; nothing is listened to yet. Of a session that was killed
+        it is the recording.
 
     Raises
     ------
@@ -152,11 +154,18 @@ def telemetry_of(folder: Path, door: Door, person: PersonKey) -> TelemetrySubscr
 
 def _running(folder: Path, key: Path | None) -> Watched:
     door, person = read_door(folder), person_key(key)
+    try:
+        may = _rights(door, person)
+    except AccessError:
+        # Killed, it could not take its door along; one that hangs still holds its log.
+        if not left_behind(folder):
+            raise
+        return Watched(title=folder.name, recording=folder)
     return Watched(
         title=folder.name,
         listen=lambda: telemetry_of(folder, door, person),
         link=lambda: linked(door, person),
-        may=_rights(door, person),
+        may=may,
     )
 
 

@@ -13,6 +13,7 @@ import typer
 
 from .console import (
     NOTICE,
+    AsJson,
     figures_table,
     findings_table,
     out,
@@ -54,7 +55,6 @@ JitterMs = Annotated[float, typer.Option(help="Allowed jitter.")]
 Save = Annotated[
     Path | None, typer.Option(help="Write the delay into this file or session, as \\[timing].")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, nothing else.")]
 
 
 @timing.command("analyse")

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..runtime.errors import ConfigError
-from ..runtime.messages import Samples, StreamSpec
+from ..runtime.messages import INTRACRANIAL, Samples, StreamSpec
 from ..runtime.signal.asr import Asr
 from ..runtime.signal.cleaning import Floats
 from ..runtime.signal.filters import Sos, SosFilter, high_pass
@@ -121,7 +121,7 @@ def spectral_shape(rate_hz: float) -> Sos:
 
 
 def _check_kind(spec: StreamSpec) -> None:
-    inside = [c.name for c in spec.channels if c.kind in ("ecog", "seeg", "lfp")]
+    inside = [c.name for c in spec.channels if c.kind in INTRACRANIAL]
     if inside:
         raise ConfigError(
             f"ASR would take out spikes and seizures, got {len(inside)} intracranial rows "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..console import figures_table, out, plain_errors, print_json, progress_bar
+from ..console import AsJson, figures_table, out, plain_errors, print_json, progress_bar
 
 
 def faults(
@@ -20,9 +20,7 @@ def faults(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for faults.json and faults.md.")
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object, nothing else.")
-    ] = False,
+    json: AsJson = False,
 ) -> None:
     """Let everything go wrong that the fault matrix names, and see that it ends well.
 

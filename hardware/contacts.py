@@ -16,14 +16,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..runtime.errors import ConfigError
-from ..runtime.messages import Channel
+from ..runtime.messages import INTRACRANIAL, Channel
 from ..runtime.signal.referencing import shaft_and_contact
 
 Place = tuple[float, float, float]
 """Three coordinates in metres."""
-
-INTRACRANIAL = ("ecog", "seeg", "lfp")
-"""Kinds of channel whose names say where they belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

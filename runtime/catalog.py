@@ -91,6 +91,18 @@ CATALOG: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """Kind of stage -> name -> ``module:class`` inside the package."""
 
 
+_PACKAGES = {
+    "diverloop": "--force-reinstall diverloop",
+    "mne_lsl": "mne-lsl",
+    "pythonosc": "python-osc",
+    "serial": "pyserial",
+    "sklearn": "scikit-learn",
+    "torch": '"diverloop[torch]"',
+    "zmq": "pyzmq",
+}
+"""What to install for a library that is imported by another name than its package has."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a name that is not known.
 
@@ -142,7 +154,8 @@ def find(kind: str, name: str) -> Any:
     try:
         return getattr(importlib.import_module(f"{package}.{module}"), attribute)
     except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
         raise ConfigError(
-            f"The {kind} {name!r} needs the library {error.name!r}, which is not installed: "
-            f"pip install {error.name}."
+            f"The {kind} {name!r} needs the library {library!r}, which is not installed: "
+            f"pip install {_PACKAGES.get(library, library)}."
         ) from error

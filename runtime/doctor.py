@@ -10,8 +10,8 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -24,6 +24,7 @@ _PYTHON = (3, 11)
 _N_DEADLINES, _DEADLINE_NS = 200, 1_000_000
 _LATE_MS = 5.0  # a window is due every 50 ms or so: a tenth of it
 _FREE_GB = 5.0  # 64 channels at 1 kHz write 0.9 GB an hour
+_PACKAGE = "package "
 # Extras that nobody lacks who only uses diverloop.
 _DEVELOPERS = frozenset({"test", "fuzz", "lint", "docs", "supply", "dist"})
 
@@ -69,6 +70,39 @@ def examine(*, quick: bool = False) -> tuple[Finding, ...]:
         findings += [_granted(grant) for grant in probe()]
         findings.append(_timer(MonotonicClock()))
     return tuple(findings)
+
+
+def summed_up(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The same in fewer rows, for people: packages that are here in one, missing ones by extra.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        From `examine`.
+
+    Returns
+    -------
+    findings : tuple of Finding
+        In the same order; each row of packages stands where the first of them stood.
+    """
+    alike: dict[str, list[Finding]] = {}
+    for finding in findings:
+        optional = finding.name.startswith(_PACKAGE) and finding.ok is not False
+        key = finding.advice if optional else f"alone: {finding.name}"
+        alike.setdefault(key, []).append(finding)
+    return tuple(_in_one(group) for group in alike.values())
+
+
+def _in_one(alike: list[Finding]) -> Finding:
+    """One row for packages of which the same has to be said."""
+    first = alike[0]
+    if not first.name.startswith(_PACKAGE) or first.ok is False:
+        return first
+    if first.ok:
+        return replace(first, name="packages", got=f"{len(alike)} that diverloop uses are here")
+    names = ", ".join(finding.name.removeprefix(_PACKAGE).split(" (")[0] for finding in alike)
+    extra = first.name.partition("(extra ")[2].rstrip(")").split(", ")[0]
+    return replace(first, name=f"extra {extra}", got=f"not installed: {names}")
 
 
 def _python() -> Finding:
@@ -130,7 +164,7 @@ def _wanted(needed: list[str]) -> dict[str, tuple[str, ...]]:
 
 
 def _package(name: str, extras: tuple[str, ...]) -> Finding:
-    role = f"package {name}" + (f" (extra {', '.join(extras)})" if extras else "")
+    role = f"{_PACKAGE}{name}" + (f" (extra {', '.join(extras)})" if extras else "")
     try:
         return Finding(name=role, ok=True, got=metadata.version(name))
     except metadata.PackageNotFoundError:

@@ -115,9 +115,8 @@ def write_person_key(path: Path, person: PersonKey) -> None:
     ConfigError
         If there is a file already, or it cannot be written.
     """
-    if path.exists():
+    if path.exists() or not _write(path, person.name, person.key, person.server):
         raise ConfigError(f"{path} exists, and a key is never overwritten: name another file.")
-    _write(path, person.name, person.key, person.server)
 
 
 def read_person_key(path: Path) -> PersonKey:
@@ -142,6 +141,8 @@ def read_person_key(path: Path) -> PersonKey:
 
 def server_key(folder: Path | None = None) -> CurveKey:
     """Read the machine's own key; draw one the first time.
+
+    Of two processes that draw one at the same moment both get the one that was first in its place.
 
     Parameters
     ----------
@@ -183,6 +184,8 @@ def _read(path: Path) -> _KeyFile:
     return held
 
 
-def _write(path: Path, name: str, key: CurveKey, server: str) -> None:
+def _write(path: Path, name: str, key: CurveKey, server: str) -> bool:
+    """Put a key in its place; False if there is one already, which stays."""
     held = _KeyFile(format=_FORMAT, name=name, public=key.public, secret=key.secret, server=server)
-    write_private(path, msgspec.json.format(msgspec.json.encode(held)) + b"\n", "key file")
+    data = msgspec.json.format(msgspec.json.encode(held)) + b"\n"
+    return write_private(path, data, "key file", first=True)

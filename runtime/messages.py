@@ -25,6 +25,8 @@ from .events import Event as Event
 from .events import EventKind as EventKind
 from .quality import Quality
 from .received import Received
+from .stream_spec import BRAIN as BRAIN
+from .stream_spec import INTRACRANIAL as INTRACRANIAL
 from .stream_spec import Channel as Channel
 from .stream_spec import StreamSpec as StreamSpec
 from .stretch import Stretch

@@ -17,7 +17,7 @@ from .access import Role
 from .catalog import nearest
 from .errors import ConfigError
 from .keys import PersonKey, check_key, new_curve_key, read_person_key, server_key, write_person_key
-from .private_file import read_private, write_private
+from .private_file import one_at_a_time, read_private, write_private
 from .record.manifest import utc_now
 from .record.signing import configuration_folder
 from .second_factor import new_secret
@@ -234,9 +234,20 @@ class People:
         return by_key
 
 
+def own_person(people: People) -> Person | None:
+    """Who this user is on a list, if anybody yet; None also for somebody revoked."""
+    try:
+        key = read_person_key(people.folder / KEY_FOLDER / OWN_KEY).key
+    except ConfigError:  # made and told of when it is first needed
+        return None
+    person = people.by_key(key.public)
+    return None if person is None or person.revoked else person
+
+
 def own_key(folder: Path | None = None) -> tuple[PersonKey, bool]:
     """The key of whoever this user is; made and enrolled, as an operator, on first use.
 
+    Of two processes that ask for it first at the same moment the second gets what the first made.
     An operator is the least that runs a session alone: it arms, disarms and stops. What answers for
     a participant (a reset after a stop, adaptation, stimulation) stays a clinician's.
 
@@ -261,6 +272,13 @@ def own_key(folder: Path | None = None) -> tuple[PersonKey, bool]:
     path = folder / KEY_FOLDER / OWN_KEY
     if path.exists():
         return read_person_key(path), False
+    with one_at_a_time(folder):
+        if path.exists():  # another process was faster
+            return read_person_key(path), False
+        return _enrolled_owner(folder, path), True
+
+
+def _enrolled_owner(folder: Path, path: Path) -> PersonKey:
     people = People(folder)
     taken = {person.name for person in people.all()}
     names = (_OWNER, *(f"{_OWNER}-{n}" for n in range(2, _MOST_PEOPLE + 2)))
@@ -268,4 +286,4 @@ def own_key(folder: Path | None = None) -> tuple[PersonKey, bool]:
     person = PersonKey(name=name, key=new_curve_key(), server=server_key(folder).public)
     people.enrol(name, Role.OPERATOR, person.key.public)
     write_person_key(path, person)
-    return person, True
+    return person

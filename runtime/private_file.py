@@ -7,7 +7,8 @@ import os
 import secrets
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import ConfigError
@@ -59,7 +60,9 @@ def read_private(path: Path, what: str, most_bytes: int = 1 << 20) -> bytes:
     return data
 
 
-def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -> None:
+def write_private(
+    path: Path, data: bytes, what: str, *, durable: bool = True, first: bool = False
+) -> bool:
     """Put a file in its place, for this user alone; readers see the old one or the new one.
 
     Parameters
@@ -72,6 +75,13 @@ def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -
         What it is called in an error.
     durable : bool
         Whether to wait until it is on the disk.
+    first : bool
+        Whether a file that another process has put there meanwhile stays.
+
+    Returns
+    -------
+    placed : bool
+        False if another's stayed.
 
     Raises
     ------
@@ -89,7 +99,7 @@ def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
-        os.replace(draft, path)
+        placed = _name(draft, path, first)
         if durable:
             sync_folder(path.parent)
     except OSError as error:
@@ -99,6 +109,49 @@ def write_private(path: Path, data: bytes, what: str, *, durable: bool = True) -
             f"The {what} {path} cannot be written ({error.strerror}): correct the folder's rights "
             f"or free space."
         ) from error
+    return placed
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let other processes and threads wait that come to the same place of a folder.
+
+    Where a system or a disk knows no such locks nobody waits.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing, for this user only.
+    """
+    handle = -1
+    with suppress(ImportError, OSError):  # a folder that cannot be made is told by what writes
+        import fcntl
+
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _name(draft: Path, path: Path, first: bool) -> bool:
+    """Give a draft its name; False if it had to be the first and was not."""
+    if not first:
+        os.replace(draft, path)
+        return True
+    try:
+        if sys.platform == "win32":
+            draft.rename(path)  # never replaces a file there, as it would on POSIX
+        else:
+            os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
 
 
 def _check_rights(path: Path, mode: int, what: str) -> None:

@@ -136,6 +136,14 @@ class SecondFactors:
             except ConfigError:
                 return Why.UNCHECKED
 
+    def ever_used(self, name: str) -> bool:
+        """Whether somebody has given a good code at all; also True where nobody can tell."""
+        with self._lock:
+            try:
+                return self._read().get(name, _Used()).step >= 0
+            except ConfigError:
+                return True
+
     def check(self, name: str, secret: str, code: str) -> Why | None:
         """Take a code, or say why not.
 

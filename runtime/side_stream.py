@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .alignment import Alignment
 from .beside_config import BesideConfig
 from .messages import Aside, Event, EventKind, Samples, StreamSpec
-from .received import Sent
 from .ring import Ring
+from .stream_spec import sent_of
 from .stretch import Presence, Stretch
 from .swarm import Swarm
 
@@ -169,7 +169,7 @@ class SideStream:
 
     def _begin(self, spec: StreamSpec) -> None:
         self.spec = spec
-        self._sent = spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
+        self._sent = sent_of(spec)
         self._ring = Ring(spec.n_channels + 1, max(64, round(self.keep_s * spec.rate_hz)))
         missing = [name for name in self.config.append if name not in spec.channel_names]
         if missing:

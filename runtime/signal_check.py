@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from .doctor import Finding
 from .errors import ConfigError, SourceUnavailable
 from .loop_config import LoopConfig
-from .messages import Chunk, Event, EventKind, StreamSpec
+from .messages import BRAIN, Chunk, Event, EventKind, StreamSpec
 from .quality import Quality
 from .signal.bad_channels import BadChannelConfig
 from .signal.condition_config import ConditionConfig
-from .signal.conditioning import BRAIN, StreamConditioner
+from .signal.conditioning import StreamConditioner
 from .stages import Clock, Source
 from .timeline import TimelineConfig
 

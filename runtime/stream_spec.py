@@ -8,6 +8,12 @@ from dataclasses import dataclass
 
 from .received import Sent
 
+INTRACRANIAL = ("ecog", "seeg", "lfp")
+"""Kinds of channel that lie inside the skull, with positions in MNI space; others: head frame."""
+
+BRAIN = ("eeg", *INTRACRANIAL)
+"""Kinds of channel that hold brain signal."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
@@ -73,3 +79,8 @@ class StreamSpec:
         """SHA-256 of rate, names and kinds: equal for streams that a model cannot tell apart."""
         rows = [[channel.name, channel.kind] for channel in self.channels]
         return hashlib.sha256(json.dumps([float(self.rate_hz), rows]).encode()).hexdigest()
+
+
+def sent_of(spec: StreamSpec) -> Sent:
+    """How the rows of a stream were sent; as float32 microvolts, where nothing else was said."""
+    return spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)

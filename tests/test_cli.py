@@ -115,6 +115,14 @@ def test_doctor_tells_its_findings(monkeypatch):
     assert "This machine" in call("doctor", "--quick").stdout
 
 
+def test_what_there_is_to_do_stands_last(monkeypatch):
+    bad = Finding(name="LSL", ok=False, got="no [network]", advice="Switch it on.")
+    monkeypatch.setattr("diverloop.hardware.lsl_check.check_lsl", lambda: bad)
+    lines = call("doctor", "--quick").stdout.rstrip().splitlines()
+    assert lines[-2] == "To do before a session"
+    assert lines[-1].split() == ["bad", "LSL", "no", "[network].", "Switch", "it", "on."]
+
+
 @pytest.mark.live
 def test_doctor_looks_at_this_machine():
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -28,10 +29,11 @@ from diverloop.runtime.errors import AccessError, ConfigError
 from diverloop.runtime.guard import Guard, Signal
 from diverloop.runtime.inbox import Inbox, Kind
 from diverloop.runtime.keys import new_curve_key
-from diverloop.runtime.people import People
+from diverloop.runtime.people import CODES, People
 from diverloop.runtime.record.audit import AuditKind, AuditLog, read_audit
 from diverloop.runtime.record.note_server import NoteServer
 from diverloop.runtime.record.signing import new_key
+from diverloop.runtime.second_factor import STEP_S, SecondFactors, totp, utc_s
 from diverloop.runtime.session import PartConfig, SessionConfig
 
 from .runtime.test_deciding import Plain, Talking
@@ -126,12 +128,44 @@ def test_people_arm_stop_and_reset_a_session_and_all_of_it_is_on_record(home, tm
     ]
 
 
+def test_whoever_never_gave_a_code_is_told_at_the_start_that_arming_will_want_one(
+    home, tmp_path, capsys
+):
+    with opened(tmp_path / "first", Loop()):
+        assert capsys.readouterr().err == ""  # nobody is enrolled yet
+    person = person_key(None)
+    capsys.readouterr()
+    with opened(tmp_path / "second", Loop(), lock_s=120.0):
+        told = " ".join(capsys.readouterr().err.split())
+    assert "After 2 minutes without an act 'owner' arms with a one-time code only" in told
+    assert told.endswith("run diverloop keys renew owner now.")
+    secret = People(home).by_key(person.key.public).secret
+    codes = SecondFactors(home / CODES)
+    assert codes.check("owner", secret, totp(secret, int(utc_s() // STEP_S))) is None
+    with opened(tmp_path / "third", Loop()):
+        assert capsys.readouterr().err == ""
+
+
 def test_a_session_that_ends_while_one_is_looked_for_does_not_hide_the_other(tmp_path, monkeypatch):
     running, ended = tmp_path / "a" / DOOR, tmp_path / "b" / DOOR
     running.parent.mkdir()
     running.touch()
     monkeypatch.setattr(Path, "glob", lambda root, pattern: iter((running, ended)))
     assert newest_session(tmp_path) == running.parent
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks that die with their holder")
+def test_a_session_that_was_killed_does_not_hide_an_older_one_that_runs(tmp_path):
+    logs = []
+    for name, began_s in (("older", 1), ("killed", 2)):
+        logs.append(AuditLog.create(tmp_path / name, new_key(), MonotonicClock()))
+        (tmp_path / name / DOOR).touch()
+        os.utime(tmp_path / name / DOOR, (began_s, began_s))
+    older, killed = logs
+    killed.close()
+    assert newest_session(tmp_path) == tmp_path / "older"
+    older.close()
+    assert newest_session(tmp_path) == tmp_path / "killed"
 
 
 def test_a_flood_of_stops_leaves_one_with_a_loop_that_does_not_look(home, tmp_path):

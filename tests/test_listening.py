@@ -41,6 +41,14 @@ def test_a_decoder_that_hears_nothing_cannot_be_asked_to(how, asked):
         pass
 
 
+def test_another_decoder_that_hears_cannot_be_given_a_second_stage():
+    with (
+        pytest.raises(ConfigError, match=r"takes no corrections .* leave model\.second_stage out"),
+        entered(Talking(), Inbox(), live=True, second_stage="ipc://x"),
+    ):
+        pass
+
+
 def test_it_may_listen_from_the_start_in_the_operators_name():
     inbox = Inbox()
     with entered(Talking(), inbox, listen=True, operator="p1"):

@@ -97,6 +97,7 @@ def test_the_report_of_a_session_is_a_page_and_a_pdf(tmp_path):
     assert pdf.read_bytes().startswith(b"%PDF-")
     assert "Not a diagnosis" in page
     assert "whole and unaltered" in page
+    assert 'class="alarm"' not in page
     assert "answered trials" in page
     assert re.search(r'(?:src|href)="(?!data:|#)', page) is None
 
@@ -110,6 +111,8 @@ def test_the_report_of_a_session_that_was_touched_and_cut_says_so(tmp_path):
     assert html == folder / "report.html"
     page = html.read_text(encoding="utf-8")
     assert "NOT whole: Line 6 of the log was edited" in page
+    alarm, tiles = page.index('<p class="alarm"'), page.index('class="tiles"')
+    assert alarm < page.index("Line 6 of the log was edited") < tiles
     assert "breaks off" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing, contextmanager
 
 import pytest
@@ -106,3 +107,15 @@ def test_a_session_that_has_just_ended_is_not_waited_for(tmp_path):
     (tmp_path / DOOR).write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises((AccessError, ConfigError)):
         watched(str(tmp_path))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks that die with their holder")
+def test_a_session_that_was_killed_is_a_recording_and_one_that_hangs_is_not(tmp_path):
+    with running(tmp_path / "s"):
+        card = (tmp_path / "s" / DOOR).read_text(encoding="utf-8")
+    (tmp_path / "s" / DOOR).write_text(card, encoding="utf-8")
+    assert watched(str(tmp_path / "s")).recording == tmp_path / "s"
+    with closing(AuditLog.create(tmp_path / "hung", new_key(), MonotonicClock())):
+        (tmp_path / "hung" / DOOR).write_text(card, encoding="utf-8")
+        with pytest.raises(AccessError, match="answered"):
+            watched(str(tmp_path / "hung"))

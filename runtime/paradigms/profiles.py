@@ -17,9 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..errors import ConfigError, UnknownName
-
-INTRACRANIAL = ("ecog", "seeg", "lfp")
-"""Kinds of channels that lie inside the skull."""
+from ..messages import INTRACRANIAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

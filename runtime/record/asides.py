@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import RecordingError
 from ..messages import Aside, Channel, StreamSpec
-from ..received import Received, Sent
+from ..received import Received
+from ..stream_spec import sent_of
 from .entries import AsideEntry
 from .xdf_chunks import stream_xml
 from .xdf_format import NUMBER_FORMATS, tally_of
@@ -173,11 +174,6 @@ class AsideRows:
             offset_s=entry.offset_s,
         )
         return Aside(place=entry.place, arrived_ns=entry.arrived_ns, rows=rows, spec=entry.spec)
-
-
-def sent_of(spec: StreamSpec) -> Sent:
-    """How the rows of a stream were sent; as float32 microvolts, where nothing else was said."""
-    return spec.sent or Sent(dtype="<f4", microvolts=(1.0,) * spec.n_channels)
 
 
 def description_of(spec: StreamSpec, now_s: float, kind: str = "EEG") -> bytes | str:

@@ -37,8 +37,9 @@ from .audit_chain import (
     verify_audit,
 )
 from .audit_kinds import OF_EVENT, AuditKind
+from .holds import hold
 from .manifest import utc_now
-from .signing import PrivateKey, hold, plain, public_text, sync_folder, write_through
+from .signing import PrivateKey, plain, public_text, sync_folder, write_through
 
 __all__ = [
     "AuditEntry", "AuditKind", "AuditLog", "AuditVerdict", "AuditWatcher", "read_audit",

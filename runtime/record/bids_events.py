@@ -1,8 +1,9 @@
 """What happened during a session, as the event tables of BIDS, with HED tags.
 
 Trial types: the label of a marker as it is; ``feedback/X`` and ``selection/X`` for what the
-participant was shown; ``guard``, ``promotion``, ``fault/X`` and ``recovery/X`` for the loop;
-``note`` for a person's; ``BAD_gap`` for lost samples, which MNE leaves out of epochs by its name.
+participant was shown; ``guard``, ``promotion``, ``control/X``, ``fault/X`` and ``recovery/X`` for
+the loop; ``finding/X`` for what its research guards saw in the signal; ``note`` for a person's;
+``BAD_gap`` for lost samples, which MNE leaves out of epochs by its name.
 
 References
 ----------
@@ -29,6 +30,17 @@ EVENT_COLUMNS = ("onset", "duration", "sample", "trial_type", "value", "text", "
 """Columns of ``_events.tsv``."""
 
 _RECOVERIES = (EventKind.FRESH, EventKind.SOURCE_BACK)
+# What people, learner and outputs did while the session ran; some of it goes wrong, none is signal.
+_CONTROL = (
+    EventKind.STOPPED, EventKind.LISTENING, EventKind.STIMULATION, EventKind.SENT,
+    EventKind.LEARNER, EventKind.ENGINE, EventKind.BREAK, EventKind.CORRECTED,
+)  # fmt: skip
+_FINDINGS = (EventKind.SPIKE, EventKind.SEIZURE, EventKind.RIPPLE)
+# Faults of the loop and of what it works with: the signal is as good as before.
+_NOT_OF_THE_SIGNAL = (
+    EventKind.IMPOSTOR, EventKind.RECORDER, EventKind.LATE, EventKind.MISSED, EventKind.OVERFLOW,
+    EventKind.WATCHDOG, EventKind.SECOND_STAGE, EventKind.FAILED,
+)  # fmt: skip
 
 
 def hed_label(text: str) -> str:
@@ -132,11 +144,23 @@ def _loop_row(event: Event, record: Record) -> Row:
     if event.kind in (EventKind.GUARD, EventKind.PROMOTED):
         kind = "guard" if event.kind is EventKind.GUARD else "promotion"
         return _row(sample, kind, f"Experiment-control, Label/{kind}", event.text)
-    if event.kind in _RECOVERIES:
-        hed = f"Data-feature, Label/{event.kind}"
-        return _row(sample, f"recovery/{event.kind}", hed, event.text)
-    hed = f"Data-feature, Data-artifact, Label/{event.kind}"
-    return _row(sample, f"fault/{event.kind}", hed, event.text)
+    stem, tags = _sort_of(event.kind)
+    return _row(sample, f"{stem}/{event.kind}", f"{tags}, Label/{event.kind}", event.text)
+
+
+def _sort_of(kind: EventKind) -> tuple[str, str]:
+    """First half of a trial type, and its tags."""
+    if kind in _CONTROL:
+        return "control", "Experiment-control"
+    if kind in _RECOVERIES:
+        return "recovery", "Data-feature"
+    if kind in _FINDINGS:
+        return "finding", "Data-feature"
+    if kind is EventKind.BLANKED:
+        return "finding", "Data-feature, Data-artifact"
+    if kind in _NOT_OF_THE_SIGNAL:
+        return "fault", "Experiment-control"
+    return "fault", "Data-feature, Data-artifact"
 
 
 def _note_row(text: str, sample: int) -> Row:
@@ -181,6 +205,8 @@ def _meaning(kind: str) -> str:
         "selection": f"The loop selected {of}",
         "guard": "The guard of the output changed its state",
         "promotion": "From here on another set of weights decided",
+        "control": f"What people, learner or outputs did while the session ran: {of}",
+        "finding": f"A check of the signal saw this, which is no diagnosis: {of}",
         "fault": f"The loop noticed a fault of the stream or of itself: {of}",
         "recovery": f"A fault was over: {of}",
         "note": "A person wrote a note",

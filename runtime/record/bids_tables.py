@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import RecordingError
-from ..messages import Channel, StreamSpec
+from ..messages import INTRACRANIAL, Channel, StreamSpec
 from .contents import Record
 
 Row = dict[str, Any]
@@ -30,9 +30,6 @@ KINDS = {
     "misc": ("misc", "MISC", "of no stated kind"),
 }
 """Kind of a `Channel`: what MNE calls it, what BIDS calls it, and in words."""
-
-INTRACRANIAL = ("ecog", "seeg", "lfp")
-"""Kinds whose positions are in MNI space; all others are in the head frame."""
 
 HEAD_FRAME = (
     "Right-anterior-superior, origin midway between the preauricular points, as stated by the "

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigError, RecordingError
-from ..messages import Channel
-from .bids_tables import INTRACRANIAL, lost_ranges, unique_names
+from ..messages import INTRACRANIAL, Channel
+from .bids_tables import lost_ranges, unique_names
 from .contents import Record
 from .deidentify import DeidentifyOptions, DeidentifyReport, ExportReport, deidentify
 from .manifest import utc_now

@@ -17,7 +17,8 @@ from ..errors import BundleError, RecordingError
 from ..messages import Chunk, Event, Marker, Promotion, StreamSpec, Turn
 from ..quality import Quality
 from ..received import Sent
-from .asides import FIRST_BESIDE, AsideRows, sent_of
+from ..stream_spec import sent_of
+from .asides import FIRST_BESIDE, AsideRows
 from .contents import Note, Record
 from .entries import ChunkEntry, End, Entry, TurnEntry, read_entry
 from .layout import SIGNAL, TAPE, TAPE_NAME

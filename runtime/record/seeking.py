@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import RecordingError
 from ..messages import Chunk, Event, EventKind, StreamSpec
-from .asides import sent_of
+from ..stream_spec import sent_of
 from .contents import Note
 from .entries import ChunkEntry, Entry, read_entry
 from .layout import SIGNAL, TAPE

@@ -305,32 +305,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def hold(handle: int) -> bool:
-    """Keep other processes from holding an open file, until it is closed; all may read it.
-
-    Parameters
-    ----------
-    handle : int
-        An open file.
-
-    Returns
-    -------
-    held : bool
-        False if another process holds it. Where a system or a disk knows no such locks, True.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a network disk without locks
-        return True
-    return True
-
-
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..messages import Samples, StreamSpec
+from ..messages import BRAIN, Samples, StreamSpec
 from .channel_statistics import WINDOW_S, ChannelStatistics, StepSums
 
 Floats = NDArray[np.float64]
@@ -66,7 +66,6 @@ CAUSES = (
 _TELLING = np.array([[9.0], [4.0], [2.0], [0.7], [2.0], [1.0], [2.0], [0.5], [0.5], [6.0], [99.0]])
 # what a common event can make of good channels: all but the first two and the last
 _SHARED = np.array([cause not in ("flat", "clipped", "not a number") for cause in CAUSES])
-_BRAIN = ("eeg", "ecog", "seeg", "lfp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +165,8 @@ class BadChannels:
             )
         n, kinds = spec.n_channels, np.array([channel.kind for channel in spec.channels])
         self._config, self._step_s = config, step / spec.rate_hz
-        self._scalp, self._brain = kinds == "eeg", np.isin(kinds, _BRAIN)
-        self._groups = [np.flatnonzero(kinds == kind) for kind in _BRAIN]
+        self._scalp, self._brain = kinds == "eeg", np.isin(kinds, BRAIN)
+        self._groups = [np.flatnonzero(kinds == kind) for kind in BRAIN]
         self._groups = [rows for rows in self._groups if len(rows) >= _LEAST_TO_COMPARE]
         self._compared = np.isin(np.arange(n), np.concatenate([*self._groups, []]))
         mains_hz = tuple(

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from ..conditioned import Conditioned
 from ..errors import SchemaMismatch
-from ..messages import Chunk, Samples, StreamSpec
+from ..messages import BRAIN, Chunk, Samples, StreamSpec
 from .chain import Chain
 from .condition_config import ConditionConfig
 from .overseer import Overseer
 
-BRAIN = ("eeg", "ecog", "seeg", "lfp")
 _BLOCKS_IN_STEP_S = 0.064
 
 

@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..messages import Channel, StreamSpec
+from ..messages import INTRACRANIAL, Channel, StreamSpec
 
 Usable = NDArray[np.bool_]
 Group = dict[int, int]
@@ -50,7 +50,6 @@ EARS = (("A1", "A2"), ("M1", "M2"))
 """Pairs that are looked for where none is named."""
 
 _CONTACT = re.compile(r"(.*?)(\d+)(\D*)", re.DOTALL)
-_INTRACRANIAL = ("ecog", "seeg", "lfp")
 _SCALP_NEIGHBOURS = 4
 
 
@@ -245,7 +244,7 @@ def _without_ears(spec: StreamSpec, ears: Sequence[str]) -> dict[int, list[int]]
     on_skin = {
         channel.name.strip().upper(): row
         for row, channel in enumerate(spec.channels)
-        if channel.kind not in _INTRACRANIAL
+        if channel.kind not in INTRACRANIAL
     }
     wanted = [tuple(ears)] if ears else list(EARS)
     found = [pair for pair in wanted if all(ear.strip().upper() in on_skin for ear in pair)]
@@ -293,7 +292,7 @@ def _steps(contact: int, row_length: int, ahead_only: bool) -> list[int]:
 
 def _nearest_on_scalp(spec: StreamSpec) -> dict[int, list[int]]:
     """The four nearest electrodes of each (Hjorth 1975)."""
-    rows = [r for r, channel in enumerate(spec.channels) if channel.kind not in _INTRACRANIAL]
+    rows = [r for r, channel in enumerate(spec.channels) if channel.kind not in INTRACRANIAL]
     lost = [spec.channel_names[row] for row in rows if spec.channels[row].position_m is None]
     if lost:
         raise ConfigError(
@@ -315,7 +314,7 @@ def _shafts(spec: StreamSpec) -> dict[str, Group]:
     """Rows of each shaft by contact, as the names of intracranial channels tell."""
     shafts: dict[str, Group] = {}
     for row, channel in enumerate(spec.channels):
-        place = shaft_and_contact(channel.name) if channel.kind in _INTRACRANIAL else None
+        place = shaft_and_contact(channel.name) if channel.kind in INTRACRANIAL else None
         if place is None:
             continue
         group = shafts.setdefault(place[0], {})

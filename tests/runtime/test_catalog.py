@@ -116,11 +116,21 @@ def test_a_name_like_no_other_gets_the_list_without_a_guess():
     assert nearest("", ["b", "a"]) == "Known: a, b."
 
 
-def test_a_library_that_is_not_installed_is_named(monkeypatch):
-    def missing(module):
-        raise ModuleNotFoundError("no such thing", name="brainflow")
+@pytest.mark.parametrize(
+    ("module", "library", "package"),
+    [
+        ("brainflow", "brainflow", "brainflow"),
+        ("sklearn.linear_model", "sklearn", "scikit-learn"),
+        ("torch", "torch", '"diverloop[torch]"'),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_the_package_it_comes_in(
+    monkeypatch, module, library, package
+):
+    def missing(name):
+        raise ModuleNotFoundError("no such thing", name=module)
 
     monkeypatch.setattr(subject.importlib, "import_module", missing)
-    with pytest.raises(ConfigError, match="'lsl' needs the library 'brainflow', which is not") as e:
+    with pytest.raises(ConfigError, match=f"'lsl' needs the library '{library}', which is no") as e:
         find("source", "lsl")
-    assert "pip install brainflow" in str(e.value)
+    assert str(e.value).endswith(f"pip install {package}.")

@@ -9,7 +9,7 @@ import pytest
 
 from diverloop.runtime import doctor as subject
 from diverloop.runtime.clock import VirtualClock
-from diverloop.runtime.doctor import examine
+from diverloop.runtime.doctor import examine, summed_up
 from diverloop.runtime.realtime import Grant
 
 NEEDED = [
@@ -75,6 +75,18 @@ def test_packages_are_told_apart_into_needed_and_optional(monkeypatch):
     optional = found["package unicorn-reader (extra fit)"]
     assert optional.ok is None
     assert 'pip install "diverloop[fit]"' in optional.advice
+
+
+def test_for_people_packages_are_summed_up_and_a_needed_one_that_is_missing_stands_alone(
+    monkeypatch,
+):
+    monkeypatch.setattr(metadata, "requires", lambda name: NEEDED)
+    rows = [(row.ok, row.name, row.got) for row in summed_up(subject._packages())]
+    assert rows[1:] == [
+        (True, "packages", "2 that diverloop uses are here"),
+        (False, "package nowhere-to-be-found", "not installed"),
+        (None, "extra fit", "not installed: unicorn-reader, only-here"),
+    ]
 
 
 def test_a_diverloop_that_is_not_installed_says_how_to(monkeypatch):

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from diverloop.runtime import keys
 from diverloop.runtime.errors import ConfigError
 from diverloop.runtime.keys import (
     SERVER_KEY,
@@ -46,6 +47,19 @@ def test_the_machine_has_one_key_and_keeps_it(tmp_path):
     first = server_key(tmp_path)
     assert server_key(tmp_path) == first
     assert stat.S_IMODE((tmp_path / SERVER_KEY).stat().st_mode) == 0o600
+
+
+def test_a_starter_that_finds_another_was_faster_takes_the_key_of_the_other(tmp_path, monkeypatch):
+    winners = []
+
+    def draw_slowly():
+        monkeypatch.undo()
+        winners.append(server_key(tmp_path))
+        return new_curve_key()
+
+    monkeypatch.setattr(keys, "new_curve_key", draw_slowly)
+    assert [server_key(tmp_path)] == winners
+    assert [path.name for path in tmp_path.iterdir()] == [SERVER_KEY]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from diverloop.runtime import messages
 from diverloop.runtime.messages import Channel, Chunk, Event, EventKind, StreamSpec
+from diverloop.runtime.received import Sent
+from diverloop.runtime.stream_spec import sent_of
 
 KINDS = [cls for cls in vars(messages).values() if dataclasses.is_dataclass(cls)]
 
@@ -17,6 +19,12 @@ KINDS = [cls for cls in vars(messages).values() if dataclasses.is_dataclass(cls)
 def spec(**changes) -> StreamSpec:
     channels = (Channel(name="C3"), Channel(name="C4"))
     return StreamSpec(**{"name": "amp", "rate_hz": 250.0, "channels": channels} | changes)
+
+
+def test_rows_of_which_nothing_is_said_were_sent_as_microvolts_in_float32():
+    assert sent_of(spec()) == Sent(dtype="<f4", microvolts=(1.0, 1.0))
+    said = Sent(dtype="<i2", microvolts=(0.5, 0.5))
+    assert sent_of(spec(sent=said)) is said
 
 
 @pytest.mark.parametrize("cls", KINDS, ids=lambda cls: cls.__name__)

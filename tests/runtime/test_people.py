@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -134,6 +137,22 @@ def test_this_users_own_key_is_made_once_as_an_operators(tmp_path):
     assert (known.name, known.role) == ("owner", Role.OPERATOR)
     assert person.server == server_key(tmp_path).public
     assert stat.S_IMODE((tmp_path / KEY_FOLDER / OWN_KEY).stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs locks to wait for")
+def test_of_many_who_start_at_once_one_makes_the_own_key_and_all_get_it(tmp_path):
+    together = threading.Barrier(6, timeout=20)
+
+    def start(_):
+        together.wait()
+        return own_key(tmp_path / "home")
+
+    with ThreadPoolExecutor(6) as starters:
+        got = list(starters.map(start, range(6)))
+    assert sum(new for _, new in got) == 1
+    assert len({person.key.public for person, _ in got}) == 1
+    assert [person.name for person in People(tmp_path / "home").all()] == ["owner"]
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
 
 
 def test_an_own_key_that_was_lost_is_another_persons_next(tmp_path):

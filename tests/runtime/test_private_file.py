@@ -20,6 +20,14 @@ def test_what_was_written_is_read_and_is_this_users_alone(tmp_path, durable):
     assert [one.name for one in path.parent.iterdir()] == ["secret"]
 
 
+def test_a_file_that_has_to_be_the_first_leaves_another_as_it_is(tmp_path):
+    path = tmp_path / "secret"
+    assert write_private(path, b"one", "secret", first=True)
+    assert not write_private(path, b"two", "secret", first=True)
+    assert read_private(path, "secret") == b"one"
+    assert [one.name for one in tmp_path.iterdir()] == ["secret"]
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
 def test_a_file_that_others_have_rights_to_is_refused(tmp_path, mode):
     path = tmp_path / "secret"

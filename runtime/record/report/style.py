@@ -18,6 +18,8 @@ p { margin: .5rem 0; max-width: 46rem; }
 .who { color: var(--soft); margin: 0; }
 .notice { border: 2px solid var(--ink); border-radius: .4rem; font-weight: 700; font-size: 1.05rem;
   padding: .5rem .9rem; margin: 1rem 0; max-width: none; text-align: center; }
+.alarm { border: 2px solid var(--look); border-radius: .4rem; color: var(--look); font-weight: 700;
+  padding: .5rem .9rem; margin: 1rem 0; max-width: none; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: .6rem;
   margin: 1.1rem 0; }
 .tile { min-width: 0; background: var(--card); border: 1px solid var(--line);
@@ -61,7 +63,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
   h2 { margin-top: 1.3rem; padding-top: .6rem; }
   h2, h3 { break-after: avoid; }
   .tiles { grid-template-columns: repeat(5, 1fr); gap: 2mm; }
-  figure, .plain, .tile, tr, dl div, .notice, .summary li { break-inside: avoid; }
+  figure, .plain, .tile, tr, dl div, .notice, .alarm, .summary li { break-inside: avoid; }
   figure { margin: .6rem 0 1rem; }
   table { font-size: 9pt; } dl { font-size: 9pt; }
   .settings { font-size: 7.5pt; } .settings tr { break-inside: auto; }

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ...messages import INTRACRANIAL
 from ..contents import Record
 from .course import Course
 from .inputs import Performance, Score
@@ -146,7 +147,7 @@ def signal(facts: Facts) -> str:
 
 def place_noun(record: Record) -> str:
     """What a row of the signal is called."""
-    intracranial = any(row.kind in ("ecog", "seeg", "lfp") for row in record.spec.channels)
+    intracranial = any(row.kind in INTRACRANIAL for row in record.spec.channels)
     return "contact" if intracranial else "electrode"
 
 

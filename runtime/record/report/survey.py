@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...messages import Chunk
+from ...messages import BRAIN, Chunk
 from ..contents import Record
 from .locked import Cues, Epochs, Locked
 from .quality import CAUSES, GOOD, Floats, Second, Verdict, judge, measure, verdict
-
-BRAIN = ("eeg", "ecog", "seeg", "lfp")
 
 # More samples than this, or more seconds, are not looked at one by one: every second, third, ...
 # second is measured instead. 2e8 samples take about 15 s on one core.

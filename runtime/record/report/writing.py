@@ -30,6 +30,7 @@ def write_report(
     performance: Performance | None = None,
     judged: str = "",
     audit: Mapping[str, str] | None = None,
+    alarm: str = "",
     written_utc: str = "",
 ) -> Path:
     """Write what a session leaves: plain words first, then pictures, then provenance.
@@ -47,6 +48,8 @@ def write_report(
         How it did in words, for a task that is not judged trial by trial.
     audit : mapping of str to str, optional
         What checking the audit log gave, in words: shown as it is.
+    alarm : str
+        What has to be known before anything else is believed, above all figures; empty for nothing.
     written_utc : str
         When the report is written, ISO 8601; now if empty.
 
@@ -73,7 +76,7 @@ def write_report(
         performance=performance,
         judged=judged,
     )
-    page = _page(facts, audit, written_utc or utc_now())
+    page = _page(facts, audit, alarm, written_utc or utc_now())
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -83,7 +86,7 @@ def write_report(
     return path
 
 
-def _page(facts: Facts, audit: Mapping[str, str] | None, written_utc: str) -> str:
+def _page(facts: Facts, audit: Mapping[str, str] | None, alarm: str, written_utc: str) -> str:
     title = _title(facts.record)
     head = element(
         "head",
@@ -101,7 +104,7 @@ def _page(facts: Facts, audit: Mapping[str, str] | None, written_utc: str) -> st
     body = element(
         "body",
         _header(facts.record, title),
-        _first_screen(facts),
+        _first_screen(facts, alarm),
         *(_section(name, parts) for name, parts in _told(_sections(facts, audit))),
         element("footer", f"Written {date_words(written_utc) or written_utc}. {NOTICE}"),
     )
@@ -168,10 +171,11 @@ def _header(record: Record, title: str) -> Html:
     )
 
 
-def _first_screen(facts: Facts) -> Html:
+def _first_screen(facts: Facts, alarm: str) -> Html:
+    first = [element("p", alarm, class_="alarm", role="alert")] if alarm else []
     told = element("ul", *(element("li", text) for text in sentences(facts)), class_="summary")
     shown = element("div", *(_tile(tile) for tile in tiles(facts)), class_="tiles")
-    return joined([shown, told])
+    return joined([*first, shown, told])
 
 
 def _tile(tile: Tile) -> Html:

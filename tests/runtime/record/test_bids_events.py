@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from diverloop.runtime.messages import Marker
+from diverloop.runtime.messages import Event, EventKind, Marker
 from diverloop.runtime.record.bids_events import (
     decision_columns,
     decision_rows,
@@ -56,6 +56,27 @@ def test_feedback_is_written_when_it_changes_and_lasts_until_the_next():
 def test_guard_promotion_faults_recoveries_selections_and_notes_have_their_types():
     kinds = set(kinds_of(event_rows(recording(), [])))
     assert {"guard", "promotion", "fault/stale", "recovery/fresh", "selection/left", "note"} < kinds
+
+
+@pytest.mark.parametrize(
+    ("kind", "trial_type", "tags"),
+    [
+        (EventKind.STOPPED, "control/stopped", "Experiment-control"),
+        (EventKind.LISTENING, "control/listening", "Experiment-control"),
+        (EventKind.STIMULATION, "control/stimulation", "Experiment-control"),
+        (EventKind.SENT, "control/sent", "Experiment-control"),
+        (EventKind.LEARNER, "control/learner", "Experiment-control"),
+        (EventKind.MISSED, "fault/missed", "Experiment-control"),
+        (EventKind.SPIKE, "finding/spike", "Data-feature"),
+        (EventKind.BLANKED, "finding/blanked", "Data-feature, Data-artifact"),
+        (EventKind.STALE, "fault/stale", "Data-feature, Data-artifact"),
+    ],
+)
+def test_only_what_spoils_the_signal_is_called_an_artefact_of_it(kind, trial_type, tags):
+    event = Event(kind=kind, text="x", sample=5)
+    record = replace(foreign(), events=(event,), markers=())
+    (row,) = event_rows(record, [])
+    assert (row["trial_type"], row["HED"]) == (trial_type, f"({tags}, Label/{kind})")
 
 
 def test_a_value_stands_for_one_trial_type():

@@ -129,7 +129,7 @@ def test_what_people_typed_cannot_become_markup(bare_record, tmp_path):
         notes=(Note(text=evil, who=evil, at_ns=0),),
         remarks=(evil,),
     )
-    path = write_report(record, tmp_path / "evil.html", audit={evil: evil})
+    path = write_report(record, tmp_path / "evil.html", audit={evil: evil}, alarm=evil)
     text = path.read_text(encoding="utf-8")
     assert "<script" not in text
     assert re.search(r"&lt;script&gt;alert\(1\)", text)
