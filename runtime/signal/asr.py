@@ -31,6 +31,7 @@ from .cleaning import Floats
 from .filters import Sos, SosFilter
 
 _SINGULAR = 1e-10  # of the largest eigenvalue: directions that a reference has emptied
+_NOTABLE = 1e-3  # share of a loud direction that must be unknown before it counts as unknown
 
 
 class Asr:
@@ -188,7 +189,11 @@ class Asr:
         self._rows = None if usable.all() else np.flatnonzero(usable)
         cut = slice(None) if self._rows is None else np.ix_(self._rows, self._rows)
         self._limit_cut = np.ascontiguousarray(self._limit[cut])
-        self._weight = np.linalg.pinv(self._clean[cut], rcond=_SINGULAR, hermitian=True)
+        clean = self._clean[cut]
+        self._weight = np.linalg.pinv(clean, rcond=_SINGULAR, hermitian=True)
+        powers, axes = np.linalg.eigh(clean)
+        self._floor = _SINGULAR * powers.max(initial=0.0) or 1.0
+        self._unknown = axes[:, powers <= self._floor]
 
     def _reconstruction(self, covariance: Floats) -> Floats:
         self._n_over = self._n_removed = 0
@@ -198,13 +203,19 @@ class Asr:
             return self._still
         powers, axes = np.linalg.eigh(covariance)
         over = powers > np.einsum("ij,ij->j", axes, self._limit_cut @ axes)
+        # An empty direction has a limit of nothing, and what rounding leaves in it is no artefact.
+        over &= powers > _SINGULAR * powers[-1]
         self._n_over = int(over.sum())
         over[: len(over) - int(self._most * len(over))] = False
         self._n_removed = int(over.sum())
         return self._without(axes[:, over]) if self._n_removed else self._still
 
     def _without(self, loud: Floats) -> Floats:
-        weighted = loud.T @ self._weight
+        weight = self._weight
+        if (np.abs(self._unknown.T @ loud) > _NOTABLE).any():
+            # The calibration was silent there, a loose electrode for example: nothing is filled in.
+            weight = weight + self._unknown @ self._unknown.T / self._floor
+        weighted = loud.T @ weight
         change = loud @ np.linalg.solve(weighted @ loud, weighted)
         matrix = np.eye(self.n_channels)
         if self._rows is None:

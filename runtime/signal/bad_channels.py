@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..messages import BRAIN, Samples, StreamSpec
-from .channel_statistics import WINDOW_S, ChannelStatistics, StepSums
+from .channel_statistics import LEAST_STEPS, WINDOW_S, ChannelStatistics, StepSums
 
 Floats = NDArray[np.float64]
 
@@ -123,14 +123,18 @@ class BadChannelConfig:
         for one in fields(self):
             value = getattr(self, one.name)
             if not 0 < value < np.inf:
-                raise ConfigError(f"{one.name} must be positive and finite, got {value!r}.")
+                raise ConfigError(
+                    f"bad_channels.{one.name} must be positive and finite, got {value!r}."
+                )
         for name in ("clipped_share", "least_correlation"):
             if getattr(self, name) >= 1:
-                raise ConfigError(f"{name} is a share of 1, got {getattr(self, name)!r}.")
+                raise ConfigError(
+                    f"bad_channels.{name} is a share, less than 1, got {getattr(self, name)!r}."
+                )
         if self.on_s > 10 or not WINDOW_S <= self.off_s <= 120:
             raise ConfigError(
-                f"on_s may be at most 10 and off_s must be in {WINDOW_S:g} to 120 (seconds), got "
-                f"{self.on_s:g} and {self.off_s:g}."
+                f"bad_channels.on_s may be at most 10 s and off_s must be in {WINDOW_S:g} to 120 s, "
+                f"got {self.on_s:g} and {self.off_s:g}."
             )
 
 
@@ -161,7 +165,7 @@ class BadChannels:
         if not 1 <= step <= _REFRESH_S * spec.rate_hz:
             raise ConfigError(
                 f"A step must have 1 to {_REFRESH_S * spec.rate_hz:g} samples ({_REFRESH_S:g} s), "
-                f"got {step}; about 64 ms is right."
+                f"got {step}: take about 64 ms, or leave bad_channels out of a stream so slow."
             )
         n, kinds = spec.n_channels, np.array([channel.kind for channel in spec.channels])
         self._config, self._step_s = config, step / spec.rate_hz
@@ -224,7 +228,7 @@ class BadChannels:
                 sums.correlate()
             if phase == 3 * turn // 4:
                 sums.measure_mains()
-            if phase or sums.n_seen < sums.n_steps // 2:
+            if phase or sums.n_seen < max(LEAST_STEPS, sums.n_steps // 2):
                 return False
             return self._judge(self._excess(sums.statistics()))
 
@@ -294,8 +298,10 @@ class BadChannels:
             self._seen_s + np.where(bad, passed_s, -passed_s / _FORGIVING), 0, self._config.on_s
         )
         self._gone_s = np.where(bad, 0, self._gone_s + passed_s)
-        off = ~self._usable & (self._gone_s >= self._config.off_s - WINDOW_S)
-        on = self._usable & (self._seen_s >= self._config.on_s - passed_s / 2)
+        # The shortest settings make a limit 0 or less: without any sign of a fault none is found,
+        # and while there is one none is over.
+        off = ~self._usable & ~bad & (self._gone_s >= self._config.off_s - WINDOW_S)
+        on = self._usable & (self._seen_s > 0) & (self._seen_s >= self._config.on_s - passed_s / 2)
         self._seen_s[off] = 0
         usable = (self._usable & ~on) | off
         if not (usable.all() and self._usable.all()):

@@ -168,12 +168,16 @@ class Blanker:
             if bad[column]:
                 if not self._open:
                     # A late marker says nothing of what was before its pulse.
-                    late = not column and any(first < sample for first, _ in self._pulses)
+                    late = not column and self._has_begun_before(sample)
                     self._before_it = (runs[:, column] > 1) & (not late)
                     self._open = True
             elif self._open:
                 stuck = (runs[:, column] > self._patience) & ~self._before_it
                 bad[column] = self._open = bool(stuck.any()) and sample < self._last_stop(sample)
+
+    def _has_begun_before(self, sample: int) -> bool:
+        """Whether the fixed surroundings of a pulse hold this sample and the one before it."""
+        return any(first < sample < pulse + self._after for first, pulse in self._pulses)
 
     def _last_stop(self, sample: int) -> int:
         """Where the blank around a sample must end at the latest."""

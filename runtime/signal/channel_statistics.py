@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 WINDOW_S = 1.0
 """How far back the statistics go."""
 
+LEAST_STEPS = 3
+"""Fewest steps that statistics can be made of: jumps show between the neighbours of a step."""
+
 _LOW_HZ = 48.0
 _FAR = 5.0
 # what is kept of a step; behind each rail how many samples are at it, and how many near it
@@ -172,7 +175,7 @@ class StepSums:
         return np.arange(max(0, self.n_seen - self.n_steps), self.n_seen) % self.n_steps
 
     def statistics(self) -> ChannelStatistics:
-        """Sum up the last second, or what there is of it."""
+        """Sum up the last second, or what there is of it: at least `LEAST_STEPS` steps."""
         sums = self._sums[:, self._order()]
         half, count = sums.shape[1] // 2, sums.shape[1] * self._step
         halves = sums[:, :half], sums[:, half:]

@@ -22,7 +22,10 @@ from .spikes import SpikeConfig
 REFERENCES = ("none", "average", "bipolar", "laplacian", "linked_ears")
 CLEANERS = ("line", "eye", "asr")
 LOOKED_FOR = ("bad_channels", "spikes", "seizures", "ripples", "blanking", "max_changed")
-"""Settings that choose what is looked for, and leave the signal as it is."""
+"""Settings of what is looked for, which a session may choose otherwise than its model.
+
+Blanking and masking do change the signal, but only where something was found.
+"""
 
 LINE_WIDTH_HZ = 1.8
 """Width of a mains notch between its -3 dB points, at every harmonic alike."""

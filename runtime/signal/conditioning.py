@@ -109,6 +109,7 @@ class StreamConditioner:
         conditioned : Conditioned
             All that the chunk's samples suffice for; float64 if anything was done to them.
         """
+        chain = self._opened
         if chunk.samples.shape[1]:
             if chunk.first_sample != self._next:
                 self._restart(chunk.first_sample)
@@ -117,7 +118,7 @@ class StreamConditioner:
         samples = chunk.samples if self._rows is None else chunk.samples[self._rows]
         samples = overseer.blank(samples, self._next - chunk.samples.shape[1], chunk.markers)
         first = self._given
-        if not (self._opened.idle and overseer.idle):
+        if not (chain.idle and overseer.idle):
             samples = self._through(samples)
         self._given = first + samples.shape[1]
         return Conditioned(samples=samples, first_sample=first, **overseer.take_said())

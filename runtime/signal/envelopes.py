@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..messages import Samples
-from .filters import Sos
+from .filters import Sos, high_pass, notch
 
 Floats = NDArray[np.float64]
 
 _NAMES = 6
+_NOTCH_HZ = 30.0  # wide, so that it rings briefly
+_FAST_HZ = 65.0
+_FLAT = 0.5  # of what a flat spectrum would give
 
 
 class LogNormal:
@@ -147,6 +150,25 @@ def smoothing(time_s: float, rate_hz: float) -> Sos:
     """Two equal real poles: a low-pass that never rings and never falls below zero."""
     pole = math.exp(-1 / (time_s * rate_hz))
     return np.array([[(1 - pole) ** 2, 0, 0, 1, -2 * pole, pole * pole]])
+
+
+def mains_notch(line_hz: float, rate_hz: float) -> list[Sos]:
+    """What stands in front of a guard's bands: a notch at the mains, or nothing if that is 0."""
+    return [notch(line_hz, _NOTCH_HZ, rate_hz)] if line_hz else []
+
+
+def muscle_band(rate_hz: float) -> list[Sos]:
+    """The band in which muscle is heard, from 65 Hz on; nothing if the rate is too low for it."""
+    return [high_pass(_FAST_HZ, 3, rate_hz)] if 0.45 * rate_hz > _FAST_HZ else []
+
+
+def muscle_share(rate_hz: float) -> float:
+    """How strong `muscle_band` may be beside a band of 50 Hz before a burst is taken for muscle.
+
+    As a ratio of amplitudes: half of what a flat spectrum, as muscle has, gives in a band that is
+    as wide as the rate allows.
+    """
+    return _FLAT * math.sqrt(max(0.0, 0.45 * rate_hz - _FAST_HZ) / 50)
 
 
 def listing(names: Sequence[str]) -> str:

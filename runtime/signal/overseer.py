@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..conditioned import Shut
-from ..errors import ConfigError
+from ..errors import BundleError, ConfigError
 from ..messages import Event, EventKind, Marker, Samples, StreamSpec
 from ..quality import Quality
 from .asr import Asr
@@ -270,8 +270,8 @@ class Overseer:
         )
 
     def _muscle(self) -> float:
-        if not self._second:
-            return 0.0
+        if 2 * len(self._second) < self._steps_a_quality:
+            return 0.0  # just after a gap: half a second is needed to hear muscle
         second = np.concatenate(self._second, axis=1)
         index = muscle_index(second, self._picked.rate_hz, self._config.line_hz)
         known = index[np.isfinite(index) & self._usable[self._scalp]]
@@ -291,6 +291,17 @@ class Cleaner:
         Rows that were picked.
     step_s : float
         From one look to the next.
+
+    Raises
+    ------
+    BundleError
+        If something was not fitted, or on another number of channels.
+
+    Attributes
+    ----------
+    changed : float
+        Share of the variance of about the last second that is taken out; 1 where more is disturbed
+        than may be taken out.
     """
 
     def __init__(
@@ -303,6 +314,7 @@ class Cleaner:
         fixed = [name for name in ("line", "eye") if name in config.clean]
         self._fixed = [Projection.from_arrays(arrays, f"{name}.") for name in fixed]
         self._asr = Asr.from_arrays(arrays, "asr.") if "asr" in config.clean else None
+        self._check(n_channels)
         self._adaptive = np.eye(n_channels)
         self._now = self._adaptive
         self._power = np.zeros((n_channels, n_channels))
@@ -321,7 +333,11 @@ class Cleaner:
         matrix = np.eye(len(usable))
         for projection in self._fixed:
             matrix = projection.matrix(usable) @ matrix
-        self._now = self._adaptive @ matrix
+        adaptive = self._adaptive
+        if not usable.all():
+            # It was made before the newest mask, and must not mix what that leaves out into others.
+            adaptive = np.where(np.outer(usable, usable), adaptive, np.eye(len(usable)))
+        self._now = adaptive @ matrix
         return self._now
 
     def look(self, samples: Samples, first_sample: int, usable: NDArray[np.bool_]) -> bool:
@@ -330,13 +346,22 @@ class Cleaner:
         self._power *= self._memory
         self._power += centred @ centred.T
         good = np.ix_(usable, usable)
-        self.changed = share_changed(self._now[good], self._power[good])
+        share = share_changed(self._now[good], self._power[good])
+        self.changed = 0.0 if math.isnan(share) else share  # of silence, nothing is changed
         if not self._asr:
             return False
         was, self._adaptive = self._adaptive, self._asr.look(samples, first_sample, usable)
         if self._asr.n_over > self._asr.n_removed:
             self.changed = 1.0  # more is disturbed than may be taken out
         return self._adaptive is not was
+
+    def _check(self, n_channels: int) -> None:
+        for part in (*self._fixed, *([self._asr] if self._asr else [])):
+            if part.n_channels != n_channels:
+                raise BundleError(
+                    f"Artefact removal was fitted on {part.n_channels} channels, and {n_channels} "
+                    f"are picked: fit the model again."
+                )
 
 
 def _scalp_rows(picked: StreamSpec) -> NDArray[np.intp]:

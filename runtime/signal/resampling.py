@@ -56,7 +56,7 @@ class BlockResampler:
     rate_in_hz, rate_out_hz : float
         Rates of the input and of the output. Their ratio is taken as it is where 2**18 taps do
         for it, or else as the simplest fraction within 1 part in a million, or 20 at worst;
-        `rate_out_hz` tells what really comes out, `source_sample` where each output lies.
+        `ratio` tells what really comes out. Where each output lies, `Pace` tells.
     n_rows : int
         Rows of the signal.
     n_times : int
@@ -97,7 +97,6 @@ class BlockResampler:
                 f"{n_times}."
             )
         self.ratio = simple_ratio(rate_in_hz, rate_out_hz)
-        self._rate_in_hz = rate_in_hz
         self._n_times = n_times
         self.taps = _prototype(rate_in_hz, self.ratio, minimum_phase)
         self.delay_s = _delay_s(self.taps, rate_in_hz, self.ratio)
@@ -120,30 +119,6 @@ class BlockResampler:
     def n_times(self) -> int:
         """Input samples in a block."""
         return self._n_times
-
-    @property
-    def rate_out_hz(self) -> float:
-        """The rate of the output, as the fraction makes it."""
-        return float(self._rate_in_hz * self.ratio)
-
-    def n_out_before(self, n_in: int) -> int:
-        """How many outputs exist once so many input samples have come.
-
-        Parameters
-        ----------
-        n_in : int
-            Input samples, from the stream's first on.
-
-        Returns
-        -------
-        n_out : int
-            Output samples, from that place on: the first is 0 if the first input is.
-        """
-        return -(-n_in * self.ratio.numerator // self.ratio.denominator)
-
-    def source_sample(self, output: int) -> Fraction:
-        """Where an output lies, in input samples; both as the stream counts them."""
-        return output / self.ratio
 
     def restart(self, first_sample: int = 0) -> None:
         """Forget the past: the next sample is a first one.
@@ -171,8 +146,8 @@ class BlockResampler:
         Returns
         -------
         resampled : ndarray of float64, shape (n_rows, n_out)
-            The outputs due within the block, a number that varies by one; those past
-            `n_out_before` are not complete. A view of memory that the next call overwrites.
+            The outputs due within the block, a number that varies by one; those that lie past the
+            samples that have come are not complete. A view of memory that the next call overwrites.
         """
         if not self._started:
             self._late[:] = block[:, :1] * self._steady

@@ -30,8 +30,18 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..messages import EventKind, Samples, StreamSpec
 from .blocks import BlockBank, block_length
-from .envelopes import Floats, LogNormal, Runs, listing, require, smoothing, thinned, thinning
-from .filters import band_pass, notch
+from .envelopes import (
+    Floats,
+    LogNormal,
+    Runs,
+    listing,
+    mains_notch,
+    require,
+    smoothing,
+    thinned,
+    thinning,
+)
+from .filters import band_pass
 from .monitors import Finding
 
 RIPPLE_HZ = (80.0, 250.0)
@@ -105,7 +115,7 @@ class RippleGuard:
     Raises
     ------
     ConfigError
-        If the rate is below 1 kHz, or a step is not a whole number of blocks.
+        If the rate is below 1 kHz.
     """
 
     def __init__(self, config: RippleConfig, spec: StreamSpec, step: int) -> None:
@@ -125,7 +135,7 @@ class RippleGuard:
         ]
         n_times = step // self._every
         block = math.gcd(n_times, block_length(self._rate_hz))
-        front = [notch(config.line_hz, 30, self._rate_hz)] if config.line_hz else []
+        front = mains_notch(config.line_hz, self._rate_hz)
         bands = [band_pass(*edges, 3, self._rate_hz) for edges in self._bands_hz]
         self._bank = BlockBank(front, bands, spec.n_channels, block)
         self._frame = thinning(self._rate_hz, block, 1 / _FRAME_S)

@@ -26,14 +26,23 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..messages import EventKind, Samples, StreamSpec
 from .blocks import BlockBank
-from .envelopes import Floats, LogNormal, listing, require, thinned, thinning
-from .filters import Sos, band_pass, high_pass, notch
+from .envelopes import (
+    Floats,
+    LogNormal,
+    listing,
+    mains_notch,
+    muscle_band,
+    muscle_share,
+    require,
+    thinned,
+    thinning,
+)
+from .filters import Sos, band_pass
 from .monitors import Finding
 
 _RATE_HZ = 200.0
 _LINE_HZ = (3.0, 45.0)
 _POWER_HZ = (3.0, 30.0)
-_FAST_HZ = 65.0
 _RINGING_S = 1.0  # the filters forget 9 mV in less
 _SMALLEST = 1e-6
 
@@ -137,8 +146,9 @@ class SeizureGuard:
         self._every = thinning(spec.rate_hz, step, _RATE_HZ)
         self._rate_hz = spec.rate_hz / self._every
         self._scalp = np.array([channel.kind == "eeg" for channel in spec.channels])
-        self._bank = BlockBank(self._front(), self._bands(), spec.n_channels, step // self._every)
-        self._muscle = 0.5 * math.sqrt(max(0.0, 0.45 * self._rate_hz - _FAST_HZ) / 50)
+        front = mains_notch(config.line_hz, self._rate_hz)
+        self._bank = BlockBank(front, self._bands(), spec.n_channels, step // self._every)
+        self._muscle = muscle_share(self._rate_hz)
         self._share = -math.expm1(-self._step_s / config.average_s)
         self._usual = LogNormal(
             self._bank.n_bands * spec.n_channels,
@@ -194,19 +204,14 @@ class SeizureGuard:
         self._learn(logs, usable, together)
         return self._say(active, first_sample + self._step)
 
-    def _front(self) -> list[Sos]:
-        line_hz = self._config.line_hz
-        return [notch(line_hz, 30, self._rate_hz)] if line_hz else []
-
     def _bands(self) -> list[Sos]:
+        """For the line length, for the power, and for muscle if the rate allows it."""
         rate_hz = self._rate_hz
         bands = [
             band_pass(low, min(high, 0.45 * rate_hz), 2, rate_hz)
             for low, high in (_LINE_HZ, _POWER_HZ)
         ]
-        if 0.45 * rate_hz > _FAST_HZ:
-            bands.append(high_pass(_FAST_HZ, 3, rate_hz))
-        return bands
+        return [*bands, *muscle_band(rate_hz)]
 
     def _within(self, thin: Samples) -> NDArray[np.bool_]:
         """Channels that have not left the range of brain signal lately."""

@@ -28,13 +28,24 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..messages import EventKind, Samples, StreamSpec
 from .blocks import BlockBank
-from .envelopes import Floats, LogNormal, Runs, listing, require, smoothing, thinned, thinning
-from .filters import Sos, band_pass, high_pass, notch
+from .envelopes import (
+    Floats,
+    LogNormal,
+    Runs,
+    listing,
+    mains_notch,
+    muscle_band,
+    muscle_share,
+    require,
+    smoothing,
+    thinned,
+    thinning,
+)
+from .filters import Sos, band_pass
 from .monitors import Finding
 
 _RATE_HZ = 400.0  # enough for the highest band that is looked at
 _SLOW_HZ = (1.0, 7.0)
-_FAST_HZ = 65.0
 _SMOOTH_S = 0.008
 _LOOK_BACK_S = 1.0
 _CONTEXT_S = 0.4
@@ -125,7 +136,7 @@ class SpikeGuard:
         self._scalp = np.array([channel.kind == "eeg" for channel in spec.channels])
         n_rows, n_frames = spec.n_channels, step // self._every
         self._bank = BlockBank(*self._filters(), n_rows, n_frames)
-        self._muscle = 0.5 * math.sqrt(max(0.0, 0.45 * self._rate_hz - _FAST_HZ) / 50)
+        self._muscle = muscle_share(self._rate_hz)
         n_rows *= self._bank.n_bands
         self._smooth = BlockBank([smoothing(_SMOOTH_S, self._rate_hz)], [], n_rows, n_frames)
         # Neighbouring frames of a smooth envelope say the same: every few milliseconds is enough.
@@ -186,13 +197,11 @@ class SpikeGuard:
 
     def _filters(self) -> tuple[list[Sos], list[Sos]]:
         """Mains notch in front; behind it where spikes are, blinks, and muscles if they fit."""
-        config, rate_hz = self._config, self._rate_hz
-        front = [notch(config.line_hz, 30, rate_hz)] if config.line_hz else []
-        bands = [band_pass(10, min(60, 0.45 * rate_hz), 2, rate_hz)]
-        bands.append(band_pass(*_SLOW_HZ, 2, rate_hz))
-        if 0.45 * rate_hz > _FAST_HZ:
-            bands.append(high_pass(_FAST_HZ, 3, rate_hz))
-        return front, bands
+        rate_hz = self._rate_hz
+        spikes = band_pass(10, min(60, 0.45 * rate_hz), 2, rate_hz)
+        blinks = band_pass(*_SLOW_HZ, 2, rate_hz)
+        front = mains_notch(self._config.line_hz, rate_hz)
+        return front, [spikes, blinks, *muscle_band(rate_hz)]
 
     def _envelopes(self, samples: Samples) -> Floats:
         """Root mean square of each band, all channels of the first band first."""
@@ -224,9 +233,8 @@ class SpikeGuard:
         )
         stop = len(height) - ago // self._every
         first = stop - length // self._every
-        if first < 0 or height[first:stop].max() < limit:
+        if first < 0 or (peak := height[first:stop].max()) < limit:
             return False
-        peak = height[first:stop].max()
         before = height[max(0, first - round(_CONTEXT_S * self._rate_hz)) : first]
         # In a rhythm that waxes, a wave is little higher than the one before it.
         if before.size and peak < self._config.contrast * before.mean():

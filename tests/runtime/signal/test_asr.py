@@ -109,6 +109,40 @@ def test_a_loud_row_is_no_artefact_once_it_is_masked():
     assert np.array_equal(looked(calibrated(), signal, usable)[-1], np.eye(N))
 
 
+def emptied(direction, deviations=4.0):
+    """A calibration in which one direction was silent; with it, signal of the same kind."""
+    direction = direction / np.linalg.norm(direction)
+    without = np.eye(N) - np.outer(direction, direction)
+    powers, axes = np.linalg.eigh(without @ mixing() @ mixing().T @ without)
+    amplitudes = np.sqrt(np.maximum(powers, 0))
+    clean = (axes * amplitudes) @ axes.T
+    asr = Asr(clean, deviations * amplitudes[:, None] * axes.T, SOS, RATE_HZ)
+    return asr, without @ clean_signal(60)
+
+
+@pytest.mark.parametrize("direction", [np.ones(N), np.eye(N)[4]], ids=["average", "silent row"])
+def test_what_rounding_leaves_in_an_empty_direction_is_no_artefact(direction):
+    asr, signal = emptied(direction)
+    over = []
+    for start in range(0, signal.shape[1], STEP):
+        matrix = asr.look(signal[:, start : start + STEP], start, ALL)
+        over.append(asr.n_over)
+        assert np.array_equal(matrix, np.eye(N))
+    assert max(over) == 0
+
+
+@pytest.mark.parametrize("burst_too", [False, True])
+def test_a_row_that_was_silent_in_the_calibration_and_grows_loud_is_taken_out(burst_too):
+    asr, signal = emptied(np.eye(N)[4])
+    signal[4] = 300 * np.random.default_rng(6).normal(size=signal.shape[1])
+    if burst_too:
+        signal = with_burst(signal, 10, 60, np.ones(N))
+    matrix = looked(asr, signal)[-1]
+    assert np.abs(matrix @ np.eye(N)[4]).max() < 0.02
+    cleaned = matrix @ signal[:, -10 * STEP :]
+    assert cleaned.std(axis=1).max() < 2 * clean_signal(60).std(axis=1).max()
+
+
 def test_an_offset_of_the_amplifier_is_no_artefact():
     signal = clean_signal(60) + 1e5 * np.arange(N)[:, None]
     assert all(np.array_equal(matrix, np.eye(N)) for matrix in looked(calibrated(), signal))

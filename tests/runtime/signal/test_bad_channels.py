@@ -130,6 +130,21 @@ def test_a_fault_shorter_than_half_a_second_masks_nothing():
     assert watched.masks.all()
 
 
+def test_the_shortest_time_to_be_found_masks_nothing_that_is_good():
+    samples = with_fault(brain(8), FAULTS["flat"], 4 * SECOND, 8 * SECOND)
+    watched = Watched(samples, BadChannels(BadChannelConfig(on_s=0.05), spec(), STEP))
+    assert watched.masks[:, :SICK].all()
+    assert 4.0 < watched.masked_s() <= 5.0
+
+
+def test_the_shortest_time_to_come_back_gives_nothing_back_that_is_still_bad():
+    samples = with_fault(brain(12), FAULTS["flat"], 3 * SECOND, 9 * SECOND)
+    watched = Watched(samples, BadChannels(BadChannelConfig(off_s=1.0), spec(), STEP))
+    masked = ~watched.masks[:, SICK]
+    assert masked[(watched.at_s > watched.masked_s()) & (watched.at_s < 9)].all()
+    assert not masked[-1]
+
+
 def test_good_channels_stay_in_use_and_score_high():
     watched = Watched(brain(20, seed=5))
     assert watched.masks.all()
@@ -262,6 +277,15 @@ def test_a_noisy_channel_is_found_at_any_rate(rate_hz, step):
     assert watched.others_masked() == []
 
 
+@pytest.mark.parametrize("rate_hz", [64.0, 80.0])
+def test_a_slow_stream_is_judged_from_few_steps(rate_hz):
+    samples = brain(8, 8, rate_hz=rate_hz)
+    samples[SICK, int(4 * rate_hz) :] = samples[SICK, int(4 * rate_hz)]
+    detector = BadChannels(BadChannelConfig(), spec(8, rate_hz=rate_hz), 16)
+    watched = Watched(samples, detector, 16, rate_hz)
+    assert 4.0 < watched.masked_s() <= 7.0
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -275,7 +299,7 @@ def test_a_noisy_channel_is_found_at_any_rate(rate_hz, step):
     ids=str,
 )
 def test_a_threshold_out_of_range_is_refused(wrong):
-    with pytest.raises(ConfigError, match=next(iter(wrong))):
+    with pytest.raises(ConfigError, match=f"bad_channels.*{next(iter(wrong))}"):
         BadChannelConfig(**wrong)
 
 

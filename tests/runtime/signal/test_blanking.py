@@ -76,6 +76,28 @@ def test_any_cut_gives_the_same(sizes, after_s):
     np.testing.assert_array_equal(bad, bad_whole)
 
 
+@given(sizes=cuts)
+def test_any_cut_gives_the_same_in_a_train_while_a_channel_is_saturated(sizes):
+    samples = ramp()
+    samples[1, 120:420] = 9e3  # from between two pulses on, far beyond the next
+    whole, bad_whole = streamed(blanker(saturation_uv=8e3), samples, [600])
+    out, bad = streamed(blanker(saturation_uv=8e3), samples, sizes)
+    np.testing.assert_array_equal(bad, bad_whole)
+    np.testing.assert_array_equal(out, whole)
+
+
+def test_a_pulse_that_begins_with_a_chunk_is_not_late_because_another_was_before_it():
+    samples = ramp()
+    samples[1, 150:] = 9e3
+    spans = []
+    for cut in (600, 299):
+        made = blanker(saturation_uv=8e3)
+        for pulse in (100, 300):
+            made.announce(pulse, "pulse")
+        spans.append([*made.apply(samples[:, :cut], 0)[1], *made.apply(samples[:, cut:], cut)[1]])
+    assert spans == [[(99, 115), (299, 315)]] * 2
+
+
 def test_single_precision_stays_single_precision():
     made = blanker()
     made.announce(20, "pulse")

@@ -169,6 +169,11 @@ def test_a_chunk_keeps_its_place():
     assert (after.masks, after.shut, after.events, after.quality) == ((), (), (), None)
 
 
+def test_before_it_is_opened_it_says_so():
+    with pytest.raises(RuntimeError, match="open it first"):
+        StreamConditioner().process(chunk(noise(3, 20)))
+
+
 def test_the_chunk_that_came_is_left_alone():
     samples = noise(3, 20)
     samples.flags.writeable = False

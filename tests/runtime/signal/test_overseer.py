@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from diverloop.runtime.errors import BundleError
 from diverloop.runtime.messages import Channel, Chunk, EventKind, Marker, StreamSpec
+from diverloop.runtime.signal.asr import Asr
 from diverloop.runtime.signal.bad_channels import BadChannelConfig
 from diverloop.runtime.signal.blanking import BlankingConfig
 from diverloop.runtime.signal.condition_config import ConditionConfig
 from diverloop.runtime.signal.conditioning import StreamConditioner
+from diverloop.runtime.signal.filters import high_pass
+from diverloop.runtime.signal.overseer import Cleaner
 from diverloop.runtime.signal.seizures import SeizureConfig
 from diverloop.runtime.signal.spikes import SpikeConfig
 
@@ -123,6 +126,22 @@ def test_muscle_is_heard_as_a_spectrum_that_does_not_fall():
     )
     assert 0 < quiet < 0.5
     assert 0.7 < loud < 1.3
+
+
+def test_muscle_is_not_guessed_from_the_moment_behind_a_gap():
+    samples = brain(12)
+    conditioner = StreamConditioner(WATCHED)
+    conditioner.open(spec())
+    told = []
+    for at in range(0, 3000, 50):
+        first = at + 1000 * (at >= 950)  # about 0.2 s before quality is told, samples are lost
+        chunk = Chunk(samples=samples[:, at : at + 50], first_sample=first, arrived_ns=0)
+        if quality := conditioner.process(chunk).quality:
+            told.append((quality.sample, quality.muscle))
+    behind = [muscle for sample, muscle in told if sample < 1950 + 0.5 * RATE_HZ][-1]
+    assert told[3][0] > 1950
+    assert behind == 0.0
+    assert all(muscle > 0 for _, muscle in told[:3] + told[4:])
 
 
 @settings(max_examples=15, deadline=None)
@@ -254,6 +273,42 @@ def test_where_cleaning_changes_too_much_nothing_is_decoded():
 def test_cleaning_without_anything_learnt_is_refused():
     with pytest.raises(BundleError, match="mixing"):
         StreamConditioner(ConditionConfig(clean=("eye",))).open(spec())
+
+
+def test_what_was_learnt_on_other_channels_is_refused():
+    config = ConditionConfig(clean=("eye",), pick=NAMES[:5])
+    with pytest.raises(BundleError, match="8 channels, and 5 are picked: fit the model again"):
+        StreamConditioner(config, projection_arrays(0)).open(spec())
+
+
+def loud_cleaner() -> tuple[Cleaner, np.ndarray]:
+    """After a burst in all rows, which reconstruction has to mix the rows for."""
+    n = len(NAMES)
+    asr = Asr(np.eye(n), 4 * np.eye(n), high_pass(0.5, 2, RATE_HZ), RATE_HZ)
+    config = ConditionConfig(clean=("asr",))
+    cleaner = Cleaner(config, asr.to_arrays("asr."), n, 16 / RATE_HZ)
+    rng = np.random.default_rng(4)
+    burst = np.ones((n, 1)) * rng.normal(0, 500, (1, 16)) + rng.normal(0, 1, (n, 16))
+    return cleaner, burst
+
+
+def test_a_row_that_is_masked_during_a_burst_leaves_the_others_at_once():
+    cleaner, burst = loud_cleaner()
+    usable = np.ones(len(NAMES), bool)
+    assert cleaner.look(burst, 0, usable)
+    assert np.abs(cleaner.matrix(usable)[0, 3]) > 0.05
+    usable[3] = False
+    matrix = cleaner.matrix(usable)
+    assert np.array_equal(matrix[:, 3], np.eye(len(NAMES))[3])
+    assert np.array_equal(matrix[3], np.eye(len(NAMES))[3])
+
+
+def test_of_silence_nothing_is_changed():
+    cleaner, burst = loud_cleaner()
+    cleaner.look(np.zeros_like(burst), 0, np.ones(len(NAMES), bool))
+    assert cleaner.changed == 0.0
+    cleaner.look(burst, 16, np.zeros(len(NAMES), bool))
+    assert cleaner.changed == 0.0
 
 
 # ------------------------------------------------------------------------- called bad by a person
