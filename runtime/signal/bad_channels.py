@@ -134,8 +134,8 @@ class BadChannelConfig:
                 )
         if self.on_s > 10 or not WINDOW_S <= self.off_s <= 120:
             raise ConfigError(
-                f"bad_channels.on_s may be at most 10 s and off_s must be in {WINDOW_S:g} to 120 s, "
-                f"got {self.on_s:g} and {self.off_s:g}."
+                f"bad_channels.on_s may be at most 10 s, and off_s must be in {WINDOW_S:g} to "
+                f"120 s, got {self.on_s:g} and {self.off_s:g}."
             )
 
 
@@ -302,9 +302,7 @@ class BadChannels:
         # The shortest settings make a limit 0 or less: without any sign of a fault none is found,
         # and while there is one none is over.
         off = ~self._usable & ~bad & (self._gone_s >= self._config.off_s - WINDOW_S)
-        on = self._usable & (self._seen_s > 0) & (
-            self._seen_s >= self._config.on_s - passed_s / 2
-        )
+        on = self._usable & (self._seen_s > 0) & (self._seen_s >= self._config.on_s - passed_s / 2)
         self._seen_s[off] = 0
         usable = (self._usable & ~on) | off
         if not (usable.all() and self._usable.all()):
