@@ -133,8 +133,8 @@ class BadChannelConfig:
                 )
         if self.on_s > 10 or not WINDOW_S <= self.off_s <= 120:
             raise ConfigError(
-                f"bad_channels.on_s may be at most 10 s and off_s must be in {WINDOW_S:g} to 120 s, "
-                f"got {self.on_s:g} and {self.off_s:g}."
+                f"bad_channels.on_s may be at most 10 s, and off_s must be in {WINDOW_S:g} to "
+                f"120 s, got {self.on_s:g} and {self.off_s:g}."
             )
 
 

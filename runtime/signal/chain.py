@@ -107,21 +107,24 @@ class Chain:
         return max([*slowest, 0]) + (self._resampler.settle_samples if self._resampler else 0)
 
     def delays_s(self) -> dict[str, float]:
-        """Group delay of each set of rows, the median over its band, in seconds."""
+        """Group delay of each set of rows, the median over its band, in seconds.
+
+        Named as the rows are: ``"8-12"``, and ``"|70-150|"`` for an envelope.
+        """
         config, rate_hz = self._config, self._rate_hz
         broad = ((max(1.0, 2 * config.high_pass_hz), rate_hz / 4),)
-        delays = {}
         edges = (*config.bands_hz, *config.envelopes_hz)
         own_parts = [[band] for band in self._bands] or [[]]
-        for (low, high), own in zip(edges or broad, own_parts, strict=True):
+        behind_s = self._resampler.delay_s if self._resampler else 0
+        delays = {}
+        for place, ((low, high), own) in enumerate(zip(edges or broad, own_parts, strict=True)):
             path = [*self._front, *own]
-            delay = sum(group_delay_s(sos, low, high, rate_hz) for sos in path)
-            delays[f"{low:g}-{high:g}"] = delay + (
-                self._resampler.delay_s if self._resampler else 0
-            )
-        for low, high in config.envelopes_hz:
-            rise = group_delay_s(self._smoother, 0.5, config.envelope_hz / 2, rate_hz)
-            delays[f"{low:g}-{high:g}"] += rise
+            delay_s = sum(group_delay_s(sos, low, high, rate_hz) for sos in path) + behind_s
+            if place < self._n_plain:
+                delays[f"{low:g}-{high:g}"] = delay_s
+            else:
+                rise_s = group_delay_s(self._smoother, 0.5, config.envelope_hz / 2, rate_hz)
+                delays[f"|{low:g}-{high:g}|"] = delay_s + rise_s
         return delays
 
     # ----------------------------------------------------------------------------- doing it

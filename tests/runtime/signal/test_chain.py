@@ -119,6 +119,13 @@ def test_delays_are_what_a_wave_within_the_band_needs(rate_hz, out_hz):
     assert centre_s - 3 == pytest.approx(chain.delays_s()["8-30"], abs=0.006)
 
 
+def test_a_band_and_the_envelope_of_the_same_band_have_a_delay_each():
+    config = ConditionConfig(bands_hz=((70.0, 150.0),), envelopes_hz=((70.0, 150.0),))
+    delays_s = Chain(config, spec(2, 1000.0)).delays_s()
+    assert list(delays_s) == ["70-150", "|70-150|"]
+    assert delays_s["|70-150|"] > delays_s["70-150"] + 0.01
+
+
 def test_another_matrix_fades_in_within_a_block():
     config = ConditionConfig(reference="average")
     chain = Chain(config, spec(3, 1000.0))

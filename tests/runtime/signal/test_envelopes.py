@@ -3,7 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diverloop.runtime.signal.envelopes import LogNormal, Runs, listing, thinned, thinning
+from diverloop.runtime.signal.envelopes import (
+    LogNormal,
+    Runs,
+    listing,
+    mains_notch,
+    muscle_band,
+    muscle_share,
+    thinned,
+    thinning,
+)
 
 
 def test_the_model_of_the_background_agrees_with_all_it_has_seen():
@@ -44,6 +53,14 @@ def test_thinning_divides_the_step_and_keeps_enough():
     assert thinning(160, 8, 400) == 1
     samples = np.arange(16.0).reshape(2, 8)
     np.testing.assert_array_equal(thinned(samples, 4), samples.reshape(2, 2, 4).mean(axis=2))
+
+
+def test_mains_are_notched_and_muscle_is_heard_only_where_that_can_be():
+    assert mains_notch(0.0, 400.0) == []
+    assert len(mains_notch(50.0, 400.0)) == 1
+    assert (muscle_band(140.0), muscle_share(140.0)) == ([], 0.0)
+    assert len(muscle_band(400.0)) == 1
+    assert muscle_share(400.0) == pytest.approx(0.5 * (115 / 50) ** 0.5)
 
 
 def test_a_long_list_of_names_is_cut():

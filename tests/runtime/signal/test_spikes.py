@@ -186,6 +186,3 @@ def test_a_rate_too_low_for_spikes_is_refused():
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         SpikeConfig(**settings)
-
-
-# ------------------------------------------------------------------------------------- parts
