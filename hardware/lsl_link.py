@@ -340,7 +340,9 @@ class _Search:
     """
 
     def __init__(self, wanted: dict[str, str]) -> None:
-        self.predicate = " and ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
+        self.predicate = " and ".join(
+            f"{key}={_quoted(value)}" for key, value in wanted.items() if value
+        )
         self._resolver: pylsl.ContinuousResolver | None = None
 
     def __enter__(self) -> _Search:
@@ -364,6 +366,15 @@ class _Search:
             if fresh or stopped.wait(_POLL_S):
                 return fresh
         return []
+
+
+def _quoted(text: str) -> str:
+    """A text in an XPath query: what a stream calls itself may hold a quote."""
+    if "'" not in text:
+        return f"'{text}'"
+    if '"' not in text:
+        return f'"{text}"'
+    return "concat('" + text.replace("'", "', \"'\", '") + "')"
 
 
 def _lives(info: pylsl.StreamInfo) -> bool:

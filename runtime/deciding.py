@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .events import Event
 from .inbox import Inbox
-from .messages import Decision, Embedding, Promotion, Window
+from .messages import Decision, Embedding, Marker, Promotion, Window
 from .promotion import Promotions
 from .shield import FAILED, Complaint, Kept
 from .stages import Adapter
@@ -126,19 +126,49 @@ class Decider:
         told, self._own = tuple(self._own), []
         return told + (self._teller.take_events() if self._teller is not None else ())
 
-    def _failed(self, window: Window) -> Decision:
+    def neutral(
+        self,
+        reason: str,
+        span: tuple[int, int],
+        marker: Marker | None,
+        lsl_s: tuple[float, float],
+    ) -> Decision:
+        """The decision for a stretch of the stream of which nothing can be read.
+
+        Parameters
+        ----------
+        reason : str
+            Why not.
+        span : (int, int)
+            First and stop sample of the source.
+        marker : Marker or None
+            What it is locked to.
+        lsl_s : (float, float)
+            LSL time of its last sample, raw and corrected.
+
+        Returns
+        -------
+        decision : Decision
+            Neutral.
+        """
+        classes = self.classes
         return Decision(
-            classes=self.classes,
-            probabilities=np.full(len(self.classes), np.nan),
+            classes=classes,
+            probabilities=np.full(len(classes), np.nan),
             label=None,
-            reason=FAILED,
-            first_sample=window.first_sample,
-            stop_sample=window.stop_sample,
+            reason=reason,
+            first_sample=span[0],
+            stop_sample=span[1],
             epoch=self.epoch,
-            marker=window.marker,
-            lsl_raw_s=window.lsl_raw_s,
-            lsl_corrected_s=window.lsl_corrected_s,
+            marker=marker,
+            lsl_raw_s=lsl_s[0],
+            lsl_corrected_s=lsl_s[1],
         )
+
+    def _failed(self, window: Window) -> Decision:
+        span = window.first_sample, window.stop_sample
+        lsl_s = window.lsl_raw_s, window.lsl_corrected_s
+        return self.neutral(FAILED, span, window.marker, lsl_s)
 
     def take_over(self) -> Iterator[tuple[Promotion, int, str]]:
         """Let others take over, if they speak of the same classes and are newer.

@@ -49,6 +49,7 @@ class FeedbackConfig:
 
 
 IDLE = "idle: nothing is intended"
+NOT_FINITE = "the probabilities are not finite"
 
 
 class EvidenceFeedback:
@@ -99,14 +100,17 @@ class EvidenceFeedback:
         Returns
         -------
         command : Command
-            What to show; neutral with the decision's reason if it was neutral, and neutral while
-            an idle class leads.
+            What to show; neutral with the decision's reason if it was neutral, neutral if its
+            probabilities are not finite, and neutral while an idle class leads.
         """
         if decision.label is None:
             self._evidence = None
             self._held = None
             return Command(label=None, reason=decision.reason)
         strengths = self._accumulate(decision.probabilities.tolist(), now_ns)
+        if math.isnan(sum(strengths)):  # as evidence it would never fade
+            self._evidence = self._held = None
+            return Command(label=None, reason=NOT_FINITE)
         strength = max(strengths)
         label = decision.classes[strengths.index(strength)]
         if label != self._spent:

@@ -154,11 +154,11 @@ class Guard:
 
         It comes from the signal, so a replay finds it again by itself.
         """
-        self._go(Signal.SEIZURE_SUSPECTED)
+        self._stop(Signal.SEIZURE_SUSPECTED)
 
     def press(self) -> None:
         """The stop button in the stream was pressed. For the loop's thread, as `suspect` is."""
-        self._go(Signal.EMERGENCY_STOP)
+        self._stop(Signal.EMERGENCY_STOP)
 
     def settled(self) -> State:
         """The state after a look: what the loop reports. For the loop's thread."""
@@ -171,6 +171,10 @@ class Guard:
         due, before = since_ns // round(self.config.break_every_s * 1e9), self._breaks
         self._breaks = due
         return BREAK_DUE.format(minutes=since_ns / 60e9) if due > before else ""
+
+    def _stop(self, signal: Signal) -> None:
+        self.take_in()  # a reset that still waits was meant for an earlier stop, not for this one
+        self._go(signal)
 
     def _go(self, signal: Signal) -> None:
         if not self._memory.on:

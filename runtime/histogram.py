@@ -12,8 +12,6 @@ References
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +31,6 @@ class Histogram:
         # Same memory as `_counts`; a single cell is twice as fast to reach through it.
         self._cells = self._counts.data
         self._count = 0
-        self._sum_ns = 0
         self._min_ns = _LARGEST_NS
         self._max_ns = 0
 
@@ -56,7 +53,6 @@ class Histogram:
             bucket = (shift << _PART_BITS) + (duration_ns >> shift)
         self._cells[bucket] += 1
         self._count += 1
-        self._sum_ns += duration_ns
         if duration_ns > self._max_ns:
             self._max_ns = duration_ns
         if duration_ns < self._min_ns:
@@ -98,39 +94,6 @@ class Histogram:
         rank = max(1, math.ceil(q * self._count - 1e-9))
         bucket = int(np.searchsorted(np.cumsum(self._counts), rank))
         return float(min(max(_middle_ns(bucket), self._min_ns), self._max_ns))
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything it knows, ready for ``json.dumps``; empty buckets are left out."""
-        filled = np.flatnonzero(self._counts)
-        return {
-            "unit": "ns",
-            "sum": self._sum_ns,
-            "min": self._min_ns,
-            "max": self._max_ns,
-            "buckets": [[int(bucket), int(self._counts[bucket])] for bucket in filled],
-        }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> Histogram:
-        """Rebuild what `to_json` wrote.
-
-        Parameters
-        ----------
-        stored : mapping
-            As `to_json` returned it.
-
-        Returns
-        -------
-        histogram : Histogram
-            Equal in every count.
-        """
-        histogram = cls()
-        for bucket, count in stored["buckets"]:
-            histogram._counts[bucket] = count
-        histogram._count = int(histogram._counts.sum())
-        histogram._sum_ns = stored["sum"]
-        histogram._min_ns, histogram._max_ns = stored["min"], stored["max"]
-        return histogram
 
 
 def _middle_ns(bucket: int) -> int:

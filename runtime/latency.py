@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -147,11 +146,6 @@ class LatencyBook:
         self._missed_deadlines = 0
         self._samples_lost = 0
 
-    @property
-    def histograms(self) -> Mapping[str, Histogram]:
-        """The histogram of every stage, by name."""
-        return self._histograms
-
     def turn(self, times: StageTimes, decoded: bool = True, reason: str = "") -> None:
         """Count one window that went through the loop.
 
@@ -200,9 +194,9 @@ class LatencyBook:
         """Count windows passed over, because a newer one was complete."""
         self._skipped_late += count
 
-    def count_missed(self, count: int = 1) -> None:
-        """Count decisions that came after their deadline."""
-        self._missed_deadlines += count
+    def count_missed(self) -> None:
+        """Count a decision that came after its deadline."""
+        self._missed_deadlines += 1
 
     def count_lost(self, count: int) -> None:
         """Count samples that never came."""

@@ -277,7 +277,8 @@ class Loop:
     def _store(self, conditioned: Conditioned, arrived_ns: int) -> None:
         lost = self._ring.write(conditioned.samples, conditioned.first_sample)
         if lost:
-            self.book.count_lost(self._pace.source_stop(lost))
+            at, pace = conditioned.first_sample, self._pace
+            self.book.count_lost(pace.source_first(at) - pace.source_first(at - lost))
             self._trust.lose(conditioned.first_sample - lost, conditioned.first_sample)
         self._trust.learn(conditioned)
         for event in conditioned.events:
@@ -343,21 +344,8 @@ class Loop:
             self._tell(self._event(EventKind.MISSED, text, 1))
 
     def _neutral(self, reason: str, slot: Slot) -> Decision:
-        classes = self._decider.classes
-        raw_s, corrected_s = self._at.lsl_times(slot)
-        first, stop = self._pace.source_span(slot.first, slot.stop)
-        return Decision(
-            classes=classes,
-            probabilities=np.full(len(classes), np.nan),
-            label=None,
-            reason=reason,
-            first_sample=first,
-            stop_sample=stop,
-            epoch=self._decider.epoch,
-            marker=slot.marker,
-            lsl_raw_s=raw_s,
-            lsl_corrected_s=corrected_s,
-        )
+        span = self._pace.source_span(slot.first, slot.stop)
+        return self._decider.neutral(reason, span, slot.marker, self._at.lsl_times(slot))
 
     def _event(self, kind: EventKind, text: str, count: int = 0) -> Event:
         now_ns = self._clock.now_ns()

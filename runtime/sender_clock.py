@@ -9,6 +9,55 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
+Stamps = NDArray[np.float64]
+
+_NO_TIME_S = 1e11  # 3000 years: no clock counts so far, and a float would know it to 15 us only
+
+
+def is_time(stamp_s: float) -> bool:
+    """Whether a stamp can be the time of anything: NaN, infinity and absurd numbers cannot."""
+    return abs(stamp_s) < _NO_TIME_S
+
+
+def timed(
+    stamps_s: Stamps, before_s: float, period_s: float, arrived_s: float
+) -> tuple[Stamps, int]:
+    """Stamps in which each that is no time is a period after the one before.
+
+    Parameters
+    ----------
+    stamps_s : ndarray, shape (n_times,)
+        As they came, at least one.
+    before_s : float
+        Stamp of the sample before them; NaN if there is none.
+    period_s : float
+        From one sample to the next.
+    arrived_s : float
+        What the last is taken for if nothing came before and none is a time.
+
+    Returns
+    -------
+    stamps_s : ndarray, shape (n_times,)
+        The same array if all are times.
+    n_mended : int
+        How many were not.
+    """
+    good = np.abs(stamps_s) < _NO_TIME_S  # NaN is not
+    if good.all():
+        return stamps_s, 0
+    places = np.arange(len(stamps_s))
+    if math.isnan(before_s):
+        known = int(good.argmax()) if good.any() else len(stamps_s) - 1
+        known_s = float(stamps_s[known]) if good.any() else arrived_s
+        before_s = known_s - (known + 1) * period_s
+    last_good = np.maximum.accumulate(np.where(good, places, -1))
+    anchors_s = np.where(last_good < 0, before_s, stamps_s[last_good])
+    mended = np.where(good, stamps_s, anchors_s + (places - last_good) * period_s)
+    return mended, int((~good).sum())
+
 
 class SenderClock:
     """A two-state Kalman filter over the stamps, in the sender's own seconds.

@@ -31,13 +31,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .messages import Event, EventKind, Samples
-from .sender_clock import SenderClock
+from .sender_clock import SenderClock, Stamps, is_time, timed
 from .swarm import Swarm
-
-Stamps = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,28 +97,22 @@ class Timeline:
     ----------
     rate_hz : float
         Nominal rate.
-    config : TimelineConfig
-        What is tolerated.
     """
 
-    def __init__(self, rate_hz: float, config: TimelineConfig | None = None) -> None:
-        self._config = config or TimelineConfig()
+    def __init__(self, rate_hz: float) -> None:
+        self._config = TimelineConfig()
         self._rate_hz = rate_hz
         self._clock = SenderClock(rate_hz)
         self._next = 0
         self._held: list[_Run] = []
         self._history: deque[Placed] = deque()
         self._events: list[Event] = []
-        self._repeats, self._swaps = (Swarm(rate_hz, 60 * rate_hz) for _ in range(2))
+        swarms = (Swarm(rate_hz, 60 * rate_hz) for _ in range(3))
+        self._repeats, self._swaps, self._undated = swarms
         self._arrival_offset_s = math.nan  # arrival minus stamp, when nothing is late
         self._last_stamp_s = math.nan
         self._jitter_told = False
         self._rate_grade = 0  # 1 once reported, 2 once it rules out decoding
-
-    @property
-    def rate_hz(self) -> float:
-        """The rate the stamps speak of."""
-        return 1 / self._clock.period_s
 
     @property
     def started(self) -> bool:
@@ -151,12 +142,15 @@ class Timeline:
         """
         if not len(stamps_s):
             return []
-        if self._next == 0 and not self._held and math.isnan(self._clock.phase_s):
+        if math.isnan(self._clock.phase_s):
+            stamps_s = self._timed(stamps_s, arrived_s)
             self._clock.start(-1, float(stamps_s[0]) - self._clock.period_s)
         last_s = float(stamps_s[-1])
         if self._is_next(stamps_s, last_s):
             placed = [self._accept(_Run(samples, stamps_s, first_row))]
         else:
+            stamps_s = self._timed(stamps_s, arrived_s)
+            last_s = float(stamps_s[-1])
             runs = _split(samples, stamps_s, self._clock, first_row)
             placed = [item for run in runs for item in self._judge(run, arrived_s)]
         self._follow_arrival(last_s, arrived_s)
@@ -169,8 +163,10 @@ class Timeline:
         return events
 
     def sample_at(self, stamp_s: float) -> int:
-        """Stream index of the sample nearest to a moment of the sender's clock."""
+        """Stream index of the sample nearest to a moment of the sender's clock; if none, now."""
         clock = self._clock
+        if not is_time(stamp_s):
+            return clock.last
         return clock.last + round((stamp_s - clock.phase_s) / clock.period_s)
 
     def resume(self, stamp_s: float, outage_s: float) -> None:
@@ -184,21 +180,34 @@ class Timeline:
             Time since the last sample arrived, by this machine's clock.
         """
         self._held.clear()
+        if not is_time(stamp_s):
+            stamp_s = self._clock.predict(self._next) + outage_s
         late_s = stamp_s - self._clock.predict(self._next)
         if late_s < 0 or abs(late_s - outage_s) > 0.5 + 0.1 * outage_s:
+            step_s, late_s = late_s - outage_s, outage_s
+            self._arrival_offset_s -= step_s
             self._tell(
                 EventKind.CLOCK_STEP,
-                f"The sender's clock is {late_s - outage_s:+.3f} s off after its return; the gap "
-                f"was measured by this machine's clock.",
+                f"The sender's clock is {step_s:+.3f} s off after its return; the gap was measured "
+                f"by this machine's clock.",
             )
-            late_s = outage_s
         self._jump(late_s)
         self._clock.start(self._next - 1, stamp_s - self._clock.period_s)
+
+    def _timed(self, stamps_s: Stamps, arrived_s: float) -> Stamps:
+        """Stamps that are all times: one NaN would stay in the clock for ever."""
+        clock = self._clock
+        before_s = float(self._held[-1].stamps[-1]) if self._held else clock.predict(self._next - 1)
+        stamps_s, n_mended = timed(stamps_s, before_s, clock.period_s, arrived_s)
+        if n_mended and (told := self._undated.admit(self._next, n_mended)):
+            text = f"{told} time stamps are no times; their samples count on: check the sender."
+            self._tell(EventKind.NOT_A_NUMBER, text, told)
+        return stamps_s
 
     def _is_next(self, stamps: Stamps, last_s: float) -> bool:
         clock = self._clock
         last = self._next + len(stamps) - 1
-        if self._held or abs(last_s - clock.predict(last)) > clock.tolerance_s:
+        if self._held or not abs(last_s - clock.predict(last)) <= clock.tolerance_s:  # NaN is not
             return False
         least, most = 0.5 * clock.period_s, 1.5 * clock.period_s
         if len(stamps) <= 16:  # plain numbers, which after a sleep take less time than numpy does
@@ -218,11 +227,10 @@ class Timeline:
         return self._settle(arrived_s)
 
     def _judge_after_hold(self, run: _Run, arrived_s: float) -> list[Placed]:
-        tolerance = self._clock.tolerance_s
         n_held = sum(held.size for held in self._held)
         if self._fills_the_hole(run):
             return self._restore_order(run)
-        if abs(self._late(run, self._next + n_held)) <= tolerance:
+        if abs(self._late(run, self._next + n_held)) <= self._clock.tolerance_s:
             return [*self._release_as_jitter(), self._accept(run)]
         if self._is_repeat(run):
             return self._drop(run)
@@ -240,8 +248,7 @@ class Timeline:
 
     def _settle(self, arrived_s: float) -> list[Placed]:
         """Decide what the held runs mean, if that can be told already."""
-        late = []
-        index = self._next
+        late, index = [], self._next
         for run in self._held:
             late.append(self._late(run, index))
             index += run.size
@@ -254,8 +261,7 @@ class Timeline:
         return self._release_shifted(shift, arrived_s)
 
     def _release_shifted(self, shift_s: float, arrived_s: float) -> list[Placed]:
-        last = self._held[-1].stamps[-1]
-        arrival_shift_s = arrived_s - self._arrival_offset_s - (last - shift_s)
+        arrival_shift_s = arrived_s - self._arrival_offset_s - self._held[-1].stamps[-1] + shift_s
         if arrival_shift_s < shift_s - self._config.hold_s:
             self._step_clock(self._held[0], shift_s)
         else:
@@ -263,7 +269,7 @@ class Timeline:
         return self._release()
 
     def _release_as_jitter(self) -> list[Placed]:
-        self._widen(max(self._late(run, self._next) for run in self._held[:1]))
+        self._widen(self._late(self._held[0], self._next))
         return self._release()
 
     def _release(self) -> list[Placed]:
@@ -325,19 +331,14 @@ class Timeline:
 
     def _jump(self, late_s: float) -> None:
         lost = round(late_s / self._clock.period_s)
-        self._tell(
-            EventKind.GAP,
-            f"{lost} samples ({lost * self._clock.period_s:.3f} s) were lost; no window is cut "
-            f"across them.",
-            lost,
-        )
+        lost_s = lost * self._clock.period_s
+        text = f"{lost} samples ({lost_s:.3f} s) were lost; no window is cut across them."
+        self._tell(EventKind.GAP, text, lost)
         self._next += lost
 
     def _step_clock(self, run: _Run, step_s: float) -> None:
-        self._tell(
-            EventKind.CLOCK_STEP,
-            f"The sender's clock stepped by {step_s:+.3f} s; no sample was lost, windows go on.",
-        )
+        text = f"The sender's clock stepped by {step_s:+.3f} s; no sample was lost, windows go on."
+        self._tell(EventKind.CLOCK_STEP, text)
         self._clock.start(self._next - 1, self._clock.predict(self._next - 1) + step_s)
         self._arrival_offset_s -= step_s
 
@@ -381,16 +382,15 @@ class Timeline:
             told = "output stays neutral" if lasting else "decoding goes on"
             self._tell(
                 EventKind.RATE,
-                f"The stream runs at {self.rate_hz:.3f} Hz but says {self._rate_hz:g} Hz "
+                f"The stream runs at {1 / clock.period_s:.3f} Hz but says {self._rate_hz:g} Hz "
                 f"({off * 100:+.2f} %, allowed is {config.rate_limit * 100:g} %); {told}: check "
                 f"the amplifier's settings.",
                 lasting=lasting,
             )
 
     def _tell(self, kind: EventKind, text: str, count: int = 0, *, lasting: bool = False) -> None:
-        self._events.append(
-            Event(kind=kind, text=text, sample=self._next, count=count, lasting=lasting)
-        )
+        event = Event(kind=kind, text=text, sample=self._next, count=count, lasting=lasting)
+        self._events.append(event)
 
 
 def _split(samples: Samples, stamps: Stamps, clock: SenderClock, first_row: int) -> list[_Run]:

@@ -29,6 +29,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import signal
 import subprocess
@@ -181,7 +182,7 @@ def wrong(task: Task, rows: np.ndarray) -> int:
     """How many of up to 60 decisions are not what the window that they name gives."""
     decoder, known = Decoder(task), Signal(task)
     found = 0
-    for row in rows[:: max(1, len(rows) // MOST_CHECKED)]:
+    for row in rows[:: max(1, math.ceil(len(rows) / MOST_CHECKED))]:
         last = int(row[6])
         window = known.rows(last - task.n_window + 1, last + 1)
         found += not np.allclose(row[1 : 1 + N_SCORES], decoder.scores(window), rtol=1e-3)
@@ -192,7 +193,10 @@ def wrong(task: Task, rows: np.ndarray) -> int:
 def started(
     command: Sequence[object], task: Task, priority: int, words: IO[str] | int = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen]:
-    """A process with the task in its environment, ended afterwards; complains to `words`."""
+    """A process with the task in its environment, which complains to `words`.
+
+    Afterwards it is ended, with all that it started: what goes on would slow down the next run.
+    """
     process = subprocess.Popen(
         [str(part) for part in command],
         env={"OMP_NUM_THREADS": "1", **os.environ, "PEER_TASK": json.dumps(asdict(task))},
@@ -202,12 +206,16 @@ def started(
     try:
         yield process
     finally:
+        others = family(process.pid)[1:]
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout=5.0)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        for pid in others:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def in_front(priority: int) -> None:

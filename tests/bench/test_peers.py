@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,15 +12,17 @@ import numpy as np
 import pytest
 
 from diverloop.tests.bench import peers
-from diverloop.tests.bench.peer_entries.decoding import Decoder, Newest, Signal
+from diverloop.tests.bench.peer_entries.decoding import N_SCORES, Decoder, Newest, Signal
 from diverloop.tests.bench.peers import (
     ENTRIES,
     FOLDER,
+    MOST_CHECKED,
     absent,
     family,
     judged,
     measure,
     present,
+    started,
     task_of,
 )
 
@@ -57,7 +60,7 @@ def test_each_fault_is_counted_as_what_it_is():
     rows = heard(STOPS)
     rows[20, 1:5] = np.nan
     rows[30, 5] -= 7
-    rows[40, 1] += 0.1
+    rows[40:42, 1] += 0.1  # of 76 every other one is decoded once more
     rows = np.concatenate([rows[:10], rows[11:], rows[-1:], heard([701])])
     found = judgement(rows)
     assert (found["lost"], found["doubled"], found["off_grid"]) == (1, 1, 1)
@@ -99,6 +102,23 @@ def test_processes_that_an_entry_started_are_counted_with_it():
             os.kill(pid, signal.SIGKILL)
     assert found[0] == shell.pid
     assert len(found) == 2
+
+
+def test_what_an_entry_has_started_is_ended_with_it():
+    with started(("sh", "-c", "tail -f /dev/null & wait"), TASK, 0) as shell:
+        while len(pids := family(shell.pid)) < 2:
+            assert shell.poll() is None
+        tail = os.pidfd_open(pids[1])
+    assert select.select([tail], [], [], 10.0)[0], "it still runs"
+    os.close(tail)
+
+
+def test_of_a_long_run_no_more_decisions_than_said_are_decoded_once_more(monkeypatch):
+    asked = []
+    monkeypatch.setattr(peers.Signal, "rows", lambda known, first, stop: asked.append(first))
+    monkeypatch.setattr(peers.Decoder, "scores", lambda decode, window: np.zeros(N_SCORES))
+    assert peers.wrong(TASK, np.zeros((119, 9))) == 0
+    assert 30 <= len(asked) <= MOST_CHECKED
 
 
 @pytest.fixture

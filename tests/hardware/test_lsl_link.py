@@ -13,6 +13,7 @@ import pytest
 from diverloop.hardware.lsl_link import (
     ClockOffset,
     Finder,
+    _Search,
     connect,
     find_one,
     find_optional,
@@ -139,6 +140,14 @@ def test_the_source_id_tells_two_streams_of_one_name_apart():
     amps = [sender(name, source_id=f"serial-{number}") for number in (1, 2)]
     found = find_one({"name": name, "source_id": "serial-2"}, 5.0)
     assert found.uid() == amps[1].signal.get_info().uid()
+
+
+@pytest.mark.parametrize("source_id", ["the lab's", 'say "amp"', """the lab's "amp\""""])
+def test_a_stream_is_found_again_whatever_quotes_it_calls_itself_by(source_id):
+    amp = sender(unique(), source_id=source_id)
+    with _Search({"name": amp.name, "source_id": source_id}) as search:
+        found = search.wait(5.0, threading.Event())
+    assert [info.source_id() for info in found] == [source_id]
 
 
 def test_without_a_sender_the_error_lists_what_is_there():

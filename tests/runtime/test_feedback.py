@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from diverloop.runtime.conformance import check_feedback
 from diverloop.runtime.errors import ConfigError
-from diverloop.runtime.feedback import EvidenceFeedback, FeedbackConfig
+from diverloop.runtime.feedback import NOT_FINITE, EvidenceFeedback, FeedbackConfig
 from diverloop.runtime.messages import Command, Decision
 
 STEP_NS = 50_000_000
@@ -210,3 +210,16 @@ def test_once_an_idle_class_lets_go_of_what_was_selected():
     rule = feedback(memory_s=0, dwell_s=0, refractory_s=0, once=True)
     commands = play(rule, [moving, moving, resting, moving])
     assert [command.selected for command in commands] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("place", range(3))
+def test_probabilities_that_are_not_finite_are_neutral_and_leave_nothing_behind(wrong, place):
+    broken = np.array(SURE.probabilities)
+    broken[place] = wrong
+    bad = Decision(classes=CLASSES, probabilities=broken, label="left")
+    used = feedback(dwell_s=0.1)
+    assert play(used, [SURE, bad])[-1] == Command(label=None, reason=NOT_FINITE)
+    after = play(used, [SURE] * 4, start_ns=2 * STEP_NS)
+    assert after == play(feedback(dwell_s=0.1), [SURE] * 4, start_ns=2 * STEP_NS)
+    assert any(command.selected for command in after)

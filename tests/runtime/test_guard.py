@@ -196,6 +196,17 @@ def test_a_suspected_seizure_stops_it_until_a_person_resets_and_arms_again():
     assert guard.permit(GO, now_ns=0) == GO
 
 
+@pytest.mark.parametrize("stop", [Guard.suspect, Guard.press])
+def test_a_reset_and_an_arming_that_wait_for_the_next_look_undo_no_stop_that_comes_after_them(stop):
+    guard = in_state(S)
+    guard.settled()
+    guard.tell(Signal.PERSON_RESETS)
+    guard.tell(Signal.PERSON_ARMS)
+    stop(guard)
+    assert guard.state is guard.settled() is S
+    assert guard.permit(GO, now_ns=0).label is None
+
+
 MINUTE_NS = 60_000_000_000
 
 

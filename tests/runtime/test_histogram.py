@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 
 import pytest
@@ -44,14 +43,6 @@ def test_octave_borders_are_within_one_percent(bits, off):
     # Company below and above, so that neither the minimum nor the maximum gives the answer away.
     histogram = filled([0, duration_ns, 2**40])
     assert histogram.quantile_ns(0.5) == pytest.approx(min(duration_ns, 2**37), rel=0.01)
-
-
-@given(st.lists(DURATIONS_NS))
-def test_json_brings_back_an_equal_histogram(durations_ns):
-    histogram = filled(durations_ns)
-    again = Histogram.from_json(json.loads(json.dumps(histogram.to_json())))
-    assert again.to_json() == histogram.to_json()
-    assert again.count == len(durations_ns)
 
 
 def test_a_duration_beyond_the_range_keeps_its_exact_maximum():

@@ -1702,6 +1702,15 @@ def test_a_locked_window_at_another_rate_begins_at_its_marker():
     assert window.samples.shape[1] == 75
 
 
+@pytest.mark.parametrize("out_hz", [125.0, 500.0, 2000.0])
+def test_samples_that_were_lost_are_counted_at_the_rate_of_the_source(out_hz):
+    rig = Rig(
+        parcels((0, 1000), (1080, 2000), (2160, 3000)),
+        condition=ConditionConfig(pick=("nr", "C4"), rate_hz=out_hz),
+    ).run()
+    assert rig.report.samples_lost == 240
+
+
 def test_a_gap_at_another_rate_moves_no_window():
     rig = Rig(
         parcels((0, 1003), (1541, 4000)),

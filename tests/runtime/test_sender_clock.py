@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diverloop.runtime.sender_clock import SenderClock
+from diverloop.runtime.sender_clock import SenderClock, is_time, timed
 
 RATES = (160.0, 250.0, 1000.0, 2048.0)
 
@@ -115,3 +115,26 @@ def test_whatever_comes_it_stays_finite_and_its_tolerance_is_half_a_sample_or_mo
         assert clock.period_error_s >= 0
         assert abs(clock.predict(index) - (100.0 + index / rate_hz)) < 0.2
         assert clock.period_s * rate_hz == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -1e300])
+def test_a_stamp_that_is_no_time_follows_the_one_before(wrong):
+    sent = np.array([wrong, 2.0, wrong, wrong, 5.0, wrong])
+    mended, n_mended = timed(sent, 0.5, 0.25, 9.0)
+    np.testing.assert_allclose(mended, [0.75, 2.0, 2.25, 2.5, 5.0, 5.25])
+    assert n_mended == 4
+    mended, _ = timed(sent, np.nan, 0.25, 9.0)
+    assert mended[0] == pytest.approx(1.75), "nothing came before: back from the first that is one"
+
+
+def test_stamps_without_any_time_end_when_they_arrived():
+    mended, n_mended = timed(np.full(3, np.nan), np.nan, 0.25, 9.0)
+    np.testing.assert_allclose(mended, [8.5, 8.75, 9.0])
+    assert n_mended == 3
+
+
+def test_stamps_that_are_all_times_are_left_as_they_are():
+    sent = np.array([1.0, 3.0])
+    assert timed(sent, 0.0, 1.0, 9.0)[0] is sent
+    assert is_time(1.7e9)
+    assert not is_time(1e12)

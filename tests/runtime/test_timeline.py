@@ -213,6 +213,59 @@ def test_a_sender_that_comes_back_leaves_a_gap_as_long_as_its_outage(outage_s, n
     assert kinds == ([EventKind.CLOCK_STEP] if new_clock else []) + [EventKind.GAP]
 
 
+def test_after_a_return_with_another_clock_a_step_is_still_no_gap():
+    rate = 1000.0
+    timeline = Timeline(rate)
+    feed(timeline, stream(rate, 5))
+    timeline.resume(3.25, 2.0)  # its host has started anew, and counts from its start
+    again = list(stream(rate, 10))
+    for packet in again:
+        packet.stamps += 3.25 - 100.0
+        packet.arrived_s += 7.0
+    for packet in again[250:]:
+        packet.stamps += 1.0
+    result = feed(timeline, again)
+    assert result.events == [EventKind.CLOCK_STEP, EventKind.GAP, EventKind.CLOCK_STEP]
+    assert set(result.error) == {7000}
+
+
+# What a broken sender may stamp, and liblsl hands on.
+NO_TIMES = (np.nan, np.inf, -1e300)
+
+
+@pytest.mark.parametrize("packet_s", [0.02, 0.5])
+@pytest.mark.parametrize("wrong", NO_TIMES)
+@pytest.mark.parametrize("place", [0, -1, slice(None)])
+def test_samples_whose_stamps_are_no_times_count_as_the_next(packet_s, wrong, place):
+    packets = list(stream(250.0, 8, packet_s))
+    for packet in (packets[0], packets[len(packets) // 2]):
+        packet.stamps[place] = wrong
+    timeline = Timeline(250.0)
+    result = feed(timeline, packets)
+    assert set(result.events) == {EventKind.NOT_A_NUMBER}
+    assert result.index == result.number == list(range(2000))
+    assert timeline.sample_at(104.0) == pytest.approx(1000, abs=1)
+
+
+@pytest.mark.parametrize("wrong", NO_TIMES)
+def test_a_loss_beside_stamps_that_are_no_times_is_still_a_gap_of_its_size(wrong):
+    packets = [p for p in stream(250.0, 20) if not 8 <= p.stamps[0] - 100 < 8.5]
+    packets[401].stamps[:] = wrong
+    result = feed(Timeline(250.0), packets)
+    assert set(result.events) == {EventKind.NOT_A_NUMBER, EventKind.GAP}
+    assert not result.error.any()
+
+
+@pytest.mark.parametrize("wrong", NO_TIMES)
+def test_a_return_or_a_marker_without_a_time_is_taken_as_of_now(wrong):
+    timeline = Timeline(250.0)
+    feed(timeline, stream(250.0, 8))
+    assert timeline.sample_at(wrong) == 1999
+    timeline.resume(wrong, 2.0)
+    (placed,) = timeline.place(np.zeros((2, 5)), np.full(5, wrong), 110.0)
+    assert placed.first_sample == pytest.approx(2500, abs=1)
+
+
 @given(
     cuts=st.lists(st.integers(1, 200), min_size=5, max_size=60),
     lost=st.integers(0, 400),
