@@ -298,8 +298,8 @@ class BadChannels:
             self._seen_s + np.where(bad, passed_s, -passed_s / _FORGIVING), 0, self._config.on_s
         )
         self._gone_s = np.where(bad, 0, self._gone_s + passed_s)
-        # The shortest settings make a limit 0 or less: without any sign of a fault none is found,
-        # and while there is one none is over.
+        # With the shortest on_s and off_s these limits are 0 or less, which a channel without any
+        # fault would reach, and one that still has it.
         off = ~self._usable & ~bad & (self._gone_s >= self._config.off_s - WINDOW_S)
         on = self._usable & (self._seen_s > 0) & (self._seen_s >= self._config.on_s - passed_s / 2)
         self._seen_s[off] = 0

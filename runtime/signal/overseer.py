@@ -356,7 +356,8 @@ class Cleaner:
         return self._adaptive is not was
 
     def _check(self, n_channels: int) -> None:
-        for part in (*self._fixed, *([self._asr] if self._asr else [])):
+        fitted: list[Projection | Asr] = [*self._fixed, *([self._asr] if self._asr else [])]
+        for part in fitted:
             if part.n_channels != n_channels:
                 raise BundleError(
                     f"Artefact removal was fitted on {part.n_channels} channels, and {n_channels} "
