@@ -215,9 +215,7 @@ def student(
 def fit(
     recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings; the latest last.")],
     bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
-    classes: Annotated[
-        str, typer.Option(help="Marker labels, with commas between; the task's own if not given.")
-    ] = "",
+    classes: Annotated[str, typer.Option(help="Labels with commas; the task's own if empty.")] = "",
     task: Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")] = (
         "motor_imagery"
     ),

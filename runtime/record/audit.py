@@ -348,10 +348,9 @@ class AuditWatcher:
         self._write()
 
     def _sum_up(self, now_ns: int) -> None:
-        for kind, crowd in tuple(self._crowds.items()):
-            if now_ns - crowd.since_ns < _SUMMARY_EVERY_NS:
-                continue
-            del self._crowds[kind]
+        over = [k for k, c in self._crowds.items() if now_ns - c.since_ns >= _SUMMARY_EVERY_NS]
+        for kind in over:
+            crowd = self._crowds.pop(kind)
             if crowd.n_events:
                 self._due.append(crowd.summary())
                 self._crowds[kind] = _Crowd(now_ns)
