@@ -56,7 +56,7 @@ class BlockResampler:
     rate_in_hz, rate_out_hz : float
         Rates of the input and of the output. Their ratio is taken as it is where 2**18 taps do
         for it, or else as the simplest fraction within 1 part in a million, or 20 at worst;
-        `ratio` tells what really comes out. Where each output lies, `Pace` tells.
+        `ratio` tells what really comes out. Where each output lies, ``Pace`` tells.
     n_rows : int
         Rows of the signal.
     n_times : int
