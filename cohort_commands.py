@@ -20,8 +20,7 @@ from .console import (
     print_json,
     progress_bar,
 )
-from .model_commands import need_torch
-from .runtime.catalog import CATALOG
+from .model_commands import Decoded, need_torch
 from .runtime.errors import ConfigError
 from .study_commands import Part, study_jobs, write_study
 
@@ -133,9 +132,7 @@ def fit(
     folder: Folder,
     results: Results,
     by: Annotated[By, typer.Option(help="One model for each.")] = By.RECORDING,
-    task: Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")] = (
-        "motor_imagery"
-    ),
+    task: Decoded = "motor_imagery",
     encoder: Annotated[str, typer.Option(help="auto, or the name of a way.")] = "auto",
     classes: Annotated[str, typer.Option(help="Marker labels, with commas between.")] = "",
     start_s: Annotated[float | None, typer.Option(help="From the cue.")] = None,

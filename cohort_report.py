@@ -12,7 +12,7 @@ from .cohort.engine import Ran
 from .cohort.outputs import write_whole
 from .runtime.json_text import json_text
 from .runtime.proportions import wilson_interval
-from .runtime.record.report.markup import Html, element, table
+from .runtime.record.report.markup import element, page, table
 from .runtime.record.report.style import CSS
 
 NOTICE = "Investigational, not a medical device."
@@ -221,14 +221,7 @@ def html_of(summary: Mapping[str, Any]) -> str:
     for reason, names in failure_groups(summary):
         parts.append(element("p", reason))
         parts.append(element("ul", *(element("li", element("code", name)) for name in names)))
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Html(CSS)),
-    )
-    return f"<!doctype html>\n{element('html', head, element('body', *parts), lang='en')}\n"
+    return page(title, CSS, *parts)
 
 
 def write_summary(summary: Mapping[str, Any], folder: Path) -> None:

@@ -49,6 +49,7 @@ GlobalBatch = Annotated[
 Rate = Annotated[float, typer.Option(help="Highest learning rate.")]
 Seed = Annotated[int, typer.Option(help="Decides every draw.", min=0)]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16.")]
+Decoded = Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")]
 FalseRate = Annotated[
     float, typer.Option(help="Activations wished at most in a minute of rest; sets the feedback.")
 ]
@@ -216,9 +217,7 @@ def fit(
     recordings: Annotated[list[Path], typer.Argument(help="Labelled recordings; the latest last.")],
     bundle: Annotated[Path, typer.Option("--out", help="NAME.bundle to write.")],
     classes: Annotated[str, typer.Option(help="Labels with commas; the task's own if empty.")] = "",
-    task: Annotated[str, typer.Option(help=f"What is decoded: {', '.join(CATALOG['task'])}.")] = (
-        "motor_imagery"
-    ),
+    task: Decoded = "motor_imagery",
     encoder: Annotated[
         str, typer.Option(help="auto: the way that does best; or the name of one.")
     ] = "auto",

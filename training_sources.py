@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from .runtime.catalog import find
 from .runtime.clock import VirtualClock
 from .runtime.messages import Chunk, Samples
 from .runtime.signal.conditioning import StreamConditioner
 from .runtime.stages import Clock, Source
+from .runtime.trust import finite_parts
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how far, and of how much."""
@@ -104,13 +103,4 @@ def _finite_chunks(source: Source, rows: Sequence[int]) -> Iterator[Chunk]:
         chunk = source.read(round(source.spec.rate_hz), 2**62)
         if chunk is None or not chunk.samples.shape[1]:
             continue
-        finite = np.isfinite(chunk.samples[list(rows)]).all(axis=0)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], finite, [False]]).astype(np.int8)))
-        for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            yield replace(
-                chunk,
-                samples=chunk.samples[:, first:stop],
-                first_sample=chunk.first_sample + first,
-                markers=(),
-                events=(),
-            )
+        yield from finite_parts(replace(chunk, markers=(), events=()), rows)

@@ -78,10 +78,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise RecordingError(
-            f"{path} cannot be written ({error.strerror}): free space, or correct the rights of "
-            f"the folder of results, which every worker must see."
-        ) from error
+        raise _refused(path, "written", error) from error
 
 
 @contextmanager
@@ -115,12 +112,16 @@ def whole_folder(target: Path) -> Iterator[Path]:
             if not target.is_dir():
                 raise
     except OSError as error:
-        raise RecordingError(
-            f"{target} cannot be kept ({error.strerror}): free space, or correct the rights of "
-            f"the folder of results, which every worker must see."
-        ) from error
+        raise _refused(target, "kept", error) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _refused(path: Path, what: str, error: OSError) -> RecordingError:
+    return RecordingError(
+        f"{path} cannot be {what} ({error.strerror}): free space, or correct the rights of the "
+        f"folder of results, which every worker must see."
+    )
 
 
 def path_of(folder: Path, key: str) -> Path:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 
-import numpy as np
-
 from .messages import Chunk, StreamSpec
 from .paradigms.guided_plan import TrialQuality
 from .quality import Quality
 from .signal.bad_channels import BadChannelConfig
 from .signal.condition_config import ConditionConfig
 from .signal.conditioning import StreamConditioner
-from .trust import finite_parts
+from .trust import all_finite, finite_parts
 
 _MEMORY_S = 300.0  # longer than any trial
 
@@ -52,8 +50,7 @@ class TrialWatch:
         chunk : Chunk
             Samples that are no numbers count as lost.
         """
-        whole = bool(np.isfinite(chunk.samples).all())
-        for part in (chunk,) if whole else finite_parts(chunk):
+        for part in (chunk,) if all_finite(chunk.samples) else finite_parts(chunk):
             if not part.samples.shape[1]:
                 continue
             self._good.append((part.first_sample, part.stop_sample))

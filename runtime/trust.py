@@ -192,20 +192,23 @@ def all_finite(samples: Samples) -> bool:
     return math.isfinite(np.vdot(samples, samples)) or bool(np.isfinite(samples).all())
 
 
-def finite_parts(chunk: Chunk) -> Iterator[Chunk]:
+def finite_parts(chunk: Chunk, rows: Sequence[int] | None = None) -> Iterator[Chunk]:
     """Cut samples that are no numbers out of a chunk: one of them would stay in the filters.
 
     Parameters
     ----------
     chunk : Chunk
         With NaN or infinity somewhere.
+    rows : sequence of int, optional
+        Those that have to be finite; all without it.
 
     Yields
     ------
     part : Chunk
-        A run of samples that are finite in every row, with its own index.
+        A run of samples that are finite in those rows, with its own index and with every row.
     """
-    good = np.isfinite(chunk.samples).all(axis=0)
+    looked_at = chunk.samples if rows is None else chunk.samples[list(rows)]
+    good = np.isfinite(looked_at).all(axis=0)
     edges = np.flatnonzero(np.diff(np.r_[False, good, False].astype(np.int8)))
     markers = chunk.markers
     for start, stop in edges.reshape(-1, 2).tolist():

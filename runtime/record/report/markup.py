@@ -103,3 +103,33 @@ def pairs(rows: Iterable[tuple[str, Part]]) -> Html:
         "dl",
         *(element("div", element("dt", term), element("dd", value)) for term, value in rows),
     )
+
+
+def page(title: str, css: str, *body: Part, policy: Part = "") -> str:
+    """A whole page that needs nothing but itself.
+
+    Parameters
+    ----------
+    title : str
+        Of the window.
+    css : str
+        How it looks.
+    *body : str or Html
+        What it shows.
+    policy : Html, optional
+        What a browser may do with it.
+
+    Returns
+    -------
+    html : str
+        Ends with a line feed.
+    """
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        policy,
+        element("title", title),
+        element("style", Html(css)),
+    )
+    return f"<!doctype html>\n{element('html', head, element('body', *body), lang='en')}\n"

@@ -12,7 +12,7 @@ from . import decoder_sections, session_sections, signal_sections
 from .course import Course
 from .inputs import Performance
 from .locked import find_cues
-from .markup import Html, Missing, Part, element, joined, pairs
+from .markup import Html, Missing, Part, element, joined, page, pairs
 from .session_sections import date_words
 from .style import CSS
 from .summary import Facts, Tile, sentences, tiles
@@ -88,27 +88,20 @@ def write_report(
 
 def _page(facts: Facts, audit: Mapping[str, str] | None, alarm: str, written_utc: str) -> str:
     title = _title(facts.record)
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        # A page about a participant must not be able to call home, whatever ends up in it.
-        element(
-            "meta",
-            http_equiv="Content-Security-Policy",
-            content="default-src 'none'; style-src 'unsafe-inline'; img-src data:",
-        ),
-        element("title", f"{title} · session report"),
-        element("style", Html(CSS)),
-    )
-    body = element(
-        "body",
+    return page(
+        f"{title} · session report",
+        CSS,
         _header(facts.record, title),
         _first_screen(facts, alarm),
         *(_section(name, parts) for name, parts in _told(_sections(facts, audit))),
         element("footer", f"Written {date_words(written_utc) or written_utc}. {NOTICE}"),
+        # A page about a participant must not be able to call home, whatever ends up in it.
+        policy=element(
+            "meta",
+            http_equiv="Content-Security-Policy",
+            content="default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+        ),
     )
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
 
 
 def _sections(facts: Facts, audit: Mapping[str, str] | None) -> list[tuple[str, list[Part]]]:
